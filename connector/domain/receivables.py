@@ -1,0 +1,189 @@
+"""Facts as the books state them: customers, invoices, payments, credits. Frozen, ledger-neutral.
+
+Every amount is a whole number of minor units of the record's `currency`. Every date is a calendar date
+in the organization's time zone. `id` is the ledger's own id. Nothing here says "paid" or "late" beyond
+what the ledger states; readers derive that for a day of their own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The kinds of record a ledger hands out and our mirror keeps."""
+
+    CUSTOMER = "customer"
+    INVOICE = "invoice"
+    PAYMENT = "payment"
+    CREDIT = "credit"
+
+
+class Status(StrEnum):
+    """Where a document stands in the ledger. `DRAFT` has not been posted and owes nothing."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    PARTLY_PAID = "partly_paid"
+    PAID = "paid"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """What the ledger says about the business whose books these are. None means: the ledger did not say."""
+
+    id: str
+    name: str
+    country: str  # ISO 3166 alpha-2, "" when unknown
+    home_currency: str
+    timezone: str  # IANA name
+    sales_tax_basis_hint: str | None = None  # the ledger's own word; never an answer by itself
+    income_basis_hint: str | None = None
+    closed_until: dt.date | None = None  # last closed day: nothing may be dated on or before it
+    auto_apply_credits: bool | None = None  # the ledger would apply our credit to some invoice by itself
+    reminders_on: bool | None = None  # the ledger sends reminders of its own
+    multi_currency: bool | None = None
+    is_demo: bool = False
+    short_code: str = ""  # for deep links
+    plan: str = ""  # the ledger's edition or price plan, which sets the daily limit
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    id: str
+    name: str
+    email: str = ""
+    phone: str = ""
+    currency: str = ""
+    country: str = ""
+    language: str = ""
+    active: bool = True
+    parent_id: str = ""  # a sub-customer's parent
+    merged_into: str = ""
+    erasure_requested: bool = False  # the ledger marks a data-protection request
+    is_person: bool | None = None  # consumer or sole trader, where known
+    terms_days: int | None = None
+    credit_limit: int | None = None
+    ledger_balance: dict[str, int] | None = None  # the ledger's own figure, currency → minor units
+    updated_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    id: str
+    number: str
+    customer_id: str
+    date: dt.date
+    due: dt.date
+    currency: str
+    total: int
+    balance: int
+    status: Status
+    tax: int = 0
+    rate: str | None = None  # home units for one foreign unit, as the ledger writes it
+    marker: str = ""  # our machine marker, when we wrote this document
+    reference: str = ""
+    note: str = ""  # the ledger's internal note field, verbatim
+    expected_payment: dt.date | None = None
+    emailed: bool | None = None
+    pay_link: str = ""
+    version: str = ""  # what an update must quote: SyncToken, UpdatedDateUTC
+    updated_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Part of a payment or credit set against one invoice."""
+
+    invoice_id: str
+    amount: int
+    date: dt.date | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money received. `flavor` keeps apart what the ledgers keep apart."""
+
+    id: str
+    customer_id: str
+    date: dt.date
+    currency: str
+    amount: int
+    unapplied: int
+    allocations: tuple[Allocation, ...] = ()
+    flavor: str = "payment"  # payment | overpayment | prepayment | deposit | journal | refund
+    void: bool = False
+    marker: str = ""
+    reference: str = ""
+    version: str = ""
+    updated_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNote:
+    """Reduces what is owed: QuickBooks calls it a credit memo."""
+
+    id: str
+    number: str
+    customer_id: str
+    date: dt.date
+    currency: str
+    total: int
+    remaining: int
+    allocations: tuple[Allocation, ...] = ()
+    void: bool = False
+    marker: str = ""
+    version: str = ""
+    updated_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a document as posted: where its net and tax went."""
+
+    account_id: str
+    description: str
+    net: int
+    tax: int = 0
+    tax_code: str = ""
+    item_id: str = ""
+    account_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One settlement between two documents, seen from one of them."""
+
+    kind: str  # invoice | credit | payment
+    id: str
+    amount: int
+    link_id: str = ""  # what undoing it needs: QuickBooks' payment id, Xero's allocation id
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One ledger document read back in full: the proof of a write, and the snapshot before one."""
+
+    kind: Kind
+    id: str
+    number: str
+    customer_id: str
+    date: dt.date
+    due: dt.date | None
+    currency: str
+    total: int
+    balance: int  # open amount of an invoice, remaining credit of a credit note
+    tax: int
+    status: Status
+    lines: tuple[Line, ...] = ()
+    links: tuple[Link, ...] = ()
+    marker: str = ""
+    note: str = ""
+    rate: str | None = None
+    version: str = ""
+    url: str = ""  # deep link into the ledger, "" where none is known
+    flags: frozenset[str] = field(default_factory=frozenset)  # e.g. retainage, cis, autopay, inventory
