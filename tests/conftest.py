@@ -1,0 +1,42 @@
+"""What every test shares: on CI a skip is a failure, unless it says that CI may skip it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+"""Real receivables and the ledgers' own schemas, where a developer has them; never in the repository."""
+
+_skipped: list[str] = []
+
+
+def shared(path: str) -> Path:
+    """A file of `../shared`, or a visible skip."""
+    found = SHARED / path
+    if not found.exists():
+        pytest.skip(f"../shared/{path} is not on this machine")
+    return found
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _skipped.append(f"{report.nodeid}: {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    on_ci = os.environ.get("CI") == "true" and not hasattr(session.config, "workerinput")
+    if on_ci and exitstatus == 0 and [s for s in _skipped if "../shared" not in s]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if os.environ.get("CI") == "true" and _skipped:
+        terminalreporter.section("skipped on CI")
+        for line in _skipped:
+            terminalreporter.line(line)
