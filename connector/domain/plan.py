@@ -1,0 +1,161 @@
+"""An installment plan: which invoices, how much, when, in which mode. Frozen; a change is a new version.
+
+Amounts are minor units of `currency`. `date` fields are calendar dates in the organization's time zone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from connector.domain import codec, writes
+from connector.domain.calendar import Rhythm
+from connector.domain.policy import Method, Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One invoice of a plan as it stood when the plan was drafted: the snapshot that approval is about.
+
+    `original_due` and `original_number` differ from `due` and `number` only when the source is itself an
+    installment of an earlier version: contract age never gets younger.
+    """
+
+    invoice_id: str
+    number: str
+    date: dt.date
+    due: dt.date
+    total: int
+    tax: int
+    balance: int
+    version: str = ""
+    settled: bool = False  # some payment or credit is allocated already
+    original_due: dt.date | None = None
+
+    @property
+    def contract_due(self) -> dt.date:
+        return self.original_due or self.due
+
+
+@dataclass(frozen=True, slots=True)
+class Installment:
+    """One row. `due` is the business day that counts, `nominal` the date by the calendar."""
+
+    n: int
+    nominal: dt.date
+    due: dt.date
+    principal: int
+    interest: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.principal + self.interest
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A fee document that is credited when the plan is approved: to the account and code it was charged on."""
+
+    invoice_id: str
+    number: str
+    amount: int
+    account_id: str
+    reason: str
+    item_id: str = ""
+    tax_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How the rows came about; `rows_edited` says that a person changed them afterwards."""
+
+    rhythm: Rhythm = Rhythm.MONTHLY
+    method: Method = Method.EQUAL
+    annual_percent: Decimal = Decimal(0)
+    flat_percent: Decimal = Decimal(0)
+    deposit: int = 0
+    tolerance_days: int = 3
+    tolerance_amount: int = 100
+    broken_after_days: int = 10
+    grace_days: int = 5
+    rows_edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One version of a plan. `id` is PP-0007; `drafted_on` the day of the snapshot."""
+
+    id: str
+    version: int
+    customer_id: str
+    currency: str
+    mode: Mode
+    sources: tuple[Source, ...]
+    rows: tuple[Installment, ...]
+    drafted_on: dt.date
+    terms: Terms = Terms()
+    waivers: tuple[Waiver, ...] = ()
+    reasons: tuple[str, ...] = ()
+    supersedes: int | None = None  # the version that this one renegotiates
+
+    @property
+    def principal(self) -> int:
+        """The rescheduled balance: the rows' principal, equal to the sources' balance."""
+        return sum(r.principal for r in self.rows)
+
+    @property
+    def interest(self) -> int:
+        return sum(r.interest for r in self.rows)
+
+    @property
+    def total(self) -> int:
+        """What the customer pays in all."""
+        return sum(r.total for r in self.rows)
+
+    @property
+    def balance(self) -> int:
+        return sum(s.balance for s in self.sources)
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits over amounts and dates, part of every marker."""
+        pairs = [(r.due, r.principal) for r in self.rows] + [(r.due, r.interest) for r in self.rows]
+        return writes.fingerprint(pairs)
+
+    def marker(self, role: str, source: str, n: int | None = None) -> str:
+        """Our machine marker for one document of this version (roles: credit, inst, link, int, waiver, note, cancel)."""
+        return writes.marker(self.id, self.version, role, source, self.digest, n)
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = codec.to_json(self)
+        return data
+
+
+def load(data: Mapping[str, Any]) -> Plan:
+    """A plan from `Plan.to_json()`. Raises WrongValue."""
+    return codec.from_json(Plan, dict(data))
+
+
+def portions(sources: Iterable[Source], principals: Iterable[int]) -> list[list[tuple[Source, int]]]:
+    """Which part of which source each row pays: the oldest contract due date first, in row order.
+
+    The parts of a row add up to its principal; over all rows each source is used up exactly.
+    """
+    order = sorted(sources, key=lambda s: (s.contract_due, s.date, s.number, s.invoice_id))
+    queue = deque((s, s.balance) for s in order)
+    result: list[list[tuple[Source, int]]] = []
+    for principal in principals:
+        parts: list[tuple[Source, int]] = []
+        while principal and queue:
+            source, left = queue.popleft()
+            take = min(principal, left)
+            parts.append((source, take))
+            principal -= take
+            if left > take:
+                queue.appendleft((source, left - take))
+        result.append(parts)
+    return result

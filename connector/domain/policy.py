@@ -1,0 +1,272 @@
+"""Every setting of a bookkeeper as frozen records with defaults; what cannot be used is refused with a sentence.
+
+Amounts here are decimals in whole units of whatever currency a plan is in (25.00 means 25.00 EUR for a plan
+in EUR, 25 for one in JPY); `minor` turns them into minor units. Percentages are decimals (5 is 5 %).
+Defaults are accounting.md sections 4, 5 and 6.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import Any
+
+from connector.domain import codec, money
+from connector.domain.calendar import Rhythm
+from connector.domain.codec import WrongValue
+
+
+class Mode(StrEnum):
+    """How a plan goes into the books (accounting.md 0): `SPLIT` is B, `NOTES` is A, `MIRROR` is D (always refused in v1)."""
+
+    SPLIT = "split"
+    NOTES = "notes"
+    MIRROR = "mirror"
+
+
+class Method(StrEnum):
+    """How principal and interest spread over the installments (accounting.md 4)."""
+
+    EQUAL = "equal"  # no interest: the balance in equal parts
+    FLAT = "flat"  # a flat charge, total in equal parts
+    EQUAL_PRINCIPAL = "equal_principal"  # simple interest on the declining balance
+    ANNUITY = "annuity"  # equal payments, simple interest on the declining balance
+
+
+class Basis(StrEnum):
+    """The accountant's answer to "cash or accrual?"; `UNKNOWN` until answered."""
+
+    ACCRUAL = "accrual"
+    CASH = "cash"
+    NONE = "none"  # sales tax only: the organization charges none
+    UNKNOWN = "unknown"
+
+
+def _check(good: bool, field: str, sentence: str) -> None:
+    if not good:
+        raise WrongValue(field, sentence)
+
+
+def minor(amount: Decimal, currency: str) -> int:
+    """A policy amount in minor units of `currency`, half up: 25.00 → 2500 USD, 25 JPY, 25000 KWD."""
+    return int(amount.scaleb(money.exponent(currency)).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+@dataclass(frozen=True, slots=True)
+class InterestPolicy:
+    """Interest and fees on plans. Off until the bookkeeper records the clause of the contract and the cap."""
+
+    clause: str = ""  # where the customer agreed to interest, e.g. "Terms of 2025-01, section 7"
+    annual_percent: Decimal = Decimal(0)
+    flat_percent: Decimal = Decimal(0)
+    warn_above: Decimal = Decimal(18)  # percent a year
+    cap: Decimal | None = None  # percent a year; nothing above it can be approved
+
+    def __post_init__(self) -> None:
+        for field in ("annual_percent", "flat_percent", "warn_above"):
+            _check(0 <= getattr(self, field) <= 100, field, "should be between 0 and 100 percent.")
+        _check(self.cap is None or 0 <= self.cap <= 100, "cap", "should be between 0 and 100 percent.")
+        charged = self.annual_percent > 0 or self.flat_percent > 0
+        _check(
+            not charged or bool(self.clause.strip()),
+            "clause",
+            "Interest needs the clause of the contract that allows it. Write down where it is, or set the interest to 0.",
+        )
+        _check(
+            not charged or self.cap is not None,
+            "cap",
+            "Interest needs the highest yearly rate that is allowed. Set it, or set the interest to 0.",
+        )
+        _check(
+            self.cap is None or self.annual_percent <= self.cap,
+            "annual_percent",
+            f"is above the cap of {self.cap} percent a year. Lower the rate.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPolicy:
+    """The rails of a plan."""
+
+    mode: str = ""  # "" lets the books decide; "split" or "notes" is the connection's own default
+    installments: int = 3  # where nothing shows what the customer can pay
+    rhythm: Rhythm = Rhythm.MONTHLY
+    method: Method = Method.EQUAL
+    propose_after_days: int = 30  # days overdue before a plan is drafted
+    minimum_payment: Decimal = Decimal("25.00")
+    minimum_share: Decimal = Decimal(5)  # percent of the balance; the larger of the two minimums counts
+    soft_cap_months: int = 6
+    approval_cap_months: int = 8  # longer than the soft cap needs a person's explicit approval
+    hard_cap_months: int = 12
+    first_payment_days: int = 7
+    deposit_percent: Decimal = Decimal(0)
+    affordable_share: Decimal = Decimal(25)  # percent of the median monthly receipts
+    tolerance_days: int = 3  # an installment paid this many days after its due date was still kept
+    tolerance_amount: Decimal = Decimal("1.00")  # short by no more than this counts as paid
+    broken_after_days: int = 10  # an installment open this long after its due date breaks the plan
+    grace_days: int = 5  # business days to cure, as the agreement states
+    settlement_discount_percent: Decimal = Decimal(0)
+    auto_approve_up_to: Decimal = Decimal(0)  # 0: every plan is approved by a person
+    auto_approve_months: int = 3
+    move_due_date: bool = False  # notes mode: also move the invoice's own due date to the next installment
+    interest: InterestPolicy = InterestPolicy()
+
+    def __post_init__(self) -> None:
+        _check(self.mode in ("", "split", "notes"), "mode", "should be split, notes, or left open.")
+        _check(1 <= self.installments <= 60, "installments", "should be between 1 and 60.")
+        for field in ("minimum_share", "deposit_percent", "affordable_share", "settlement_discount_percent"):
+            _check(0 <= getattr(self, field) <= 100, field, "should be between 0 and 100 percent.")
+        for field in ("minimum_payment", "tolerance_amount", "auto_approve_up_to"):
+            _check(0 <= getattr(self, field) <= 10**9, field, "should be zero or more.")
+        for field in (
+            "tolerance_days",
+            "broken_after_days",
+            "grace_days",
+            "first_payment_days",
+            "propose_after_days",
+        ):
+            _check(0 <= getattr(self, field) <= 365, field, "should be between 0 and 365 days.")
+        _check(
+            1 <= self.soft_cap_months <= self.approval_cap_months <= self.hard_cap_months <= 60,
+            "hard_cap_months",
+            "The three lengths should rise: usual length, length with approval, longest length (at most 60 months).",
+        )
+        _check(
+            self.broken_after_days >= self.tolerance_days,
+            "broken_after_days",
+            "should not be shorter than the tolerance in days.",
+        )
+
+    def minimum(self, balance: int, currency: str) -> int:
+        """The smallest installment for this balance, in minor units: max(minimum_payment, minimum_share)."""
+        share = (balance * self.minimum_share / 100).quantize(Decimal(1), ROUND_HALF_UP)
+        return min(balance, max(minor(self.minimum_payment, currency), int(share)))
+
+
+@dataclass(frozen=True, slots=True)
+class FindingPolicy:
+    """When a fact becomes a finding."""
+
+    grace_days: int = 0  # calendar days after the due date before an invoice counts as overdue
+    minimum_balance: Decimal = Decimal(0)  # smaller open balances are no finding
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.grace_days <= 90, "grace_days", "should be between 0 and 90 days.")
+        _check(self.minimum_balance >= 0, "minimum_balance", "should be zero or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One level of the ladder, `days` after the due date (negative: before it)."""
+
+    level: str
+    days: int
+    offers_plan: bool = False
+    needs_person: bool = False  # a draft for a person to send
+    task_only: bool = False  # no message: a person reviews
+
+    def __post_init__(self) -> None:
+        _check(bool(self.level.strip()), "level", "needs a name.")
+        _check(-60 <= self.days <= 365, "days", "should be between 60 days before and 365 days after.")
+
+
+INVOICE_LADDER = (
+    Step("friendly", -3),
+    Step("due", 0),
+    Step("check", 3),
+    Step("direct", 7, offers_plan=True),
+    Step("firm", 14, offers_plan=True),
+    Step("final", 30, offers_plan=True, needs_person=True),
+    Step("review", 60, needs_person=True, task_only=True),
+)
+INSTALLMENT_LADDER = (
+    Step("installment_friendly", -3),
+    Step("installment_due", 0),
+    Step("installment_missed", 2),
+    Step("installment_cure", 5),
+    Step("installment_review", 10, needs_person=True, task_only=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReminderPolicy:
+    """The reminder ladder and the caps on contact (accounting.md 6)."""
+
+    invoice_ladder: tuple[Step, ...] = INVOICE_LADDER
+    installment_ladder: tuple[Step, ...] = INSTALLMENT_LADDER
+    per_day: int = 1  # messages to one customer, all channels
+    per_week: int = 2  # in any seven days
+    weekdays: frozenset[int] = frozenset({1, 2, 3})  # Monday is 0
+    from_hour: int = 9  # customer time
+    to_hour: int = 11
+    promise_grace_days: int = 2
+    max_sync_age_hours: int = 24
+    email: bool = False  # through the ledger's own send call; otherwise notes only
+
+    def __post_init__(self) -> None:
+        for field in ("invoice_ladder", "installment_ladder"):
+            ladder: tuple[Step, ...] = getattr(self, field)
+            days = [s.days for s in ladder]
+            _check(
+                days == sorted(set(days)), field, "Each step should come at least a day after the one before."
+            )
+            _check(len({s.level for s in ladder}) == len(ladder), field, "Each step needs its own name.")
+        _check(0 <= self.per_day <= 1, "per_day", "should be 0 or 1: at most one message a day.")
+        _check(0 <= self.per_week <= 7, "per_week", "should be between 0 and 7.")
+        _check(
+            bool(self.weekdays) and self.weekdays <= set(range(5)) | {5, 6},
+            "weekdays",
+            "Choose at least one day; Monday is 0 and Sunday is 6.",
+        )
+        _check(
+            8 <= self.from_hour < self.to_hour <= 21,
+            "to_hour",
+            "Messages may leave between 8:00 and 21:00; the end should be after the beginning.",
+        )
+        _check(0 <= self.promise_grace_days <= 30, "promise_grace_days", "should be between 0 and 30 days.")
+        _check(1 <= self.max_sync_age_hours <= 72, "max_sync_age_hours", "should be between 1 and 72 hours.")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the accountant answered once for an organization, signed and dated. Unanswered means notes only."""
+
+    income_basis: Basis = Basis.UNKNOWN
+    sales_tax_basis: Basis = Basis.UNKNOWN
+    answered_by: str = ""
+    answered_on: dt.date | None = None
+
+    @property
+    def known(self) -> bool:
+        return Basis.UNKNOWN not in (self.income_basis, self.sales_tax_basis)
+
+    @property
+    def cash(self) -> bool:
+        return Basis.CASH in (self.income_basis, self.sales_tax_basis)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All settings of one organization."""
+
+    plan: PlanPolicy = PlanPolicy()
+    findings: FindingPolicy = FindingPolicy()
+    reminders: ReminderPolicy = ReminderPolicy()
+    country: str = ""  # overrides the organization's country for holidays and legal rails
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `load` reads them back."""
+        data: dict[str, Any] = codec.to_json(self)
+        return data
+
+
+def load(data: Mapping[str, Any]) -> Policy:
+    """A policy from plain JSON values. Missing keys take their default, unknown keys are left alone.
+
+    Raises WrongValue, whose `field` is the dotted name ("plan.soft_cap_months") and whose `sentence` is for
+    the bookkeeper.
+    """
+    return codec.from_json(Policy, dict(data))

@@ -1,0 +1,75 @@
+"""What the law of a country makes of a plan, as data with its source and date. This is not legal advice.
+
+Rows come from accounting.md sections 1.6 and 5 (2026-11-21). A country without a row has no special rule.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The profile of one country. `consumer_*` holds for people, sole traders and small partnerships."""
+
+    country: str
+    consumer_max_installments: int | None = None
+    consumer_max_months: int | None = None
+    consumer_interest_allowed: bool = True
+    consumer_needs_legal_review: bool = False
+    einvoice_from: dt.date | None = None  # business invoices must travel the national network from this day
+    installment: str = "Installment"  # as this country writes it
+    source: str = ""
+
+
+_EU = Region(
+    "",
+    consumer_interest_allowed=False,
+    consumer_needs_legal_review=True,
+    installment="Instalment",
+    source="Consumer Credit Directive 2023/2225, national rules from 2026-11-20",
+)
+_EU_COUNTRIES = (
+    *("AT", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "DE", "GR", "HU", "IE", "IT", "LV", "LT", "LU"),
+    *("MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE"),
+)
+_REGIONS = {code: replace(_EU, country=code) for code in _EU_COUNTRIES} | {
+    "BE": replace(
+        _EU,
+        country="BE",
+        einvoice_from=dt.date(2026, 1, 1),
+        source="Structured B2B invoices and credit notes since 2026-01-01; Consumer Credit Directive 2023/2225",
+    ),
+    "FR": replace(
+        _EU,
+        country="FR",
+        einvoice_from=dt.date(2026, 9, 1),
+        source="E-invoicing from 2026-09-01; Consumer Credit Directive 2023/2225",
+    ),
+    "GB": Region(
+        "GB",
+        consumer_max_installments=12,
+        consumer_max_months=12,
+        consumer_interest_allowed=False,
+        installment="Instalment",
+        source="Exempt credit: free of interest and charges, at most 12 installments within 12 months",
+    ),
+    "US": Region(
+        "US",
+        consumer_max_installments=4,
+        consumer_interest_allowed=False,
+        source="Truth in Lending Act: finance charge, or a written agreement of more than four installments",
+    ),
+    "AU": Region(
+        "AU", consumer_interest_allowed=False, installment="Instalment", source="ACCC/ASIC guideline"
+    ),
+    "NZ": Region("NZ", consumer_interest_allowed=False, installment="Instalment", source="CCCFA"),
+    **{code: Region(code, installment="Instalment") for code in ("CA", "HK", "IN", "SG", "ZA")},
+}
+
+
+def region(country: str) -> Region:
+    """The profile of a country (ISO 3166, a region after a hyphen is left aside)."""
+    code = country.upper().partition("-")[0]
+    return _REGIONS.get(code, Region(code))
