@@ -64,6 +64,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+_CHANGES: dict[str, Callable[[str], str]] = {"tolower": str.lower, "toupper": str.upper, "trim": str.strip}
 _TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda text, part: part in text,
     "startswith": str.startswith,
@@ -126,7 +127,6 @@ class _Value:
     read: Reader
     name: str = ""
     literal: bool = False
-    test: bool = False
 
 
 class _Parser:
@@ -228,7 +228,9 @@ class _Parser:
             try:
                 moment = dt.datetime(*parts)  # type: ignore[arg-type] # noqa: DTZ001
             except (TypeError, ValueError):
-                raise QueryProblem("Year, Month, and Day parameters describe an un-representable DateTime.") from None
+                raise QueryProblem(
+                    "Year, Month, and Day parameters describe an un-representable DateTime."
+                ) from None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.UTC)
         return _Value(lambda row: moment, literal=True)
@@ -260,21 +262,19 @@ class _Parser:
     def call(self, path: str, method: str) -> _Value:
         read = self.reader(path)
         lower = method.lower()
-        if lower in ("tolower", "toupper", "trim"):
+        if lower in _CHANGES:
             self.expect("(")
             self.expect(")")
-            change = {"tolower": str.lower, "toupper": str.upper, "trim": str.strip}[lower]
-            changed: Reader = lambda row: change(read(row) or "")  # noqa: E731
+            read = _changed(read, _CHANGES[lower])
             if self.peek()[1] != ".":
-                return _Value(changed)
+                return _Value(read)
             self.next()
             lower = self.next()[1].lower()
-            read = changed
         if lower not in _TEXT_TESTS:
             raise QueryProblem(f"No applicable method '{method}' exists in type 'String'")
         (part,) = self.arguments("string")
         test = _TEXT_TESTS[lower]
-        return _Value(lambda row: test(read(row) or "", part), test=True)
+        return _Value(lambda row: test(read(row) or "", part))
 
     def reader(self, path: str) -> Reader:
         name = path.lower()
@@ -314,6 +314,10 @@ def _any(one: Callable[[Row], bool], other: Callable[[Row], bool]) -> Callable[[
 
 def _all(one: Callable[[Row], bool], other: Callable[[Row], bool]) -> Callable[[Row], bool]:
     return lambda row: one(row) and other(row)
+
+
+def _changed(read: Reader, change: Callable[[str], str]) -> Reader:
+    return lambda row: change(read(row) or "")
 
 
 def _compare(compare: Callable[[Any, Any], bool], left: Reader, right: Reader) -> Callable[[Row], bool]:
