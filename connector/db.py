@@ -569,7 +569,7 @@ customers = sa.Table(
     sa.Column("is_person", sa.Boolean),
     sa.Column("terms_days", sa.Integer),
     sa.Column("credit_limit", Minor),
-    sa.Column("ledger_balance", Json),
+    sa.Column("ledger_balance", Text),  # JSON text: books write it in bulk, past SQLAlchemy's types
     sa.Column("updated_at", Moment),
     sa.Column("seen", sa.Integer, nullable=False),  # the sync generation that last brought it
 )

@@ -1,0 +1,530 @@
+"""Our mirror of each organization's receivables: stored in bulk, read back as domain records.
+
+Disposable: a full sync rebuilds it. Writers compare before they write, so that a pull which repeats what we
+have costs one read per page, and the customers that really changed are known (a review looks at those only).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection as Transaction
+
+from connector import db
+from connector.domain.receivables import (
+    Allocation,
+    CreditNote,
+    Customer,
+    Document,
+    Invoice,
+    Kind,
+    Payment,
+    Status,
+)
+from connector.platforms import Batch
+
+PART = 500  # ids in one statement, and customers read at once
+_STATUS = {s.value: s for s in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class Receivables:
+    """One customer's whole picture, with the history of customers merged into it. Each list is by date, then id."""
+
+    customer: Customer
+    invoices: tuple[Invoice, ...]
+    payments: tuple[Payment, ...]
+    credits: tuple[CreditNote, ...]
+
+
+# ---------------------------------------------------------------- how records become rows
+
+Encode = Callable[[Any], Any]
+
+
+def _day_text(value: dt.date | None) -> str | None:
+    return None if value is None else value.isoformat()
+
+
+def _moment_text(value: dt.datetime | None) -> str | None:
+    """As SQLAlchemy's own DateTime writes it to SQLite, so that both ways in agree."""
+    return (
+        None
+        if value is None
+        else value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    )
+
+
+def _json_text(value: dict[str, int] | None) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True)
+
+
+_FOR_SQLITE: dict[str, Encode] = {"day": _day_text, "moment": _moment_text}
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How one kind of record lies in its table: columns in the record's own order, then connection and `seen`."""
+
+    table: sa.Table
+    names: tuple[str, ...]
+    special: tuple[tuple[int, str], ...]  # position → what needs encoding there
+    owner: int  # position of the customer's id
+
+    def rows(self, records: Sequence[Any], dialect: str) -> list[list[Any]]:
+        get = attrgetter(*self.names)
+        encoders = [(i, e) for i, what in self.special if (e := _encoder(what, dialect))]
+        made = [list(get(record)) for record in records]
+        for row in made:
+            for i, encode in encoders:
+                row[i] = encode(row[i])
+        return made
+
+
+def _encoder(what: str, dialect: str) -> Encode | None:
+    if what == "json":
+        return _json_text
+    if what == "status":
+        return str.__str__
+    return _FOR_SQLITE[what] if dialect == "sqlite" else None
+
+
+def _shape(record: type[Any], table: sa.Table, owner: str) -> _Shape:
+    names = tuple(f.name for f in fields(record) if f.name != "allocations")
+    special = []
+    for i, name in enumerate(names):
+        kind = table.c[name].type
+        if name == "status":
+            special.append((i, "status"))
+        elif name == "ledger_balance":
+            special.append((i, "json"))
+        elif isinstance(kind, sa.Date):
+            special.append((i, "day"))
+        elif isinstance(kind, db.Moment):
+            special.append((i, "moment"))
+    return _Shape(table, names, tuple(special), names.index(owner))
+
+
+_SHAPES: dict[Kind, _Shape] = {
+    Kind.CUSTOMER: _shape(Customer, db.customers, "id"),
+    Kind.INVOICE: _shape(Invoice, db.invoices, "customer_id"),
+    Kind.PAYMENT: _shape(Payment, db.payments, "customer_id"),
+    Kind.CREDIT: _shape(CreditNote, db.credits, "customer_id"),
+}
+_ALLOCATION_NAMES = ("connection_id", "source", "source_id", "n", "invoice_id", "amount", "date", "id")
+
+
+def _mark(tx: Transaction, count: int) -> str:
+    return ", ".join(["?" if tx.dialect.name == "sqlite" else "%s"] * count)
+
+
+def _quote(names: Iterable[str]) -> str:
+    return ", ".join(f'"{n}"' for n in names)
+
+
+def _parts(ids: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(ids), PART):
+        yield list(ids[start : start + PART])
+
+
+# ---------------------------------------------------------------- store
+
+
+def store(tx: Transaction, connection_id: str, batch: Batch, seen: int) -> set[str]:
+    """Put one page of a pull into the books; return the ids of customers whose picture changed.
+
+    `seen` is the sync's generation (see `remove_unseen`). Storing the same page twice changes nothing.
+    """
+    changed: set[str] = set()
+    for kind, records in (
+        (Kind.CUSTOMER, batch.customers),
+        (Kind.INVOICE, batch.invoices),
+        (Kind.PAYMENT, batch.payments),
+        (Kind.CREDIT, batch.credits),
+    ):
+        if records:
+            changed |= _store_kind(tx, connection_id, kind, list(records), seen)
+    for kind in Kind:
+        gone = [id for k, id in batch.removed if k == kind]
+        for part in _parts(gone):
+            changed |= _remove(tx, connection_id, kind, _SHAPES[kind].table.c.id.in_(part))
+    changed.discard("")
+    return changed
+
+
+def _store_kind(tx: Transaction, connection_id: str, kind: Kind, records: list[Any], seen: int) -> set[str]:
+    shape = _SHAPES[kind]
+    last = {record.id: record for record in records}  # a page may repeat a record: its last word counts
+    rows = dict(zip(last, shape.rows(list(last.values()), tx.dialect.name), strict=True))
+    before = _existing(tx, connection_id, shape, list(last))
+    parts = _parts_of(tx, connection_id, kind, last)
+    parts_before = _parts_before(tx, connection_id, kind, list(last)) if parts is not None else {}
+    changed: set[str] = set()
+    different = []
+    for id, row in rows.items():
+        old = before.get(id)
+        moved_money = parts is not None and parts.get(id, []) != parts_before.get(id, [])
+        if old is None or old != row or moved_money:
+            different.append(id)
+            changed.add(row[shape.owner])
+            if old is not None:
+                changed.add(old[shape.owner])  # a document may have moved to another customer
+            if kind is Kind.CUSTOMER and last[id].merged_into:
+                changed.add(last[id].merged_into)
+    if different:
+        _upsert(tx, connection_id, shape, [rows[id] for id in different], seen)
+        if parts is not None:
+            _replace_parts(tx, connection_id, kind, different, parts, parts_before)
+    same = [id for id in rows if id in before and id not in set(different)]
+    for part in _parts(same):
+        c = shape.table.c
+        tx.execute(
+            sa.update(shape.table)
+            .where(c.connection_id == connection_id, c.id.in_(part), c.seen < seen)
+            .values(seen=seen)
+        )
+    return changed
+
+
+def _existing(tx: Transaction, connection_id: str, shape: _Shape, ids: list[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for part in _parts(ids):
+        sql = (
+            f"SELECT {_quote(shape.names)} FROM {shape.table.name}"  # noqa: S608 - our own names
+            f" WHERE connection_id = {_mark(tx, 1)} AND id IN ({_mark(tx, len(part))})"
+        )
+        for row in tx.exec_driver_sql(sql, (connection_id, *part)):
+            found[row[0]] = list(row)
+    return found
+
+
+def _upsert(tx: Transaction, connection_id: str, shape: _Shape, rows: list[list[Any]], seen: int) -> None:
+    names = (*shape.names, "connection_id", "seen")
+    updates = ", ".join(f'"{n}" = excluded."{n}"' for n in names if n not in ("id", "connection_id"))
+    sql = (
+        f"INSERT INTO {shape.table.name} ({_quote(names)}) VALUES ({_mark(tx, len(names))})"  # noqa: S608
+        f" ON CONFLICT (connection_id, id) DO UPDATE SET {updates}"
+    )
+    tx.exec_driver_sql(sql, [(*row, connection_id, seen) for row in rows])
+
+
+Parts = dict[str, list[tuple[Any, ...]]]  # source id → (invoice_id, amount, date, id), in the ledger's order
+
+
+def _parts_of(tx: Transaction, connection_id: str, kind: Kind, records: dict[str, Any]) -> Parts | None:
+    if kind not in (Kind.PAYMENT, Kind.CREDIT):
+        return None
+    encode = _day_text if tx.dialect.name == "sqlite" else (lambda day: day)
+    return {
+        id: [(a.invoice_id, a.amount, encode(a.date), a.id) for a in record.allocations]
+        for id, record in records.items()
+        if record.allocations
+    }
+
+
+def _parts_before(tx: Transaction, connection_id: str, kind: Kind, ids: list[str]) -> Parts:
+    found: Parts = defaultdict(list)
+    for part in _parts(ids):
+        sql = (
+            "SELECT source_id, invoice_id, amount, date, id FROM allocations"  # noqa: S608
+            f" WHERE connection_id = {_mark(tx, 1)} AND source = {_mark(tx, 1)}"
+            f" AND source_id IN ({_mark(tx, len(part))}) ORDER BY source_id, n"
+        )
+        for row in tx.exec_driver_sql(sql, (connection_id, kind.value, *part)):
+            found[row[0]].append(tuple(row[1:]))
+    return found
+
+
+def _replace_parts(
+    tx: Transaction, connection_id: str, kind: Kind, ids: list[str], parts: Parts, before: Parts
+) -> None:
+    _forget_parts(tx, connection_id, kind, [id for id in ids if id in before])
+    rows = [
+        (connection_id, kind.value, id, n, *part) for id in ids for n, part in enumerate(parts.get(id, []))
+    ]
+    if rows:
+        sql = (
+            f"INSERT INTO allocations ({_quote(_ALLOCATION_NAMES)})"  # noqa: S608
+            f" VALUES ({_mark(tx, len(_ALLOCATION_NAMES))})"
+        )
+        tx.exec_driver_sql(sql, rows)
+
+
+def _forget_parts(tx: Transaction, connection_id: str, kind: Kind, ids: list[str]) -> None:
+    c = db.allocations.c
+    for part in _parts(ids):
+        tx.execute(
+            sa.delete(db.allocations).where(
+                c.connection_id == connection_id, c.source == kind.value, c.source_id.in_(part)
+            )
+        )
+
+
+def _remove(tx: Transaction, connection_id: str, kind: Kind, which: sa.ColumnElement[bool]) -> set[str]:
+    shape = _SHAPES[kind]
+    c = shape.table.c
+    gone = sa.delete(shape.table).where(c.connection_id == connection_id, which)
+    rows = tx.execute(gone.returning(c.id, c[shape.names[shape.owner]])).all()
+    if kind in (Kind.PAYMENT, Kind.CREDIT):
+        _forget_parts(tx, connection_id, kind, [row[0] for row in rows])
+    return {row[1] for row in rows}
+
+
+def remove_unseen(tx: Transaction, connection_id: str, kinds: Iterable[Kind], seen: int) -> set[str]:
+    """After a complete pull of `kinds`: drop what it did not bring, for the ledger no longer has it.
+
+    Returns the customers concerned.
+    """
+    changed: set[str] = set()
+    for kind in kinds:
+        changed |= _remove(tx, connection_id, kind, _SHAPES[kind].table.c.seen < seen)
+    return changed
+
+
+def put_document(tx: Transaction, connection_id: str, document: Document) -> set[str]:
+    """Take one document that was just read from the ledger into the mirror, ahead of the next sync."""
+    c = db.connections.c
+    seen = tx.scalar(sa.select(c.generation).where(c.id == connection_id)) or 0
+    if document.kind is Kind.INVOICE:
+        old = invoice(tx, connection_id, document.id)
+        base = old or Invoice(
+            document.id,
+            document.number,
+            document.customer_id,
+            document.date,
+            document.due or document.date,
+            document.currency,
+            0,
+            0,
+            document.status,
+        )
+        same = ("number", "customer_id", "date", "currency", "total", "balance", "status", "tax")
+        more = ("marker", "note", "rate", "version")
+        values = {name: getattr(document, name) for name in (*same, *more)}
+        made = replace(base, due=document.due or base.due, **values)
+        return store(tx, connection_id, Batch(invoices=(made,)), seen)
+    if document.kind is Kind.CREDIT:
+        known = [c for c in credits(tx, connection_id, document.customer_id) if c.id == document.id]
+        note = CreditNote(
+            id=document.id,
+            number=document.number,
+            customer_id=document.customer_id,
+            date=document.date,
+            currency=document.currency,
+            total=document.total,
+            remaining=document.balance,
+            allocations=known[0].allocations if known else (),
+            void=document.status is Status.VOID,
+            marker=document.marker,
+            version=document.version,
+            updated_at=known[0].updated_at if known else None,
+        )
+        return store(tx, connection_id, Batch(credits=(note,)), seen)
+    return set()
+
+
+def forget(tx: Transaction, connection_id: str) -> None:
+    """Drop the whole mirror of one organization. What is ours stays."""
+    for table in db.BOOKS:
+        tx.execute(sa.delete(table).where(table.c.connection_id == connection_id))
+
+
+# ---------------------------------------------------------------- read
+
+
+def _select(shape: _Shape, connection_id: str, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    c = shape.table.c
+    return sa.select(*(c[n] for n in shape.names)).where(c.connection_id == connection_id, *where)
+
+
+def _customer(row: Sequence[Any]) -> Customer:
+    made = Customer(*row)
+    return replace(made, ledger_balance=json.loads(row[_BALANCE])) if row[_BALANCE] else made
+
+
+_BALANCE = _SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
+_INVOICE_STATUS = _SHAPES[Kind.INVOICE].names.index("status")
+
+
+def _invoice(row: Sequence[Any]) -> Invoice:
+    values: list[Any] = list(row)
+    values[_INVOICE_STATUS] = _STATUS[row[_INVOICE_STATUS]]
+    return Invoice(*values)
+
+
+def customers(tx: Transaction, connection_id: str, ids: Collection[str] | None = None) -> list[Customer]:
+    """The organization's customers by name (all, or those of `ids`), inactive and merged ones included."""
+    shape = _SHAPES[Kind.CUSTOMER]
+    if ids is None:
+        rows: Iterable[Any] = tx.execute(_select(shape, connection_id))
+    else:
+        wanted = _parts(sorted(ids))
+        rows = [
+            r for p in wanted for r in tx.execute(_select(shape, connection_id, db.customers.c.id.in_(p)))
+        ]
+    return sorted((_customer(row) for row in rows), key=lambda c: (c.name.casefold(), c.id))
+
+
+def customer(tx: Transaction, connection_id: str, customer_id: str) -> Customer | None:
+    found = customers(tx, connection_id, [customer_id])
+    return found[0] if found else None
+
+
+def invoices(
+    tx: Transaction,
+    connection_id: str,
+    customer_id: str | None = None,
+    *,
+    open_only: bool = False,
+    ids: Collection[str] | None = None,
+) -> list[Invoice]:
+    """Invoices as the ledger last stated them, by due date. `open_only`: those with a balance left."""
+    c = db.invoices.c
+    where: list[sa.ColumnElement[bool]] = []
+    if customer_id is not None:
+        where.append(c.customer_id == customer_id)
+    if open_only:
+        where += [c.balance != 0, c.status.in_([Status.OPEN, Status.PARTLY_PAID])]
+    if ids is not None:
+        where.append(c.id.in_(sorted(ids)))
+    query = _select(_SHAPES[Kind.INVOICE], connection_id, *where).order_by(c.due, c.id)
+    return [_invoice(row) for row in tx.execute(query)]
+
+
+def invoice(tx: Transaction, connection_id: str, invoice_id: str) -> Invoice | None:
+    found = invoices(tx, connection_id, ids=[invoice_id])
+    return found[0] if found else None
+
+
+def payments(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[Payment]:
+    """Payments with their allocations, by date."""
+    owners = None if customer_id is None else [customer_id]
+    return list(_money(tx, connection_id, Kind.PAYMENT, owners))
+
+
+def credits(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[CreditNote]:
+    """Credit notes with their allocations, by date."""
+    owners = None if customer_id is None else [customer_id]
+    return list(_money(tx, connection_id, Kind.CREDIT, owners))
+
+
+def _money(tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None) -> Iterator[Any]:
+    shape = _SHAPES[kind]
+    c, a = shape.table.c, db.allocations.c
+    who = [] if owners is None else [c.customer_id.in_(owners)]
+    joined = sa.and_(a.connection_id == c.connection_id, a.source == kind.value, a.source_id == c.id)
+    query = (
+        sa.select(a.source_id, a.invoice_id, a.amount, a.date, a.id)
+        .select_from(shape.table.join(db.allocations, joined))
+        .where(c.connection_id == connection_id, *who)
+        .order_by(a.source_id, a.n)
+    )
+    parts: dict[str, list[Allocation]] = defaultdict(list)
+    for source_id, *rest in tx.execute(query):
+        parts[source_id].append(Allocation(*rest))
+    record: type[Payment | CreditNote] = Payment if kind is Kind.PAYMENT else CreditNote
+    at = [f.name for f in fields(record)].index("allocations")
+    for row in tx.execute(_select(shape, connection_id, *who).order_by(c.date, c.id)):
+        values: list[Any] = list(row)
+        values.insert(at, tuple(parts.get(row[0], ())))
+        yield record(*values)
+
+
+def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> Receivables | None:
+    """One customer's whole picture; of the survivor when it was merged away. None when unknown."""
+    found = list(each_customer(tx, connection_id, [customer_id]))
+    return found[0] if found else None
+
+
+def each_customer(
+    tx: Transaction, connection_id: str, ids: Collection[str] | None = None
+) -> Iterator[Receivables]:
+    """Every customer's whole picture, a few hundred at a time so that memory stays flat.
+
+    Customers merged into another come as that other's history, not by themselves.
+    """
+    survivor = _survivors(tx, connection_id)
+    if ids is None:
+        c = db.customers.c
+        every = tx.scalars(sa.select(c.id).where(c.connection_id == connection_id).order_by(c.id)).all()
+        wanted = [id for id in every if id not in survivor]
+    else:
+        wanted = sorted({survivor.get(id, id) for id in ids})
+    merged: dict[str, list[str]] = defaultdict(list)
+    for old, now in survivor.items():
+        merged[now].append(old)
+    for part in _parts(wanted):
+        owner = {id: id for id in part} | {old: id for id in part for old in merged[id]}
+        yield from _pictures(tx, connection_id, part, owner)
+
+
+def _pictures(
+    tx: Transaction, connection_id: str, ids: list[str], owner: dict[str, str]
+) -> Iterator[Receivables]:
+    people = {c.id: c for c in customers(tx, connection_id, ids)}
+    c = db.invoices.c
+    of: dict[Kind, dict[str, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
+    query = _select(_SHAPES[Kind.INVOICE], connection_id, c.customer_id.in_(list(owner)))
+    for row in tx.execute(query.order_by(c.date, c.id)):
+        made = _invoice(row)
+        of[Kind.INVOICE][owner[made.customer_id]].append(made)
+    for kind in (Kind.PAYMENT, Kind.CREDIT):
+        for record in _money(tx, connection_id, kind, list(owner)):
+            of[kind][owner[record.customer_id]].append(record)
+    for id in ids:
+        if id in people:
+            lists = (tuple(of[k].get(id, ())) for k in (Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT))
+            yield Receivables(people[id], *lists)
+
+
+def _survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
+    """Merged customer → the customer that lives on (a chain of merges followed to its end)."""
+    c = db.customers.c
+    query = sa.select(c.id, c.merged_into).where(c.connection_id == connection_id, c.merged_into != "")
+    into = {row.id: row.merged_into for row in tx.execute(query)}
+    last: dict[str, str] = {}
+    for id in into:
+        end, steps = id, 0
+        while end in into and steps <= len(into):
+            end, steps = into[end], steps + 1
+        if end not in into:  # a ring of merges makes no sense: leave such customers as they are
+            last[id] = end
+    return last
+
+
+def open_balances(tx: Transaction, connection_id: str) -> dict[str, dict[str, int]]:
+    """What each customer owes by our mirror: open invoices less unapplied money and remaining credits.
+
+    Customer id → currency → minor units; only what is not zero.
+    """
+    i, p, n = db.invoices.c, db.payments.c, db.credits.c
+    live = i.status.in_([Status.OPEN, Status.PARTLY_PAID])
+    queries = (
+        (1, i.customer_id, i.currency, i.balance, sa.and_(i.connection_id == connection_id, live)),
+        (-1, p.customer_id, p.currency, p.unapplied, sa.and_(p.connection_id == connection_id, ~p.void)),
+        (-1, n.customer_id, n.currency, n.remaining, sa.and_(n.connection_id == connection_id, ~n.void)),
+    )
+    total: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for sign, who, currency, amount, where in queries:
+        query = sa.select(who, currency, sa.func.sum(amount)).where(where).group_by(who, currency)
+        for customer_id, code, minor in tx.execute(query):
+            total[customer_id][code] += sign * int(minor)
+    return {id: kept for id, sums in total.items() if (kept := {code: m for code, m in sums.items() if m})}
+
+
+def counts(tx: Transaction, connection_id: str) -> dict[Kind, int]:
+    """How many records of each kind the mirror holds."""
+    return {
+        kind: tx.scalar(
+            sa.select(sa.func.count()).select_from(s.table).where(s.table.c.connection_id == connection_id)
+        )
+        or 0
+        for kind, s in _SHAPES.items()
+    }

@@ -1,0 +1,148 @@
+"""What webhooks said changed: recorded once, drained by a sync. An event only wakes; it proves nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection as Transaction
+
+from connector import db
+from connector.domain.receivables import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The ledger says: this record is different now. `event_key` is the same whenever the ledger repeats the event."""
+
+    platform: str
+    external_id: str  # realmId, tenantId
+    kind: Kind | None  # None: something that we do not mirror by itself; an ordinary sync looks
+    record_id: str
+    verb: str  # created | updated | deleted | merged | voided | emailed
+    occurred_at: dt.datetime | None
+    event_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One recorded change that no sync has looked at yet."""
+
+    id: int
+    kind: Kind | None
+    record_id: str
+    verb: str
+    received_at: dt.datetime
+
+
+def _insert_once(tx: Transaction, table: sa.Table, rows: list[dict[str, object]]) -> None:
+    insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(table)
+    tx.execute(insert.on_conflict_do_nothing(), rows)
+
+
+def record(tx: Transaction, changes: Sequence[Change], received_at: dt.datetime) -> list[str]:
+    """Keep each change once; return the connected organizations to wake.
+
+    Doubles are dropped by their key. Changes of organizations that we do not know stay aside, without a
+    connection, until one is connected (`adopt`).
+    """
+    if not changes:
+        return []
+    known = _connections(tx, {(c.platform, c.external_id) for c in changes})
+    rows: list[dict[str, object]] = []
+    wake: dict[str, None] = {}
+    for change in changes:
+        connection_id, status = known.get((change.platform, change.external_id), (None, ""))
+        rows.append(
+            asdict(change)
+            | {
+                "kind": change.kind.value if change.kind else "",
+                "event_key": f"{change.platform}:{change.event_key}",
+                "connection_id": connection_id,
+                "received_at": received_at,
+            }
+        )
+        if connection_id and status == "connected":
+            wake[connection_id] = None
+    _insert_once(tx, db.inbox, rows)
+    return list(wake)
+
+
+def _connections(tx: Transaction, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:
+    c = db.connections.c
+    query = sa.select(c.platform, c.external_id, c.id, c.status).where(
+        c.external_id.in_({external_id for _, external_id in wanted})
+    )
+    return {(row.platform, row.external_id): (row.id, row.status) for row in tx.execute(query)}
+
+
+def record_unread(tx: Transaction, platform: str, body: bytes, why: str, received_at: dt.datetime) -> None:
+    """Keep a signed body that we could not read, for `forbear doctor`. Repeats are kept once."""
+    digest = hashlib.sha256(platform.encode() + b"\0" + body).hexdigest()
+    row = {"platform": platform, "body": body, "digest": digest, "why": why, "received_at": received_at}
+    _insert_once(tx, db.unread, [row])
+
+
+def pending(tx: Transaction, connection_id: str) -> list[Pending]:
+    """What a sync of this connection has to look at, oldest first."""
+    c = db.inbox.c
+    query = (
+        sa.select(c.id, c.kind, c.record_id, c.verb, c.received_at)
+        .where(c.connection_id == connection_id, c.drained_at.is_(None))
+        .order_by(c.id)
+    )
+    return [
+        Pending(r.id, Kind(r.kind) if r.kind else None, r.record_id, r.verb, r.received_at)
+        for r in tx.execute(query)
+    ]
+
+
+def pending_connections(tx: Transaction) -> list[str]:
+    """Connected organizations with changes that no sync has looked at: what a sweep must wake again."""
+    query = (
+        sa.select(db.inbox.c.connection_id)
+        .join(db.connections, db.connections.c.id == db.inbox.c.connection_id)
+        .where(db.inbox.c.drained_at.is_(None), db.connections.c.status == "connected")
+        .distinct()
+    )
+    return sorted(tx.scalars(query))
+
+
+def drained(tx: Transaction, ids: Iterable[int], now: dt.datetime) -> None:
+    """Mark changes as looked at: in the transaction that stores what the pull brought."""
+    wanted = list(ids)
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        tx.execute(sa.update(db.inbox).where(db.inbox.c.id.in_(part)).values(drained_at=now))
+
+
+def adopt(tx: Transaction, connection_id: str, platform: str, external_id: str) -> None:
+    """Give a newly connected organization the changes that arrived before we knew it."""
+    c = db.inbox.c
+    tx.execute(
+        sa.update(db.inbox)
+        .where(c.connection_id.is_(None), c.platform == platform, c.external_id == external_id)
+        .values(connection_id=connection_id)
+    )
+
+
+def unknown_organizations(tx: Transaction) -> list[tuple[str, str, int]]:
+    """(platform, external id, events) of organizations that write to us and that nobody connected."""
+    c = db.inbox.c
+    query = (
+        sa.select(c.platform, c.external_id, sa.func.count())
+        .where(c.connection_id.is_(None))
+        .group_by(c.platform, c.external_id)
+        .order_by(c.platform, c.external_id)
+    )
+    return [(row[0], row[1], row[2]) for row in tx.execute(query)]
+
+
+def forget_drained(tx: Transaction, before: dt.datetime) -> int:
+    """Drop changes drained before a moment: the ledgers stop repeating an event after a few days."""
+    c = db.inbox.c
+    return tx.execute(sa.delete(db.inbox).where(c.drained_at < before)).rowcount
