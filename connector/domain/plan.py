@@ -17,6 +17,15 @@ from connector.domain.calendar import Rhythm
 from connector.domain.policy import Method, Mode
 
 
+class BadPlan(ValueError):
+    """What was asked for cannot be a plan. `sentence` says what is wrong and what to do; `code` is for programs."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One invoice of a plan as it stood when the plan was drafted: the snapshot that approval is about.
