@@ -1,0 +1,117 @@
+"""Who did what, when, why, before and after. Append-only: each row's hash covers the row before it.
+
+`verify` finds any row that was changed, taken out or put in between. It cannot see rows cut off at the very
+end; compare the last hash with a printed or exported one for that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from connector.db import audit
+
+SYSTEM = "Forbear"  # who, when no person was at it
+_CHAIN_LOCK = 0x464F5242  # any fixed number: names the chain to PostgreSQL's advisory locks
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log. `at` is UTC; `what` is a verb phrase such as "approved a plan"."""
+
+    seq: int
+    connection_id: str | None
+    at: dt.datetime
+    who: str
+    what: str
+    subject: str  # "plan PP-0007", "customer 58", "write 12"
+    why: str
+    before: Any
+    after: Any
+    hash: str
+
+
+def record(
+    tx: Connection,
+    *,
+    who: str,
+    what: str,
+    now: dt.datetime,
+    connection_id: str | None = None,
+    subject: str = "",
+    why: str = "",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Append one line, in the transaction that does the thing it tells of."""
+    if tx.dialect.name == "postgresql":  # SQLite's write transactions already stand in one line
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_CHAIN_LOCK)))
+    previous = tx.scalar(sa.select(audit.c.hash).order_by(audit.c.seq.desc()).limit(1)) or ""
+    row = {
+        "connection_id": connection_id,
+        "at": now.astimezone(dt.UTC).isoformat(timespec="microseconds"),
+        "who": who,
+        "what": what,
+        "subject": subject,
+        "why": why,
+        "before": before,
+        "after": after,
+    }
+    tx.execute(sa.insert(audit).values(**row, previous=previous, hash=_hash(previous, row)))
+
+
+def of_connection(
+    tx: Connection, connection_id: str | None = None, *, subject: str | None = None, limit: int = 200
+) -> list[Entry]:
+    """The newest lines first; of every organization when `connection_id` is None."""
+    query = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit)
+    if connection_id is not None:
+        query = query.where(audit.c.connection_id == connection_id)
+    if subject is not None:
+        query = query.where(audit.c.subject == subject)
+    return [_entry(row) for row in tx.execute(query)]
+
+
+def verify(tx: Connection) -> list[str]:
+    """A sentence for each place where the chain does not hold; empty when the log is whole."""
+    wrong, previous = [], ""
+    for row in tx.execute(sa.select(audit).order_by(audit.c.seq)):
+        fields = {name: getattr(row, name) for name in _HASHED}
+        if row.previous != previous:
+            wrong.append(
+                f"Line {row.seq} does not follow the line before it: a line is missing or was added."
+            )
+        if row.hash != _hash(row.previous, fields):
+            wrong.append(f"Line {row.seq} was changed after it was written.")
+        previous = row.hash
+    return wrong
+
+
+_HASHED = ("connection_id", "at", "who", "what", "subject", "why", "before", "after")
+
+
+def _hash(previous: str, row: Mapping[str, Any]) -> str:
+    text = json.dumps([previous, *(row[name] for name in _HASHED)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        seq=row.seq,
+        connection_id=row.connection_id,
+        at=dt.datetime.fromisoformat(row.at),
+        who=row.who,
+        what=row.what,
+        subject=row.subject or "",
+        why=row.why or "",
+        before=row.before,
+        after=row.after,
+        hash=row.hash,
+    )

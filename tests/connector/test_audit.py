@@ -1,0 +1,54 @@
+"""The log keeps everything in order, and shows any change made behind its back."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from connector import audit, db
+from tests.connector.conftest import NOON
+
+
+def three_lines(engine: Engine, connection_id: str) -> None:
+    for n in (1, 2, 3):
+        with db.transaction(engine) as tx:
+            audit.record(
+                tx,
+                who="Ann Lee",
+                what="approved a plan",
+                connection_id=connection_id,
+                subject=f"plan PP-000{n}",
+                before={"state": "proposed"},
+                after={"state": "approved", "installments": [28333, 28333, 28334]},
+                now=NOON,
+            )
+
+
+def test_a_whole_log_verifies_and_reads_newest_first(engine: Engine, connection_id: str) -> None:
+    three_lines(engine, connection_id)
+    with db.reading(engine) as tx:
+        assert audit.verify(tx) == []
+        lines = audit.of_connection(tx, connection_id)
+    assert [line.subject for line in lines] == ["plan PP-0003", "plan PP-0002", "plan PP-0001"]
+    assert lines[0].at == NOON
+    assert lines[0].after == {"state": "approved", "installments": [28333, 28333, 28334]}
+
+
+@pytest.mark.parametrize(
+    ("tampering", "words"),
+    [
+        (sa.update(db.audit).where(db.audit.c.seq == 2).values(who="Bob"), "Line 2 was changed"),
+        (sa.delete(db.audit).where(db.audit.c.seq == 2), "Line 3 does not follow"),
+        (sa.update(db.audit).where(db.audit.c.seq == 3).values(after={"state": "x"}), "Line 3 was changed"),
+    ],
+)
+def test_a_changed_or_missing_line_is_found(
+    engine: Engine, connection_id: str, tampering: sa.sql.dml.DMLWhereBase, words: str
+) -> None:
+    three_lines(engine, connection_id)
+    with db.transaction(engine) as tx:
+        tx.execute(tampering)  # type: ignore[call-overload]
+        problems = audit.verify(tx)
+    assert len(problems) == 1
+    assert problems[0].startswith(words)

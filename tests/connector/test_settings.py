@@ -1,0 +1,65 @@
+"""What a bookkeeper decided is kept, signed, and safe from two people saving at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.engine import Engine
+
+from connector import audit, db, settings
+from connector.domain.policy import Basis, PlanPolicy
+from connector.platforms import Clearing
+from tests.connector.conftest import NOON, TODAY
+
+
+def test_a_new_organization_is_in_preview_and_unanswered(engine: Engine, connection_id: str) -> None:
+    with db.reading(engine) as tx:
+        new = settings.load(tx, connection_id)
+    assert not new.live
+    assert new.answers.income_basis is Basis.UNKNOWN
+    assert new.clearing == "auto"
+
+
+def test_answers_are_signed_and_dated(engine: Engine, connection_id: str) -> None:
+    with db.transaction(engine) as tx:
+        settings.answer(
+            tx, connection_id, income_basis="accrual", sales_tax_basis="none", who="J. Doe", now=NOON
+        )
+        answers = settings.load(tx, connection_id).answers
+        lines = audit.of_connection(tx, connection_id)
+    assert (answers.income_basis, answers.sales_tax_basis) == (Basis.ACCRUAL, Basis.NONE)
+    assert (answers.answered_by, answers.answered_on) == ("J. Doe", TODAY)
+    assert lines[0].after == {"income_basis": "accrual", "sales_tax_basis": "none"}
+
+
+def test_a_word_that_is_no_answer_changes_nothing(engine: Engine, connection_id: str) -> None:
+    with db.transaction(engine) as tx:
+        with pytest.raises(ValueError, match="answer accrual or cash"):
+            settings.answer(tx, connection_id, income_basis="none", who="J. Doe", now=NOON)
+        assert settings.load(tx, connection_id).income_basis is None
+
+
+def test_the_second_of_two_people_saving_is_told(engine: Engine, connection_id: str) -> None:
+    with db.transaction(engine) as tx:
+        seen = settings.load(tx, connection_id)
+        weekly = replace(seen.policy, plan=PlanPolicy(installments=4))
+        settings.save_policy(tx, connection_id, weekly, revision=seen.revision, who="Ann", now=NOON)
+        with pytest.raises(settings.EditedMeanwhile, match="Somebody else"):
+            settings.save_policy(tx, connection_id, seen.policy, revision=seen.revision, who="Bo", now=NOON)
+        assert settings.load(tx, connection_id).policy.plan.installments == 4
+
+
+def test_live_clearing_and_the_ledgers_own_reminders(engine: Engine, connection_id: str) -> None:
+    found = Clearing("84", "1190", "Payment plan clearing", item_id="31")
+    with db.transaction(engine) as tx:
+        settings.set_live(tx, connection_id, True, who="Ann", now=NOON)
+        settings.set_clearing(tx, connection_id, "1190", who="Ann", now=NOON)
+        settings.clearing_confirmed(tx, connection_id, found, NOON)
+        settings.set_ledger_reminders(tx, connection_id, "off", who="Ann", now=NOON)
+        now = settings.load(tx, connection_id)
+        assert (now.live, now.live_by, now.clearing, now.clearing_found) == (True, "Ann", "1190", found)
+        assert now.ledger_reminders == "off"
+        settings.set_clearing(tx, connection_id, "auto", who="Ann", now=NOON)
+        assert settings.load(tx, connection_id).clearing_found is None
+        assert audit.verify(tx) == []
