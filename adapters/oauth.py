@@ -162,7 +162,8 @@ class Provider:
                 decoded = jwt.decode(id_token, self._keys(), algorithms=["RS256"])
             except JoseError:
                 decoded = jwt.decode(id_token, self._keys(fresh=True), algorithms=["RS256"])
-            claims = CodeIDToken(
+            id_claims: Any = CodeIDToken
+            claims = id_claims(
                 decoded.claims,
                 decoded.header,
                 options={
@@ -226,8 +227,9 @@ class Provider:
         # No claim here may overrule the id token's issuer; a wrong subject is caught by the caller.
         return {k: v for k, v in body.items() if k != "iss"} if isinstance(body, dict) else {}
 
-    def _client(self, **options: Any) -> OAuth2Session:
-        return OAuth2Session(
+    def _client(self, **options: Any) -> Any:  # Authlib's session carries no types
+        session: Any = OAuth2Session
+        return session(
             client_id=self.app.client_id,
             client_secret=self.app.client_secret,
             token_endpoint_auth_method="client_secret_basic",  # noqa: S106 (the name of a method)
