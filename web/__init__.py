@@ -1,0 +1,136 @@
+"""The bookkeeper's pages. `create_app()` builds them; the webhooks are mounted beside, without session or cookie.
+
+A page reads the database and never a ledger; whatever talks to a ledger (connecting, approving, disconnecting)
+goes through the port and the steps of `connector`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+from flask import Flask, Response, g, render_template, request
+from sqlalchemy.engine import Engine
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import webhooks
+from connector import config as settings
+from connector import connections, db, outbox, people, plans
+from connector.config import Config
+from web import connect, health, pages, sign_in, words
+
+log = logging.getLogger(__name__)
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(config: Config | None = None, engine: Engine | None = None) -> Flask:
+    """The WSGI application. Without arguments it reads the environment; raises WrongSetting."""
+    config = config or settings.load()
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=connections.keys(config).secret_key,
+        FORBEAR=config,
+        ENGINE=engine or db.engine(config),
+        SESSION_COOKIE_NAME="forbear",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),
+        MAX_CONTENT_LENGTH=1_000_000,
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if config.public_url.startswith("https://"):  # behind a platform's router, one hop
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    for name in ("amount", "money", "cell", "change", "day", "days", "many", "clock"):
+        app.jinja_env.globals[name] = getattr(words, name)
+    app.jinja_env.globals["static"] = _stamped(app)
+    app.register_blueprint(webhooks.blueprint(config, app.config["ENGINE"]))
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(sign_in.blueprint)
+    app.register_blueprint(connect.blueprint)
+    app.register_blueprint(pages.blueprint)
+    app.before_request(sign_in.recognize)
+    app.context_processor(_around_every_page)
+    app.after_request(_headers)
+    app.register_error_handler(HTTPException, _plain_error)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+def _stamped(app: Flask):  # type: ignore[no-untyped-def]
+    """Addresses of static files with a digest, so that they may be kept for ever and still change."""
+    digests = {p.name: hashlib.sha256(p.read_bytes()).hexdigest()[:10] for p in STATIC.iterdir()}
+
+    def address(name: str) -> str:
+        return f"/static/{name}?v={digests[name]}"
+
+    return address
+
+
+def _around_every_page() -> dict[str, object]:
+    person = g.get("person")
+    around: dict[str, object] = {
+        "person": person,
+        "theme": request.cookies.get("theme", ""),
+        "csrf": sign_in.csrf_token,
+        "locale": words.locale_of("", request.accept_languages.best or ""),
+        "waiting": 0,
+    }
+    if person:
+        with db.reading(sign_in.engine()) as tx:
+            mine = people.connections_of(tx, person.id)
+            around["waiting"] = sum(
+                len(plans.of_connection(tx, c, states=("proposed",))) + len(outbox.failed(tx, c))
+                for c in mine
+            )
+    return around
+
+
+def _headers(response: Response) -> Response:
+    """Nothing from elsewhere, nothing framed, nothing with books in it kept by a browser."""
+    if request.path.startswith("/webhooks/"):
+        return response
+    response.headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; script-src 'self'; "
+        "connect-src 'self'; form-action 'self' https: http://localhost:* http://127.0.0.1:*; "
+        "base-uri 'none'; frame-ancestors 'none'",
+    )
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if request.path.startswith("/static/"):
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    else:
+        response.headers["Cache-Control"] = "no-cache, no-store"
+    return response
+
+
+def _plain_error(error: HTTPException) -> tuple[str, int]:
+    sentences = {
+        400: ("That did not work", error.description or ""),
+        401: ("Please sign in", "Your session has ended, or you have not signed in yet."),
+        403: ("Not yours to see", error.description or ""),
+        404: (
+            "Nothing here",
+            "There is no such page, or it belongs to an organization that you may not see.",
+        ),
+        405: ("Not this way", "That address cannot be used like this."),
+        413: ("Too large", "That was more than Forbear takes at once."),
+        429: ("Too fast", "Please wait a minute, then try again."),
+    }
+    title, text = sentences.get(error.code or 500, ("That did not work", error.description or ""))
+    return render_template("message.html", title=title, text=text), error.code or 500
+
+
+def _unexpected(error: Exception) -> tuple[str, int]:
+    log.exception("unexpected error on %s", request.endpoint)
+    return render_template(
+        "message.html",
+        title="Something went wrong on our side",
+        text="Nothing was written to a ledger by this page. Try again in a minute; if it stays, tell whoever runs this "
+        "installation the time.",
+    ), 500

@@ -1,0 +1,12 @@
+"""The bookkeeper's pages, one file each: practice → organization → customer → plan, beside queue, settings, record.
+
+Each page opens with the answer in a sentence; figures below are its proof.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+blueprint = Blueprint("pages", __name__)
+
+from web.pages import customer, organization, plan, practice, queue, record, settings  # noqa: E402, F401

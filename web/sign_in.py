@@ -1,0 +1,136 @@
+"""Who is here, and what they may see: sessions live in the database, the cookie holds only their key.
+
+There are no passwords: signing in is the ledger's own (OpenID Connect), through `connect`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from typing import NoReturn
+
+from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, session
+from sqlalchemy.engine import Engine
+from werkzeug.wrappers import Response
+
+from connector import connections, db, people
+from connector.config import Config
+from connector.platforms import Identity, find, names
+
+blueprint = Blueprint("sign_in", __name__)
+OPEN = ("static", "sign_in.start", "health.", "webhooks.", "connect.")
+
+
+def engine() -> Engine:
+    found: Engine = current_app.config["ENGINE"]
+    return found
+
+
+def config() -> Config:
+    found: Config = current_app.config["FORBEAR"]
+    return found
+
+
+def recognize() -> Response | None:
+    """Before every request: the person behind the cookie, and CSRF on whatever changes something."""
+    g.person = None
+    endpoint = request.endpoint or ""
+    if endpoint == "static" or endpoint.startswith(("webhooks.", "health.")):
+        return None
+    if key := session.get("key"):
+        with db.transaction(engine()) as tx:
+            found = people.session(tx, key, db.now())
+            g.person = found.person if found else None
+    if request.method == "POST" and not hmac.compare_digest(
+        request.form.get("csrf") or request.headers.get("X-CSRF-Token", ""), csrf_token()
+    ):
+        abort(400, "This page was open too long, or came from elsewhere. Go back, reload it, and try again.")
+    if g.person is None and endpoint and not endpoint.startswith(OPEN):
+        session["next"] = request.full_path if request.method == "GET" else "/"
+        return redirect("/sign-in")
+    return None
+
+
+def csrf_token() -> str:
+    if "csrf" not in session:
+        session["csrf"] = secrets.token_urlsafe(24)
+    token: str = session["csrf"]
+    return token
+
+
+def enter(identity: Identity) -> people.Person:
+    """Sign this person in: a new session key every time, so that a key from before is worth nothing.
+
+    Somebody who is signed in already keeps their session; a second ledger's identity is linked to them.
+    """
+    with db.transaction(engine()) as tx:
+        if g.get("person"):
+            people.link(tx, g.person.id, identity, db.now())
+            return g.person  # type: ignore[no-any-return]
+        person = people.sign_in(tx, identity, db.now())
+        key = people.start_session(tx, person.id, db.now(), client=request.user_agent.string[:120])
+    after = session.get("next")
+    session.clear()
+    session["key"] = key
+    if after:
+        session["next"] = after
+    g.person = person
+    return person
+
+
+def role_in(connection_id: str) -> str:
+    """The signed-in person's role, or 404: an organization that is not yours does not exist for you."""
+    with db.reading(engine()) as tx:
+        role = people.role(tx, g.person.id, connection_id) if g.person else None
+    if role is None:
+        abort(404)
+    return role
+
+
+def need(connection_id: str, role: str) -> None:
+    """403 with a sentence unless the person may do this here."""
+    if not people.may(role_in(connection_id), role):
+        refuse(f"This needs the right to {role}. Ask whoever connected this organization.")
+
+
+def refuse(sentence: str) -> NoReturn:
+    abort(403, sentence)
+
+
+@blueprint.get("/sign-in")
+def start() -> str | Response:
+    if g.person:
+        return redirect("/")
+    platforms = [find(n, config()) for n in names() if getattr(config(), n).configured]
+    return render_template("sign_in.html", platforms=platforms)
+
+
+@blueprint.get("/account")
+def account() -> str:
+    with db.reading(engine()) as tx:
+        roles = people.connections_of(tx, g.person.id)
+        mine = [(connections.get(tx, c), r) for c, r in roles.items()]
+    return render_template(
+        "account.html", mine=mine, platforms=[find(n, config()) for n in names()], here="account"
+    )
+
+
+@blueprint.post("/sign-out")
+def leave() -> Response:
+    with db.transaction(engine()) as tx:
+        if request.form.get("everywhere"):
+            people.sign_out_everywhere(tx, g.person.id, db.now())
+        elif key := session.get("key"):
+            people.end_session(tx, key, db.now())
+    session.clear()
+    flash("You are signed out.", "good")
+    return redirect("/sign-in")
+
+
+@blueprint.post("/theme")
+def theme() -> Response:
+    answer = redirect(
+        request.referrer if (request.referrer or "").startswith(request.host_url) else "/account"
+    )
+    answer.set_cookie("theme", request.form.get("theme", ""), max_age=31536000, samesite="Lax", httponly=True)
+    return answer
