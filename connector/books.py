@@ -143,6 +143,13 @@ def store(tx: Transaction, connection_id: str, batch: Batch, seen: int) -> set[s
     `seen` is the sync's generation (see `remove_unseen`). Storing the same page twice changes nothing.
     """
     changed: set[str] = set()
+    # Removals first: a record that is both removed and present in one page is present.
+    for kind in Kind:
+        id = _SHAPES[kind].table.c.id
+        for part in _parts([gone for k, gone in batch.removed if k == kind]):
+            # A ledger entry that touches several customers is several records of ours: "9", "9/2", "9/3".
+            split = [id.startswith(f"{one}/", autoescape=True) for one in part]
+            changed |= _remove(tx, connection_id, kind, sa.or_(id.in_(part), *split))
     for kind, records in (
         (Kind.CUSTOMER, batch.customers),
         (Kind.INVOICE, batch.invoices),
@@ -151,10 +158,6 @@ def store(tx: Transaction, connection_id: str, batch: Batch, seen: int) -> set[s
     ):
         if records:
             changed |= _store_kind(tx, connection_id, kind, list(records), seen)
-    for kind in Kind:
-        gone = [id for k, id in batch.removed if k == kind]
-        for part in _parts(gone):
-            changed |= _remove(tx, connection_id, kind, _SHAPES[kind].table.c.id.in_(part))
     changed.discard("")
     return changed
 

@@ -128,6 +128,7 @@ connections = sa.Table(
     _text("status", "connected"),  # connected | needs_reconnecting | disconnected
     _text("status_reason"),  # plain words
     sa.Column("facts", Json),  # receivables.Organization
+    sa.Column("facts_at", Moment),
     _text("timezone", "UTC"),
     _text("home_currency"),
     _text("country"),
