@@ -85,16 +85,21 @@ def check_links(ledger: Ledger, payment: Payment) -> None:
 def link(ledger: Ledger, payment: Payment) -> None:
     """Make the allocations of a checked payment: credits settle the invoices first, then its own money."""
     own = Ref("payment", payment.id)
-    credits = [[x.ref, x.amount] for x in payment.links if not is_claim(ledger.find(x.ref))]
-    claims = [[x.ref, x.amount] for x in payment.links if is_claim(ledger.find(x.ref))]
-    for claim in claims:
-        while claim[1]:
-            source = next((c for c in credits if c[1]), [own, claim[1]])
-            amount = min(source[1], claim[1])
-            allocate(ledger, source[0], claim[0], amount, payment.date, via=payment.id)
-            source[1] -= amount
-            claim[1] -= amount
-    for ref, left in credits:
+    credits = {x.ref: 0 for x in payment.links if not is_claim(ledger.find(x.ref))}
+    for x in payment.links:
+        if x.ref in credits:
+            credits[x.ref] += x.amount
+    for claim in [x for x in payment.links if x.ref not in credits]:
+        open_part = claim.amount
+        for ref, left in credits.items():
+            amount = min(left, open_part)
+            if amount:
+                allocate(ledger, ref, claim.ref, amount, payment.date, via=payment.id)
+                credits[ref] -= amount
+                open_part -= amount
+        if open_part:
+            allocate(ledger, own, claim.ref, open_part, payment.date, via=payment.id)
+    for ref, left in credits.items():
         if left:
             allocate(ledger, ref, own, left, payment.date, via=payment.id)
     for linked in payment.links:

@@ -378,9 +378,10 @@ class Ledger:
             changed = {k: v for k, v in changes.items() if getattr(record, k) != v}
             if not changed:
                 return record
-            edit = {"payment": self._edit_payment, "journal": self._edit_journal}.get(ref.kind)
-            if edit:
-                edit(record, changed)
+            if isinstance(record, Payment):
+                self._edit_payment(record, changed)
+            elif isinstance(record, Journal):
+                self._edit_journal(record, changed)
             elif isinstance(record, Sale):
                 self._edit_sale(ref, record, changed)
             elif ref.kind in LIST_KINDS:
@@ -815,7 +816,11 @@ class Ledger:
             raise DepositedPayment("The payment is in a deposit.", deposit=document.deposit)
         if getattr(document, "reconciled", False):
             raise ReconciledPayment("The payment is reconciled with the bank.")
-        used = self._by_target.get(ref) or (self._by_source.get(ref) if ref.kind != "payment" else None)
+        own = ref.kind in (
+            "payment",
+            "refund",
+        )  # their allocations are what they are made of, and go with them
+        used = not own and (self._by_target.get(ref) or self._by_source.get(ref))
         if used and not self.organization.rules.void_frees_allocations:
             raise Frozen("Payments or credits are allocated to it.", document=ref, fields=[])
 
