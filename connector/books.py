@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection as Transaction
 
 from connector import db
@@ -333,6 +334,42 @@ def put_document(tx: Transaction, connection_id: str, document: Document) -> set
     return set()
 
 
+# ---------------------------------------------------------------- what a review has yet to look at
+
+
+def note_changed(tx: Transaction, connection_id: str, ids: Collection[str], now: dt.datetime) -> None:
+    """Remember which customers changed, in the transaction that changed them."""
+    if ids:
+        insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(db.changed_customers)
+        upsert = insert.on_conflict_do_update(
+            index_elements=["connection_id", "customer_id"], set_={"changed_at": insert.excluded.changed_at}
+        )
+        rows = [{"connection_id": connection_id, "customer_id": id, "changed_at": now} for id in sorted(ids)]
+        tx.execute(upsert, rows)
+
+
+def changed(tx: Transaction, connection_id: str) -> dict[str, dt.datetime]:
+    """Customers that changed and were not reviewed since, with the moment of the change."""
+    c = db.changed_customers.c
+    query = sa.select(c.customer_id, c.changed_at).where(c.connection_id == connection_id)
+    return {row.customer_id: row.changed_at for row in tx.execute(query)}
+
+
+def reviewed(tx: Transaction, connection_id: str, seen: dict[str, dt.datetime]) -> None:
+    """Strike out what `changed` gave, except customers that changed again during the review."""
+    c = db.changed_customers.c
+    moments: dict[dt.datetime, list[str]] = defaultdict(list)
+    for id, moment in seen.items():
+        moments[moment].append(id)
+    for moment, ids in moments.items():
+        for part in _parts(ids):
+            tx.execute(
+                sa.delete(db.changed_customers).where(
+                    c.connection_id == connection_id, c.customer_id.in_(part), c.changed_at <= moment
+                )
+            )
+
+
 def forget(tx: Transaction, connection_id: str) -> None:
     """Drop the whole mirror of one organization. What is ours stays."""
     for table in db.BOOKS:
@@ -505,7 +542,7 @@ def _survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
 def open_balances(tx: Transaction, connection_id: str) -> dict[str, dict[str, int]]:
     """What each customer owes by our mirror: open invoices less unapplied money and remaining credits.
 
-    Customer id → currency → minor units; only what is not zero.
+    Customer id (the survivor's, after a merge) → currency → minor units; only what is not zero.
     """
     i, p, n = db.invoices.c, db.payments.c, db.credits.c
     live = i.status.in_([Status.OPEN, Status.PARTLY_PAID])
@@ -515,10 +552,11 @@ def open_balances(tx: Transaction, connection_id: str) -> dict[str, dict[str, in
         (-1, n.customer_id, n.currency, n.remaining, sa.and_(n.connection_id == connection_id, ~n.void)),
     )
     total: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    survivor = _survivors(tx, connection_id)
     for sign, who, currency, amount, where in queries:
         query = sa.select(who, currency, sa.func.sum(amount)).where(where).group_by(who, currency)
         for customer_id, code, minor in tx.execute(query):
-            total[customer_id][code] += sign * int(minor)
+            total[survivor.get(customer_id, customer_id)][code] += sign * int(minor)
     return {id: kept for id, sums in total.items() if (kept := {code: m for code, m in sums.items() if m})}
 
 

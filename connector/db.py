@@ -243,6 +243,14 @@ inbox = sa.Table(
     sa.Index("ix_inbox_unknown", "platform", "external_id"),
 )
 
+changed_customers = sa.Table(  # by a sync, not yet reviewed: kept with the data, so that no crash loses them
+    "changed_customers",
+    metadata,
+    _of(primary=True),
+    sa.Column("customer_id", Text, primary_key=True),
+    sa.Column("changed_at", Moment, nullable=False),
+)
+
 unread = sa.Table(  # signed webhook bodies that we could not read, kept for `forbear doctor`
     "unread",
     metadata,

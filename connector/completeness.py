@@ -1,0 +1,113 @@
+"""The completeness proof: each customer's open balance by our mirror against the ledger's own figure.
+
+A difference is named per customer, shown on the page, and holds reminders to that customer until it is gone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection as Transaction
+from sqlalchemy.engine import Engine
+
+from connector import books, connections, db, sync
+from connector.config import Config
+from connector.platforms import Ledger
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]  # customer, currency
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One customer's open balance that our mirror and the ledger do not agree on, in minor units."""
+
+    customer_id: str
+    currency: str
+    ours: int
+    theirs: int
+    first_seen_at: dt.datetime
+    seen_at: dt.datetime
+
+
+def compare(
+    engine: Engine, config: Config, connection_id: str, ledger: Ledger | None = None
+) -> list[Difference]:
+    """Compare the mirror with the ledger, keep the outcome, return the differences that are left.
+
+    A document may change between our last pull and the ledger's figures. So a difference counts only when
+    it survives one more pull and one more look. Raises the four errors.
+    """
+    ledger = ledger or connections.open_ledger(engine, config, connection_id, patience=sync.PATIENCE)
+    found = _look(engine, connection_id, ledger)
+    if found:
+        sync.sync(engine, config, connection_id, ledger=ledger)
+        found = _look(engine, connection_id, ledger)
+    with db.transaction(engine) as tx:
+        _keep(tx, connection_id, found, db.now())
+        return differences(tx, connection_id)
+
+
+def _look(engine: Engine, connection_id: str, ledger: Ledger) -> dict[Key, tuple[int, int]]:
+    theirs = _flat(ledger.balances())
+    with db.reading(engine) as tx:
+        ours = _flat(books.open_balances(tx, connection_id))
+    return {
+        key: (ours.get(key, 0), theirs.get(key, 0))
+        for key in ours.keys() | theirs.keys()
+        if ours.get(key, 0) != theirs.get(key, 0)
+    }
+
+
+def _flat(balances: dict[str, dict[str, int]]) -> dict[Key, int]:
+    return {(id, code): minor for id, sums in balances.items() for code, minor in sums.items() if minor}
+
+
+def _keep(tx: Transaction, connection_id: str, found: dict[Key, tuple[int, int]], now: dt.datetime) -> None:
+    before = {(d.customer_id, d.currency) for d in differences(tx, connection_id)}
+    c = db.differences.c
+    for customer_id, currency in before - found.keys():
+        tx.execute(
+            sa.delete(db.differences).where(
+                c.connection_id == connection_id, c.customer_id == customer_id, c.currency == currency
+            )
+        )
+    insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(db.differences)
+    for (customer_id, currency), (ours, theirs) in found.items():
+        row = {
+            "connection_id": connection_id,
+            "customer_id": customer_id,
+            "currency": currency,
+            "ours": ours,
+            "theirs": theirs,
+            "first_seen_at": now,
+            "seen_at": now,
+        }
+        tx.execute(
+            insert.values(row).on_conflict_do_update(
+                index_elements=["connection_id", "customer_id", "currency"],
+                set_={"ours": ours, "theirs": theirs, "seen_at": now},
+            )
+        )
+    # Holds follow from differences: whoever got one or lost one is looked at again.
+    books.note_changed(tx, connection_id, {id for id, _ in before ^ found.keys()}, now)
+    tx.execute(
+        sa.update(db.connections).where(db.connections.c.id == connection_id).values(last_proof_at=now)
+    )
+
+
+def differences(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[Difference]:
+    """What the last comparison left, largest first; of one customer when named."""
+    c = db.differences.c
+    query = sa.select(c.customer_id, c.currency, c.ours, c.theirs, c.first_seen_at, c.seen_at).where(
+        c.connection_id == connection_id
+    )
+    if customer_id is not None:
+        query = query.where(c.customer_id == customer_id)
+    found = [Difference(*row) for row in tx.execute(query)]
+    return sorted(found, key=lambda d: (-abs(d.ours - d.theirs), d.customer_id, d.currency))

@@ -1,0 +1,282 @@
+"""STEP 1: pull what changed from a ledger into the books.
+
+Many webhook events become one pull: it drains the inbox by asking once, per organization, what changed since
+the cursor. Each page is stored with its cursor, its progress and the customers it changed in one transaction;
+between the pages, while the ledger is asked, no transaction is open.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection as Transaction
+from sqlalchemy.engine import Engine
+
+from connector import books, connections, db, inbox, leases
+from connector.config import Config
+from connector.connections import Connection
+from connector.domain.receivables import Kind
+from connector.platforms import Batch, Ledger, OutOfDate, PlatformError, Reconnect, TryLater, Unreadable
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 240  # longer than one page may take, its wait for the minute's budget included
+PATIENCE = 65  # seconds that one call may wait: a pull cannot go on from its middle
+FACTS_LAST = dt.timedelta(hours=20)  # so that a disconnect made inside the ledger is noticed within a day
+
+# Money moves between documents: a payment changes an invoice, and the ledgers name only one of them.
+_TOGETHER = frozenset({Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT})
+
+
+@dataclass
+class Synced:
+    """What one sync brought. `changed` are ids of customers whose picture is different now."""
+
+    connection_id: str
+    full: bool
+    changed: set[str] = field(default_factory=set)
+    records: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    removed: int = 0
+    set_aside: int = 0
+    events: int = 0  # webhook events that this one pull answered
+
+
+def sync(
+    engine: Engine,
+    config: Config,
+    connection_id: str,
+    *,
+    full: bool = False,
+    say: Callable[[str], None] | None = None,
+    ledger: Ledger | None = None,
+) -> Synced | None:
+    """Bring one organization's books up to date; None when another process is doing so right now.
+
+    Full when asked, and when there is no cursor yet. Raises the four errors; before that it has stored what
+    to show the bookkeeper: the status (Reconnect), when to try again (TryLater), the sentence (others).
+    """
+    with leases.hold(engine, lease_name(connection_id), LEASE_SECONDS) as lease:
+        if lease is None:
+            return None
+        try:
+            return _Sync(engine, config, connection_id, lease, say, ledger).run(full)
+        except Reconnect as problem:
+            connections.lost(engine, connection_id, str(problem))
+            raise
+        except TryLater as problem:
+            wait = dt.timedelta(seconds=problem.after or 60)
+            _stopped(engine, connection_id, str(problem), db.now() + wait)
+            raise
+        except PlatformError as problem:
+            _stopped(engine, connection_id, str(problem), None)
+            raise
+
+
+def lease_name(connection_id: str) -> str:
+    return f"sync:{connection_id}"
+
+
+def _stopped(engine: Engine, connection_id: str, sentence: str, retry_at: dt.datetime | None) -> None:
+    c = db.connections.c
+    progress = {"step": "sync", "error": sentence, "at": db.now().isoformat()}
+    with db.transaction(engine) as tx:
+        tx.execute(
+            sa.update(db.connections)
+            .where(c.id == connection_id)
+            .values(progress=progress, retry_at=retry_at)
+        )
+
+
+class _Sync:
+    """One run. Holds the lease; asks the ledger outside, stores inside transactions."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: Config,
+        connection_id: str,
+        lease: leases.Lease,
+        say: Callable[[str], None] | None,
+        ledger: Ledger | None,
+    ) -> None:
+        self._engine, self._config, self._id, self._lease = engine, config, connection_id, lease
+        self._say = say or (lambda sentence: None)
+        self._ledger = ledger
+
+    def run(self, full: bool) -> Synced:
+        with db.reading(self._engine) as tx:
+            connection = connections.get(tx, self._id)
+            pending = inbox.pending(tx, self._id)
+        self._require_connected(connection)
+        ledger = self._open(connection)
+        done = Synced(self._id, full or connection.cursor is None, events=len(pending))
+        kinds = None if done.full else narrowed(pending)
+        try:
+            self._pull(ledger, connection, kinds, done)
+        except OutOfDate:
+            if done.full:
+                raise
+            log.info("connection %s: the cursor is too old; reading everything", self._id)
+            done.full = True
+            self._pull(ledger, connection, None, done)
+        self._finish(done, [p.id for p in pending])
+        return done
+
+    def _require_connected(self, connection: Connection) -> None:
+        if connection.status != "connected":
+            raise Reconnect(
+                connection.status_reason or f"{connection.organization} is not connected. Press Connect."
+            )
+
+    def _open(self, connection: Connection) -> Ledger:
+        ledger = self._ledger or self._new_ledger()
+        known = connection.facts_at
+        if known is None or db.now() - known > FACTS_LAST:
+            facts = connections.refresh_facts(self._engine, self._id, ledger)
+            if facts.timezone != connection.timezone and self._ledger is None:
+                ledger = self._new_ledger()  # dates are read in the organization's zone
+        return ledger
+
+    def _new_ledger(self) -> Ledger:
+        return connections.open_ledger(self._engine, self._config, self._id, patience=PATIENCE)
+
+    def _pull(
+        self, ledger: Ledger, connection: Connection, kinds: frozenset[Kind] | None, done: Synced
+    ) -> None:
+        generation = self._next_generation() if done.full else connection.generation
+        started = db.now()
+        for batch in ledger.pull(None if done.full else connection.cursor, kinds):
+            self._lease.keep()
+            self._store(batch, generation, started, done)
+
+    def _next_generation(self) -> int:
+        """A number of its own for each full pull, also for one that follows an interrupted one."""
+        c = db.connections.c
+        with db.transaction(self._engine) as tx:
+            tx.execute(sa.update(db.connections).where(c.id == self._id).values(generation=c.generation + 1))
+            return int(tx.scalar(sa.select(c.generation).where(c.id == self._id)) or 0)
+
+    def _store(self, batch: Batch, generation: int, started: dt.datetime, done: Synced) -> None:
+        now = db.now()
+        c = db.connections.c
+        values: dict[str, object] = {
+            "progress": {
+                "step": "sync",
+                "what": batch.what,
+                "done": batch.done,
+                "expected": batch.expected,
+                "at": now.isoformat(),
+            }
+        }
+        if batch.cursor is not None:
+            values["cursor"] = batch.cursor
+        with db.transaction(self._engine) as tx:
+            still = tx.execute(
+                sa.update(db.connections).where(c.id == self._id, c.status == "connected").values(**values)
+            )
+            if still.rowcount != 1:
+                raise Reconnect("The organization was disconnected meanwhile.")
+            changed = books.store(tx, self._id, batch, generation)
+            _set_aside(tx, self._id, batch, now)
+            if done.full and batch.complete:
+                changed |= books.remove_unseen(tx, self._id, batch.complete, generation)
+                _forget_set_aside(tx, self._id, batch.complete, started)
+            books.note_changed(tx, self._id, changed, now)
+        done.changed |= changed
+        done.removed += len(batch.removed)
+        done.set_aside += len(batch.unreadable)
+        for kind, records in _by_kind(batch):
+            done.records[kind] += len(records)
+        if batch.what:
+            of = f" of {batch.expected:,}" if batch.expected else ""
+            self._say(f"{batch.what}: {batch.done:,}{of}")
+
+    def _finish(self, done: Synced, drained: list[int]) -> None:
+        now = db.now()
+        values: dict[str, object] = {"last_sync_at": now, "retry_at": None, "progress": None}
+        if done.full:
+            values["last_full_at"] = now
+        with db.transaction(self._engine) as tx:
+            inbox.drained(tx, drained, now)
+            tx.execute(sa.update(db.connections).where(db.connections.c.id == self._id).values(**values))
+
+
+def narrowed(pending: Iterable[inbox.Pending]) -> frozenset[Kind] | None:
+    """The kinds that webhooks named and those that move with them; None (all kinds) when in doubt."""
+    named = {p.kind for p in pending}
+    if not named or None in named:
+        return None
+    kinds = {kind for kind in named if kind is not None}
+    return frozenset(kinds | _TOGETHER) if kinds & _TOGETHER else frozenset(kinds)
+
+
+def _by_kind(batch: Batch) -> list[tuple[Kind, tuple[object, ...]]]:
+    return [
+        (Kind.CUSTOMER, batch.customers),
+        (Kind.INVOICE, batch.invoices),
+        (Kind.PAYMENT, batch.payments),
+        (Kind.CREDIT, batch.credits),
+    ]
+
+
+# ---------------------------------------------------------------- records that we could not read
+
+
+def _set_aside(tx: Transaction, connection_id: str, batch: Batch, now: dt.datetime) -> None:
+    """Keep what could not be read, and strike out what can be read again or is gone."""
+    c = db.set_aside.c
+    known = tx.execute(sa.select(c.kind, c.id).where(c.connection_id == connection_id)).all()
+    if known:
+        readable = {(kind, r.id) for kind, records in _by_kind(batch) for r in records}  # type: ignore[attr-defined]
+        readable |= set(batch.removed)
+        for kind, id in known:
+            if (Kind(kind), id) in readable:
+                tx.execute(
+                    sa.delete(db.set_aside).where(
+                        c.connection_id == connection_id, c.kind == kind, c.id == id
+                    )
+                )
+    insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(db.set_aside)
+    for one in batch.unreadable:
+        row = {
+            "connection_id": connection_id,
+            "kind": one.kind.value,
+            "id": one.id,
+            "reason": one.reason,
+            "raw": one.raw,
+            "first_seen_at": now,
+            "seen_at": now,
+        }
+        tx.execute(
+            insert.values(row).on_conflict_do_update(
+                index_elements=["connection_id", "kind", "id"],
+                set_={"reason": one.reason, "raw": one.raw, "seen_at": now},
+            )
+        )
+
+
+def _forget_set_aside(
+    tx: Transaction, connection_id: str, kinds: Iterable[Kind], started: dt.datetime
+) -> None:
+    c = db.set_aside.c
+    tx.execute(
+        sa.delete(db.set_aside).where(
+            c.connection_id == connection_id, c.kind.in_([k.value for k in kinds]), c.seen_at < started
+        )
+    )
+
+
+def set_aside(tx: Transaction, connection_id: str) -> list[Unreadable]:
+    """Records of the ledger that we could not read, for the bookkeeper to see."""
+    c = db.set_aside.c
+    query = (
+        sa.select(c.kind, c.id, c.reason, c.raw)
+        .where(c.connection_id == connection_id)
+        .order_by(c.kind, c.id)
+    )
+    return [Unreadable(Kind(row.kind), row.id, row.reason, row.raw) for row in tx.execute(query)]
