@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import redis as client
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from connector.config import Config
 
 _LONGEST_SOCKET = 100  # bytes; the system's limit is about 107
 _PR_SET_PDEATHSIG = 1
+_clients: dict[str, client.Redis] = {}
 _LINUX = platform.system() == "Linux"
 
 
@@ -41,10 +44,20 @@ def socket(config: Config) -> Path:
 
 
 def redis(config: Config) -> client.Redis:
-    """A client of the queue's server. Connects when first used; every call ends within seconds."""
-    return client.Redis.from_url(
-        address(config), socket_connect_timeout=2, socket_timeout=30, health_check_interval=30
-    )
+    """The process's client of the queue's server. Connects when first used, again when it was away.
+
+    Every call fails within seconds when there is no server: callers can do without it for a while.
+    """
+    where = address(config)
+    if where not in _clients:
+        _clients[where] = client.Redis.from_url(
+            where,
+            socket_connect_timeout=2,
+            socket_timeout=30,  # longer than a worker's blocking wait for the next job
+            health_check_interval=30,
+            retry=Retry(NoBackoff(), 1),
+        )
+    return _clients[where]
 
 
 def arguments(config: Config) -> list[str]:
@@ -75,7 +88,7 @@ def run(config: Config) -> NoReturn:
     os.execv(command[0], command)  # noqa: S606 - no shell wanted
 
 
-def die_with_parent(parent: int | None = None) -> None:
+def die_with_parent(by: signal.Signals = signal.SIGTERM, parent: int | None = None) -> None:
     """End this process when its parent ends, however that happens; survives exec on Linux.
 
     Elsewhere a thread watches for the parent to vanish, which does not survive exec: there the server is
@@ -83,15 +96,15 @@ def die_with_parent(parent: int | None = None) -> None:
     """
     parent = os.getppid() if parent is None else parent
     if _LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
         if os.getppid() != parent:  # it ended before we asked
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), by)
         return
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), by)
 
     threading.Thread(target=watch, daemon=True, name="watch-parent").start()
 

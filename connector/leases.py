@@ -1,24 +1,30 @@
 """Named leases in the database: one worker at a time per connection and step, one clock per installation.
 
-A lease runs out by itself, so a worker that was killed blocks nobody for long. A lease says who may *start*;
-what makes a late holder harmless is that every step may run twice.
+A holder renews its lease while it works; a lease that is not renewed runs out, so a worker that was killed
+blocks nobody for long. A lease says who may *start*; what makes a late holder harmless is that every step
+may run twice.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
 from connector import db
+
+log = logging.getLogger(__name__)
 
 
 class Lost(Exception):
@@ -27,14 +33,15 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
+    """A lease that is being renewed in the background."""
+
     name: str
     owner: str
-    seconds: float
-    _engine: Engine
+    _gone: threading.Event = field(default_factory=threading.Event)
 
     def keep(self) -> None:
-        """Hold on for another `seconds` from now. Raises Lost when somebody took over meanwhile."""
-        if not take(self._engine, self.name, self.owner, self.seconds):
+        """Ask before each stretch of work. Raises Lost when somebody took over meanwhile."""
+        if self._gone.is_set():
             raise Lost(self.name)
 
 
@@ -62,16 +69,43 @@ def drop(engine: Engine, name: str, owner: str) -> None:
         tx.execute(sa.delete(db.leases).where(db.leases.c.name == name, db.leases.c.owner == owner))
 
 
+def held(tx: Transaction, now: dt.datetime) -> set[str]:
+    """The names of all leases that somebody holds at this moment."""
+    return set(tx.scalars(sa.select(db.leases.c.name).where(db.leases.c.until > now)))
+
+
 @contextmanager
 def hold(
     engine: Engine, name: str, seconds: float = 60, *, owner: str | None = None
 ) -> Iterator[Lease | None]:
-    """The lease for the length of the block, or None when somebody else has it. Call `keep()` in long work."""
+    """The lease for the length of the block, or None when somebody else has it.
+
+    It is renewed every third of `seconds`; after a kill -9 it is free again within `seconds`.
+    """
     owner = owner or new_owner()
     if not take(engine, name, owner, seconds):
         yield None
         return
+    lease, over = Lease(name, owner), threading.Event()
+    renewing = threading.Thread(
+        target=_renew, args=(engine, lease, seconds, over), daemon=True, name=f"renew-{name}"
+    )
+    renewing.start()
     try:
-        yield Lease(name, owner, seconds, engine)
+        yield lease
     finally:
+        over.set()
+        renewing.join()
         drop(engine, name, owner)
+
+
+def _renew(engine: Engine, lease: Lease, seconds: float, over: threading.Event) -> None:
+    while not over.wait(seconds / 3):
+        try:
+            if not take(engine, lease.name, lease.owner, seconds):
+                lease._gone.set()
+                return
+        except (
+            sa.exc.SQLAlchemyError
+        ) as problem:  # the database is away: it may be back before the lease ends
+            log.warning("lease %s not renewed (%s)", lease.name, type(problem).__name__)

@@ -25,7 +25,7 @@ from connector.platforms import Batch, Ledger, OutOfDate, PlatformError, Reconne
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 240  # longer than one page may take, its wait for the minute's budget included
+LEASE_SECONDS = 60  # after a kill -9 another worker may start within a minute
 PATIENCE = 65  # seconds that one call may wait: a pull cannot go on from its middle
 FACTS_LAST = dt.timedelta(hours=20)  # so that a disconnect made inside the ledger is noticed within a day
 

@@ -1,0 +1,65 @@
+"""The clock: one loop that sweeps every few seconds. Several may run; a lease lets one of them act.
+
+What is due is computed from the database each time, so a missed turn, a restart or a take-over by another
+clock loses nothing and does nothing twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import signal
+import threading
+from types import FrameType
+
+from connector import db, inbox, jobs, leases
+from connector.config import Config
+from connector.connections import revoke_leftovers
+
+log = logging.getLogger(__name__)
+
+TURN = 10  # seconds between two sweeps
+LEASE_SECONDS = 35  # another clock takes over this long after the active one vanished
+TIDY_EVERY = dt.timedelta(hours=6)
+KEEP_DRAINED = dt.timedelta(days=14)  # both ledgers stop repeating an event long before
+
+
+def main(settings: Config, stop: threading.Event | None = None) -> int:
+    """Run until SIGTERM or Ctrl-C (or until `stop` is set)."""
+    stop = stop or _stop_on_signal()
+    owner = leases.new_owner()
+    engine = db.engine(settings)
+    last_tidy: dt.datetime | None = None
+    try:
+        while not stop.is_set():
+            try:
+                if leases.take(engine, "clock", owner, LEASE_SECONDS):
+                    jobs.sweep(settings)
+                    if last_tidy is None or db.now() - last_tidy > TIDY_EVERY:
+                        last_tidy = db.now()
+                        tidy(settings, last_tidy)
+            except Exception:
+                log.exception("the sweep failed; the next one tries again")
+            stop.wait(TURN)
+    finally:
+        leases.drop(engine, "clock", owner)
+    return 0
+
+
+def tidy(settings: Config, now: dt.datetime) -> None:
+    """Drop old drained changes; ask again where a ledger did not confirm a disconnect."""
+    engine = db.engine(settings)
+    with db.transaction(engine) as tx:
+        inbox.forget_drained(tx, now - KEEP_DRAINED)
+    revoke_leftovers(engine, settings)
+
+
+def _stop_on_signal() -> threading.Event:
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop
