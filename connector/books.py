@@ -539,6 +539,27 @@ def _survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
     return last
 
 
+def settlements(tx: Transaction, connection_id: str) -> list[tuple[str, dt.date, int]]:
+    """(invoice, day, amount) of everything set against invoices by live payments and credits, by day.
+
+    The day is the allocation's own, or its payment's or credit's where the ledger gives none.
+    """
+    a = db.allocations.c
+    found: list[tuple[str, dt.date, int]] = []
+    for kind in (Kind.PAYMENT, Kind.CREDIT):
+        table = _SHAPES[kind].table
+        joined = sa.and_(
+            a.connection_id == table.c.connection_id, a.source == kind.value, a.source_id == table.c.id
+        )
+        query = (
+            sa.select(a.invoice_id, sa.func.coalesce(a.date, table.c.date, type_=sa.Date), a.amount)
+            .select_from(table.join(db.allocations, joined))
+            .where(table.c.connection_id == connection_id, ~table.c.void)
+        )
+        found += [(row[0], row[1], row[2]) for row in tx.execute(query)]
+    return sorted(found, key=lambda s: (s[1], s[0], s[2]))
+
+
 def open_balances(tx: Transaction, connection_id: str) -> dict[str, dict[str, int]]:
     """What each customer owes by our mirror: open invoices less unapplied money and remaining credits.
 

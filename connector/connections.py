@@ -486,59 +486,64 @@ class StoredAccess:
         return f"grant:{self._grant}"
 
     def _refresh(self, old: Token) -> Token:
+        # Noted before the call: if we are killed, or the answer is lost, the ledger may have changed the
+        # refresh token without our hearing, and whoever tries next can say so.
+        earlier = self._begin_refresh()
+        unheard = earlier is not None
         try:
             try:
                 new = self._platform.refresh(old)
             except TryLater as problem:
                 if not problem.uncertain:
+                    self._end_refresh(lost_answer_at=earlier)
                     raise
-                # The answer was lost: the ledger may have changed the refresh token without our hearing.
-                # Within its grace the old one still works, so try at once, while that lasts.
-                self._note_lost_answer()
-                new = self._platform.refresh(old)
-        except Reconnect as problem:
-            self._give_up(problem)
-            raise
-        return self._keep(new, old)
-
-    def _keep(self, new: Token, old: Token) -> Token:
-        g = db.grants.c
-        with db.transaction(self._engine) as tx:
-            tx.execute(
-                sa.update(db.grants)
-                .where(g.id == self._grant)
-                .values(
-                    token=_encrypt(self._config, new),
-                    token_expires_at=new.expires_at,
-                    refresh_expires_at=new.refresh_expires_at or old.refresh_expires_at,
-                    token_version=g.token_version + 1,
-                    refreshed_at=db.now(),
-                    lost_answer_at=None,
+                log.warning(
+                    "grant %s: the answer to a refresh was lost; trying the old token again", self._grant
                 )
-            )
+                unheard = True
+                new = self._platform.refresh(old)  # within the ledger's grace the old one still works
+        except Reconnect as problem:
+            self._give_up(_UNHEARD if unheard else str(problem))
+            raise
+        self._end_refresh(
+            token=_encrypt(self._config, new),
+            token_expires_at=new.expires_at,
+            refresh_expires_at=new.refresh_expires_at or old.refresh_expires_at,
+            token_version=db.grants.c.token_version + 1,
+            refreshed_at=db.now(),
+            lost_answer_at=None,
+        )
         self._known = new
         return new
 
-    def _note_lost_answer(self) -> None:
+    def _begin_refresh(self) -> dt.datetime | None:
         g = db.grants.c
         with db.transaction(self._engine) as tx:
-            tx.execute(sa.update(db.grants).where(g.id == self._grant).values(lost_answer_at=db.now()))
-        log.warning("grant %s: the answer to a refresh was lost; trying the old token again", self._grant)
+            earlier: dt.datetime | None = tx.scalar(sa.select(g.lost_answer_at).where(g.id == self._grant))
+            tx.execute(
+                sa.update(db.grants)
+                .where(g.id == self._grant)
+                .values(lost_answer_at=sa.func.coalesce(g.lost_answer_at, sa.literal(db.now(), db.Moment())))
+            )
+        return earlier
 
-    def _give_up(self, problem: Reconnect) -> None:
-        c, g = db.connections.c, db.grants.c
+    def _end_refresh(self, **values: Any) -> None:
+        with db.transaction(self._engine) as tx:
+            tx.execute(sa.update(db.grants).where(db.grants.c.id == self._grant).values(**values))
+
+    def _give_up(self, reason: str) -> None:
+        c = db.connections.c
         with db.reading(self._engine) as tx:
-            lost_at = tx.scalar(sa.select(g.lost_answer_at).where(g.id == self._grant))
             query = sa.select(c.id).where(c.grant_id == self._grant, c.status == "connected")
             concerned = tx.scalars(query).all()
-        reason = str(problem)
-        if lost_at is not None:
-            reason = (
-                "The ledger renewed our permission, but its answer never arrived, so the permission is lost. "
-                "Press Reconnect; your plans and history stay as they are."
-            )
         for id in concerned:
             lost(self._engine, id, reason)
+
+
+_UNHEARD = (
+    "The ledger renewed our permission, but its answer never arrived, so the permission is lost. "
+    "Press Reconnect; your plans and history stay as they are."
+)
 
 
 def _ends_soon(token: Token) -> bool:

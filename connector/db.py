@@ -109,7 +109,7 @@ grants = sa.Table(
     sa.Column("refresh_expires_at", Moment),
     sa.Column("token_version", sa.Integer, nullable=False, server_default="1"),
     sa.Column("refreshed_at", Moment),
-    # The token before a refresh whose answer never came; tried once more within the ledger's grace.
+    # Set while a refresh is under way: when it stays, the answer to one never arrived.
     sa.Column("lost_answer_at", Moment),
     _text("issuer"),
     _text("subject"),

@@ -14,14 +14,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import IO
+from typing import IO, Any
+from urllib.parse import urlsplit
 
 from connector import config, db, embedded
-from connector.config import Config, WrongSetting
+from connector.config import LOCAL_HOSTS, Config, WrongSetting
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Child:
 
     name: str
     command: Sequence[str]
+    environment: Mapping[str, str] | None = None
     process: subprocess.Popen[bytes] | None = None
     started: float = 0
     failures: int = 0
@@ -44,7 +46,7 @@ class Child:
 
     def start(self) -> None:
         self.started = time.monotonic()
-        self.process = subprocess.Popen(self.command, start_new_session=True)
+        self.process = subprocess.Popen(self.command, env=self.environment, start_new_session=True)
 
     def look(self) -> None:
         """Start it when it is not running, unless it has just failed."""
@@ -81,6 +83,7 @@ class Installation:
     config: Config
     workers: int = 1
     web: bool = True
+    environment: Mapping[str, str] | None = None  # that `config` was read from; default: this process's
     _children: list[Child] = field(default_factory=list)
     _lock: IO[str] | None = None
 
@@ -105,7 +108,7 @@ class Installation:
 
     def _add(self, name: str, role: str) -> Child:
         command = [sys.executable, "-m", "connector.supervisor", role, str(os.getpid())]
-        child = Child(name, command)
+        child = Child(name, command, self.environment)
         self._children.append(child)
         return child
 
@@ -185,9 +188,18 @@ def _stop_signal() -> Iterator[threading.Event]:
 
 def web_command(settings: Config) -> list[str]:
     """gunicorn: one process with many threads, because SQLite has one writer anyway."""
+    # On one machine nobody else is let in; a public address means that a proxy or router reaches us.
+    local = urlsplit(settings.public_url).hostname in LOCAL_HOSTS
     return [
         "gunicorn",
-        *("--bind", f"0.0.0.0:{settings.port}", "--workers", "1", "--threads", str(WEB_THREADS)),
+        *(
+            "--bind",
+            f"{'127.0.0.1' if local else '0.0.0.0'}:{settings.port}",
+            "--workers",
+            "1",
+            "--threads",
+            str(WEB_THREADS),
+        ),
         *("--worker-class", "gthread", "--graceful-timeout", "8", "--access-logfile", "/dev/null"),
         *("--no-control-socket",),
         "web:create_app()",
@@ -201,10 +213,11 @@ def child(role: str, parent: int) -> int:
     if role == "queue":
         embedded.run(settings)
     if role == "web":
-        from gunicorn.app.wsgiapp import run
+        from gunicorn.app import wsgiapp
 
+        gunicorn: Any = wsgiapp  # carries no types
         sys.argv = web_command(settings)
-        run()
+        gunicorn.run()
         return 0
     if role == "worker":
         from connector import worker
