@@ -222,14 +222,14 @@ class Transport:
         answer: Json = self._books.delete_object(entity, _encode(body), request_id=key)
         return answer
 
-    def batch(self, items: Sequence[Json], key: str = "") -> list[Json]:
-        """Up to 30 independent operations; the items' answers in any order, their faults inside."""
+    def batch(self, items: Sequence[Json], key: str = "") -> tuple[list[Json], str]:
+        """Up to 30 independent operations; their answers in any order, faults inside; the ledger's time."""
         body = _encode({"BatchItemRequest": list(items)})
         answer = self._books.post(f"{self._company}/batch", body, request_id=key or None)
         given = answer.get("BatchItemResponse")
         if not isinstance(given, list):
             raise faults.unusable("batch without items", writes=b'"operation"' in body)
-        return [item for item in given if isinstance(item, dict)]
+        return [item for item in given if isinstance(item, dict)], str(answer.get("time", ""))
 
     def send(self, invoice_id: str) -> Json:
         answer: Json = self._books.post(

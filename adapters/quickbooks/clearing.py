@@ -1,0 +1,101 @@
+"""The clearing account and the Service item in front of it: found by name, made once, checked every time.
+
+A Service item that posts to an Other Current Liability is the pair that Intuit's own retainer recipe uses;
+receivable and payable accounts are never used (contract 3.2).
+"""
+
+from __future__ import annotations
+
+from adapters.quickbooks import drafts, facts, rows, translate
+from adapters.quickbooks.retry_key import request_id
+from adapters.quickbooks.transport import Json, Transport
+from connector.domain.receivables import Organization
+from connector.platforms import Account, Clearing, OutOfDate, Refused
+
+ACCOUNT = "Payment plan clearing"
+ITEM = "Payment plan installment (not a sale)"
+
+
+def find_or_create(transport: Transport, wanted: str | None, organization: Organization) -> Clearing:
+    """The pair, usable. `wanted`: an account's id, number or name; None for the default, made if missing.
+
+    Raises Refused, which names what to change in QuickBooks.
+    """
+    raw = _named_account(transport, wanted) if wanted else _default_account(transport)
+    account = facts.account(raw, organization.home_currency)
+    if not account.usable_for_clearing:
+        raise Refused(
+            f"The account {account.name} cannot be used for payment plans. {account.why_not} "
+            "Choose another account in Settings, or change this one in QuickBooks.",
+            code="CLEARING_INVALID",
+        )
+    us = organization.country == "US"
+    item = _item(transport, account, us)
+    return Clearing(
+        account_id=account.id,
+        code=account.code,
+        name=account.name,
+        item_id=translate.id_of(item),
+        tax_code=drafts.US_NO_TAX if us else "",
+    )
+
+
+def _named_account(transport: Transport, wanted: str) -> Json:
+    found = [raw for page in rows.pages(transport, "Account") for raw in page]
+    for field in ("Id", "AcctNum", "Name"):
+        for raw in found:
+            if str(raw.get(field) or "") == wanted:
+                return raw
+    raise Refused(
+        f"QuickBooks has no account {wanted}. Choose the clearing account in Settings.",
+        code="CLEARING_INVALID",
+    )
+
+
+def _default_account(transport: Transport) -> Json:
+    found = _by_name(transport, "Account", ACCOUNT)
+    if found is None:
+        _create(transport, "Account", drafts.clearing_account(ACCOUNT))
+        found = _by_name(transport, "Account", ACCOUNT)
+    if found is None:
+        raise Refused(
+            f'QuickBooks did not make the account "{ACCOUNT}". Make it in QuickBooks, of type '
+            "Other Current Liability, and try again.",
+            code="CLEARING_INVALID",
+        )
+    return found
+
+
+def _item(transport: Transport, account: Account, us: bool) -> Json:
+    """The item that posts to `account`. An older item for another account is left as it is."""
+    for name in (ITEM, f"{ITEM} {account.id}"):
+        found = _by_name(transport, "Item", name)
+        if found is None:
+            _create(transport, "Item", drafts.clearing_item(name, account.id, us))
+            found = _by_name(transport, "Item", name)
+        if found is not None and translate.ref(found, "IncomeAccountRef") == account.id:
+            if found.get("Active") is False or translate.text(found, "Type") != "Service":
+                raise Refused(
+                    f'The product or service "{name}" was made inactive or changed in QuickBooks. '
+                    "Make it active again as a Service, then try again.",
+                    code="CLEARING_INVALID",
+                )
+            return found
+    raise Refused(
+        f'The product or service "{ITEM}" in QuickBooks posts to another account than {account.name}. '
+        "Rename it in QuickBooks, then try again.",
+        code="CLEARING_INVALID",
+    )
+
+
+def _by_name(transport: Transport, entity: str, name: str) -> Json | None:
+    found = [raw for page in rows.pages(transport, entity, f"Name = {rows.quoted(name)}") for raw in page]
+    return found[0] if found else None
+
+
+def _create(transport: Transport, entity: str, body: Json) -> None:
+    """Make it; another process that was quicker, or a name that is taken, shows when it is looked for."""
+    try:
+        transport.create(entity, body, request_id("clearing", entity, *map(str, body.values())))
+    except OutOfDate:
+        return

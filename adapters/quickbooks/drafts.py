@@ -1,0 +1,144 @@
+"""Our drafts as QuickBooks wants them: plain dicts, exact Decimals, nothing that QuickBooks would misread.
+
+The SDK's own objects are not used for writes: they send zeros and defaults next to what was meant
+(contract 6.2). Plan lines carry no tax: `NON` in the US, elsewhere the mapped code or no tax at all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.quickbooks.translate import Raw
+from connector.domain.money import to_decimal
+from connector.domain.receivables import Kind
+from connector.domain.writes import AttachmentDraft, CreditDraft, InvoiceDraft, LinkDraft, NoteDraft
+
+Json = dict[str, Any]
+US_NO_TAX = "NON"
+PRIVATE_NOTE, CUSTOMER_MEMO, NOTE, DESCRIPTION = 4000, 1000, 2000, 4000  # characters that QuickBooks takes
+ENTITIES = {
+    Kind.CUSTOMER: "Customer",
+    Kind.INVOICE: "Invoice",
+    Kind.PAYMENT: "Payment",
+    Kind.CREDIT: "CreditMemo",
+}
+
+
+def credit_memo(draft: CreditDraft) -> Json:
+    return _sale(draft) | {"PrintStatus": "NotSet"}
+
+
+def invoice(draft: InvoiceDraft) -> Json:
+    """The due date is always sent: without one QuickBooks falls back to the customer's terms."""
+    return _sale(draft) | {"DueDate": draft.due.isoformat(), "AllowIPNPayment": False}
+
+
+def _sale(draft: CreditDraft | InvoiceDraft) -> Json:
+    amount = to_decimal(draft.amount, draft.currency)
+    detail: Json = {"ItemRef": {"value": draft.item_id}, "Qty": 1, "UnitPrice": amount}
+    body: Json = {
+        "DocNumber": draft.number,
+        "TxnDate": draft.date.isoformat(),
+        "CustomerRef": {"value": draft.customer_id},
+        "CurrencyRef": {"value": draft.currency},
+        "PrivateNote": draft.marker,
+        "CustomerMemo": {"value": draft.message[:CUSTOMER_MEMO]},
+        "EmailStatus": "NotSet",
+    }
+    if draft.tax_code:
+        detail["TaxCodeRef"] = {"value": draft.tax_code}
+    else:
+        body["GlobalTaxCalculation"] = "NotApplicable"
+    line = {
+        "Amount": amount,
+        "DetailType": "SalesItemLineDetail",
+        "Description": draft.description[:DESCRIPTION],
+        "SalesItemLineDetail": detail,
+    }
+    return body | {"Line": [line]}
+
+
+def link(draft: LinkDraft) -> Json:
+    """A Payment of zero that joins a credit memo to an invoice: QuickBooks has no other way (contract 3.1)."""
+    amount = to_decimal(draft.amount, draft.currency)
+
+    def line(id: str, kind: str) -> Json:
+        return {"Amount": amount, "LinkedTxn": [{"TxnId": id, "TxnType": kind}]}
+
+    return {
+        "TotalAmt": 0,
+        "TxnDate": draft.date.isoformat(),
+        "CustomerRef": {"value": draft.customer_id},
+        "CurrencyRef": {"value": draft.currency},
+        "PrivateNote": draft.marker,
+        "Line": [line(draft.invoice_id, "Invoice"), line(draft.credit_id, "CreditMemo")],
+    }
+
+
+def note(draft: NoteDraft) -> Json:
+    """A note beside the document: it needs no version of the document and cannot collide with a person."""
+    return {
+        "Note": note_text(draft.text, draft.marker),
+        "AttachableRef": [_about(draft.kind, draft.document_id)],
+    }
+
+
+def note_text(text: str, marker: str) -> str:
+    """The text with the marker behind it, when it does not carry it already; cut to what QuickBooks takes."""
+    if not marker or marker in text:
+        return text[:NOTE]
+    room = NOTE - len(marker) - 1
+    return f"{text[:room]}\n{marker}"
+
+
+def attachment(draft: AttachmentDraft, content_type: str) -> Json:
+    return {
+        "FileName": draft.filename,
+        "ContentType": content_type,
+        "Note": draft.marker[:NOTE],
+        "AttachableRef": [_about(draft.kind, draft.document_id)],
+    }
+
+
+def _about(kind: Kind, id: str) -> Json:
+    return {"EntityRef": {"type": ENTITIES[kind], "value": id}, "IncludeOnSend": False}
+
+
+def due_date(raw: Raw, due: str, addition: str) -> Json:
+    """A sparse update of an invoice. Never with its lines: a sparse update replaces all of them."""
+    body: Json = {"Id": raw["Id"], "SyncToken": raw["SyncToken"], "sparse": True, "DueDate": due}
+    if (longer := with_addition(str(raw.get("PrivateNote") or ""), addition)) is not None:
+        body["PrivateNote"] = longer
+    return body
+
+
+def with_addition(existing: str, addition: str) -> str | None:
+    """The user's own text, whole, with ours behind it; None when there is nothing to add or no room."""
+    if not addition or addition in existing:
+        return None
+    longer = f"{existing}\n{addition}" if existing else addition
+    return longer if len(longer) <= PRIVATE_NOTE else None
+
+
+def version(raw: Raw, **more: Any) -> Json:
+    """What a delete or void quotes."""
+    return {"Id": raw["Id"], "SyncToken": raw["SyncToken"], **more}
+
+
+def clearing_account(name: str) -> Json:
+    return {
+        "Name": name,
+        "AccountType": "Other Current Liability",
+        "AccountSubType": "OtherCurrentLiabilities",
+    }
+
+
+def clearing_item(name: str, account_id: str, us: bool) -> Json:
+    body: Json = {"Name": name, "Type": "Service", "IncomeAccountRef": {"value": account_id}}
+    return body | {"Taxable": False} if us else body
+
+
+def created(raw: Raw) -> tuple[str, int, str]:
+    """The order in which attachables were made."""
+    meta, id = raw.get("MetaData") or {}, str(raw.get("Id", ""))
+    return (str(meta.get("CreateTime", "")), len(id), id)

@@ -1,0 +1,311 @@
+"""What changed, in as few calls as QuickBooks allows: one change-data-capture call for all kinds.
+
+Change data capture forgets after 30 days and cuts its answer at 1000 objects, deleted ones last, without
+saying so. Then the kinds are asked one by one, and a kind that is still cut is read in full, because only
+that tells what is gone. Deleted records come after live ones and are never seen by a query.
+
+A cursor is {"since": {entity: ISO time}, "home": currency, "terms": {id: days}}. Times are the ledger's own,
+always with an offset: without one QuickBooks reads them as Pacific time and hours of changes are missed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from adapters.quickbooks import rows, settlement, translate
+from adapters.quickbooks.settlement import Joined
+from adapters.quickbooks.transport import Json, Transport
+from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Payment
+from connector.platforms import Batch, Cursor, Unreadable
+
+# In the order of a full pull: Payments before what they join to invoices.
+ENTITIES = {
+    "Customer": Kind.CUSTOMER,
+    "Invoice": Kind.INVOICE,
+    "Payment": Kind.PAYMENT,
+    "JournalEntry": Kind.PAYMENT,
+    "Deposit": Kind.PAYMENT,
+    "RefundReceipt": Kind.PAYMENT,
+    "CreditMemo": Kind.CREDIT,
+}
+WORDS = {
+    "Customer": "customers",
+    "Invoice": "invoices",
+    "Payment": "payments",
+    "JournalEntry": "journal entries",
+    "Deposit": "deposits",
+    "RefundReceipt": "refunds",
+    "CreditMemo": "credit memos",
+}
+CUT = 1000  # objects in one answer of change data capture
+LOOK_BACK = timedelta(days=29)  # QuickBooks keeps 30
+OVERLAP = timedelta(minutes=2)  # a record may become visible a little after its own time
+ALL = frozenset(Kind)
+_ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)  # a record that cannot be read
+
+Record = TypeVar("Record")
+
+
+@dataclass(slots=True)
+class Found:
+    """Translated records on their way into a Batch."""
+
+    customers: list[Customer] = field(default_factory=list)
+    invoices: list[Invoice] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
+    credits: list[CreditNote] = field(default_factory=list)
+    removed: list[tuple[Kind, str]] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    def batch(self, **more: Any) -> Batch:
+        return Batch(
+            tuple(self.customers),
+            tuple(self.invoices),
+            tuple(self.payments),
+            tuple(self.credits),
+            tuple(self.removed),
+            tuple(self.unreadable),
+            **more,
+        )
+
+
+class Puller:
+    """One pull of one company. Keeps in mind what Payments say about credits, and no records."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        home: Callable[[], str],
+        cursor: Cursor | None,
+        kinds: frozenset[Kind] | None,
+    ) -> None:
+        self.transport = transport
+        cursor = cursor or {}
+        self.since: dict[str, str] = dict(cursor.get("since", {}))
+        self.terms: dict[str, int] = dict(cursor.get("terms", {}))
+        self.home = str(cursor.get("home") or "") or home()
+        self.entities = [e for e, kind in ENTITIES.items() if kind in (kinds or ALL)]
+        self.joined = Joined()
+        self._receivables: frozenset[str] | None = None
+
+    def run(self) -> Iterator[Batch]:
+        """Full for kinds that the cursor does not know or knows too long ago, changes for the others."""
+        known = [e for e in self.entities if e in self.since]
+        if known:
+            answer = self._changes(known)
+            if answer is None:  # too long ago
+                for entity in known:
+                    del self.since[entity]
+            else:
+                changed, cut, now = answer
+                yield from self._store_changes(changed, cut)
+                for entity in known:
+                    self.since[entity] = now
+                for entity in cut:
+                    del self.since[entity]
+        missing = [e for e in self.entities if e not in self.since]
+        complete: set[Kind] = set()
+        if missing:
+            yield from self._everything(missing)
+            complete = {kind for kind in map(ENTITIES.__getitem__, missing) if self._whole(kind, missing)}
+        yield Batch(cursor=self._cursor(), complete=frozenset(complete), what="done")
+
+    def _cursor(self) -> Cursor:
+        return {"since": self.since, "home": self.home, "terms": self.terms}
+
+    def _whole(self, kind: Kind, entities: Sequence[str]) -> bool:
+        return all(e in entities for e, k in ENTITIES.items() if k is kind)
+
+    # Everything
+
+    def _everything(self, entities: Sequence[str]) -> Iterator[Batch]:
+        expected, now = rows.counts(self.transport, entities)
+        if "Customer" in entities:
+            self._read_terms()
+        for entity in entities:
+            done = 0
+            if expected[entity] == 0:
+                continue
+            for page in rows.pages(self.transport, entity, expected=expected[entity]):
+                done += len(page)
+                if "Payment" not in entities:
+                    self._join({entity: page})
+                found = Found()
+                self._translate(entity, page, found)
+                yield found.batch(what=WORDS[entity], done=done, expected=max(done, expected[entity]))
+        for entity in entities:
+            self.since[entity] = now
+
+    def _read_terms(self) -> None:
+        terms = [t for page in rows.pages(self.transport, "Term") for t in page]
+        self.terms = translate.days_of_terms(terms)
+
+    # Changes
+
+    def _changes(self, known: Sequence[str]) -> tuple[dict[str, list[Json]], list[str], str] | None:
+        """Changed records by entity, the entities whose answer was cut, and the ledger's time.
+
+        None when the cursor is older than the ledger remembers, by the ledger's own clock.
+        """
+        oldest = min((self.since[e] for e in known), key=_moment)
+        changed, now = self._ask(known, oldest)
+        if not now or _moment(now) - _moment(oldest) > LOOK_BACK:
+            return None
+        if sum(map(len, changed.values())) < CUT:
+            return changed, [], now
+        cut: list[str] = []
+        changed = {}
+        for entity in known:
+            part, time = self._ask([entity], self.since[entity])
+            now = min(now, time or now, key=_moment)
+            changed[entity] = part.get(entity, [])
+            if len(changed[entity]) >= CUT:
+                cut.append(entity)
+                del changed[entity]
+        # A kind is whole or not at all: its other entities are read in full with it.
+        kinds = {ENTITIES[e] for e in cut}
+        return changed, [e for e in known if ENTITIES[e] in kinds], now
+
+    def _ask(self, entities: Sequence[str], since: str) -> tuple[dict[str, list[Json]], str]:
+        answer = self.transport.changes(entities, (_moment(since) - OVERLAP).isoformat(timespec="seconds"))
+        changed: dict[str, list[Json]] = {}
+        for response in answer.get("CDCResponse") or []:
+            for block in response.get("QueryResponse") or []:
+                for entity in entities:
+                    rows_here = block.get(entity)  # one entity may come in several blocks
+                    if isinstance(rows_here, list):
+                        changed.setdefault(entity, []).extend(r for r in rows_here if isinstance(r, dict))
+        return changed, str(answer.get("time", ""))
+
+    def _store_changes(self, changed: dict[str, list[Json]], cut: Sequence[str]) -> Iterator[Batch]:
+        changed = {e: records for e, records in changed.items() if e not in cut}
+        gone, live = Found(), {}
+        for entity, records in changed.items():
+            live[entity] = [raw for raw in records if not translate.is_deleted(raw)]
+            for raw in records:
+                if translate.is_deleted(raw) or entity in ("JournalEntry", "Deposit"):
+                    gone.removed.append((ENTITIES[entity], _id(entity, raw)))
+        if gone.removed:
+            yield gone.batch(what="changes")
+        self._add_touched(live)
+        customers = live.get("Customer", [])
+        if any(translate.ref(c, "SalesTermRef") not in ("", *self.terms) for c in customers):
+            self._read_terms()
+        found = Found()
+        for entity in self.entities:
+            self._translate(entity, live.get(entity, []), found)
+        done = sum(map(len, live.values()))
+        if done:
+            yield found.batch(what="changes", done=done, expected=done)
+
+    def _add_touched(self, live: dict[str, list[Json]]) -> None:
+        """Read again what a changed Payment touched and the answer lacks: invoices, and what it joined.
+
+        Whether QuickBooks reports an invoice as changed when a Payment settles it is unverified, and a
+        credit memo never lists its own allocations: they stand in all Payments of its customer.
+        """
+        invoices, sources = self._named_in_payments(live.get("Payment", []))
+        self._fetch(live, "Invoice", invoices)
+        for entity in ("CreditMemo", "JournalEntry", "Deposit"):
+            self._fetch(live, entity, sources.get(entity, []))
+        self._join(live)
+
+    def _join(self, live: Mapping[str, Sequence[Json]]) -> None:
+        """Learn from their customers' Payments what used credit memos, journals and deposits settled."""
+        customers: dict[str, None] = {}
+        for entity, records in live.items():
+            for raw in records:
+                with suppress(*_ODD):  # set aside when it is translated
+                    if entity == "CreditMemo" and translate.is_applied(raw):
+                        customers[translate.customer_id(raw)] = None
+                    elif entity in ("JournalEntry", "Deposit"):
+                        customers.update((p.customer_id, None) for p in self._lines(entity, raw))
+        if customers:
+            for raw in rows.by_ids(self.transport, "Payment", "CustomerRef", list(customers)):
+                with suppress(*_ODD):
+                    self.joined.add(raw, settlement.settlement(raw, self.home))
+
+    def _named_in_payments(self, payments: Sequence[Json]) -> tuple[list[str], dict[str, list[str]]]:
+        invoices: dict[str, None] = {}
+        sources: dict[str, list[str]] = {}
+        for raw in payments:
+            with suppress(*_ODD):
+                for kind, id in settlement.named(raw):
+                    if kind == "Invoice":
+                        invoices[id] = None
+                    elif id not in sources.setdefault(kind, []):
+                        sources[kind].append(id)
+        return list(invoices), sources
+
+    def _fetch(self, live: dict[str, list[Json]], entity: str, ids: Iterable[str]) -> None:
+        there = {str(raw.get("Id")) for raw in live.get(entity, [])}
+        missing = [id for id in ids if id not in there]
+        if missing and entity in self.entities:
+            live.setdefault(entity, []).extend(rows.by_ids(self.transport, entity, "Id", missing))
+
+    # Translation
+
+    def _translate(self, entity: str, page: Sequence[Json], found: Found) -> None:
+        """Put a page's records where they belong; one that cannot be read is set aside with its raw body."""
+        for raw in page:
+            try:
+                self._one(entity, raw, found)
+            except _ODD as problem:
+                found.unreadable.append(
+                    Unreadable(ENTITIES[entity], _id(entity, raw), str(problem), _dump(raw))
+                )
+
+    def _one(self, entity: str, raw: Json, found: Found) -> None:
+        if entity == "Customer":
+            found.customers.append(translate.customer(raw, self.home, self.terms, with_balance=False))
+        elif entity == "Invoice":
+            found.invoices.append(translate.invoice(raw, self.home))
+        elif entity == "Payment":
+            settled = settlement.settlement(raw, self.home)
+            self.joined.add(raw, settled)
+            payment = translate.payment(raw, self.home, settled.money)
+            if payment is None:  # joins a credit to an invoice; it may have been money before
+                found.removed.append((Kind.PAYMENT, translate.id_of(raw)))
+            else:
+                found.payments.append(payment)
+        elif entity == "CreditMemo":
+            allocations = self.joined.of_credit(translate.id_of(raw))
+            found.credits.append(translate.credit(raw, self.home, allocations))
+        elif entity == "RefundReceipt":
+            found.payments.append(translate.refund(raw, self.home))
+        else:
+            found.payments += self._lines(entity, raw)
+
+    def _lines(self, entity: str, raw: Json) -> list[Payment]:
+        return settlement.receivable_lines(entity, raw, self.home, self.receivables(), self.joined)
+
+    def receivables(self) -> frozenset[str]:
+        """The ids of the receivable accounts; asked only when a journal entry or deposit turns up."""
+        if self._receivables is None:
+            where = "AccountType = 'Accounts Receivable'"
+            self._receivables = frozenset(
+                str(raw.get("Id")) for page in rows.pages(self.transport, "Account", where) for raw in page
+            )
+        return self._receivables
+
+
+def _id(entity: str, raw: Mapping[str, Any]) -> str:
+    """Our id of a record: QuickBooks' own, with the entity before it where we keep it among payments."""
+    id = str(raw.get("Id", ""))
+    return f"{entity}:{id}" if entity in ("JournalEntry", "Deposit", "RefundReceipt") else id
+
+
+def _moment(text: str) -> datetime:
+    found = translate.moment(text)
+    if found is None:
+        raise ValueError(f"not a time: {text!r}")
+    return found
+
+
+def _dump(raw: Json) -> str:
+    return json.dumps(raw, default=str, ensure_ascii=False)

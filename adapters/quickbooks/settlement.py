@@ -1,0 +1,238 @@
+"""Who settled what. QuickBooks says it only in the lines of its Payments; this reads them, pure.
+
+A Payment's line names a document and an amount, both for what is settled (an invoice) and for what settles
+(a credit memo, a journal line). Which credit met which invoice is not said: credits fill the invoices in
+line order, money takes the rest. TotalAmt = unapplied + charges − credits (contract 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.quickbooks.translate import (
+    Raw,
+    amount,
+    currency_of,
+    day,
+    id_of,
+    ref,
+    required,
+    text,
+    updated_at,
+)
+from connector.domain.receivables import Allocation, Link, Payment
+
+Source = tuple[str, str]  # a document that settles: ("CreditMemo", "68")
+_SOURCES = ("CreditMemo", "Deposit")
+_CHARGES = ("Invoice", "Expense", "Check", "CreditCardCredit")
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What one Payment did: `money` on invoices, `credits` of other documents on invoices.
+
+    `used` is how much of each document went in, also on what is no invoice (a refund by check); negative for
+    a journal line that was paid.
+    """
+
+    money: tuple[Allocation, ...]
+    credits: dict[Source, tuple[Allocation, ...]]
+    used: dict[Source, int]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A settled document of one Payment, with the part that no credit has filled yet."""
+
+    kind: str
+    id: str
+    left: int
+
+
+def settlement(raw: Raw, home: str) -> Settlement:
+    """Tell money from credit in one Payment's lines."""
+    currency = currency_of(raw, home)
+    charges, sources = _sides(raw, currency)
+    when = day(raw["TxnDate"]) if raw.get("TxnDate") else None
+    credits: dict[Source, tuple[Allocation, ...]] = {}
+    used: dict[Source, int] = {}
+    for charge in charges:
+        if charge.kind == "JournalEntry":
+            used[charge.kind, charge.id] = used.get((charge.kind, charge.id), 0) - charge.left
+    for source, share in sources:
+        used[source] = used.get(source, 0) + share
+        given = tuple(_fill(charges, share, when, str(raw.get("Id", ""))))
+        credits[source] = credits.get(source, ()) + given
+    paid = tuple(Allocation(c.id, c.left, when) for c in charges if c.kind == "Invoice" and c.left > 0)
+    return Settlement(paid, credits, used)
+
+
+def _sides(raw: Raw, currency: str) -> tuple[list[_Open], list[tuple[Source, int]]]:
+    charges: list[_Open] = []
+    sources: list[tuple[Source, int]] = []
+    journals: list[tuple[str, int]] = []
+    for kind, id, share in _linked(raw, currency):
+        if kind == "JournalEntry":
+            journals.append((id, share))
+        elif kind in _SOURCES:
+            sources.append(((kind, id), share))
+        elif kind in _CHARGES:
+            charges.append(_Open(kind, id, share))
+    # A journal line may owe or be owed; the Payment's own sum tells which.
+    applied = amount(raw, "TotalAmt", currency) - amount(raw, "UnappliedAmt", currency)
+    missing = applied - sum(c.left for c in charges) + sum(share for _, share in sources)
+    for id, share in journals:
+        if missing >= share:
+            charges.append(_Open("JournalEntry", id, share))
+            missing -= share
+        else:
+            sources.append((("JournalEntry", id), share))
+            missing += share
+    return charges, sources
+
+
+def _linked(raw: Raw, currency: str) -> Iterator[tuple[str, str, int]]:
+    for line in raw.get("Line") or []:
+        for link in line.get("LinkedTxn") or []:
+            yield str(link.get("TxnType")), str(link.get("TxnId")), amount(line, "Amount", currency)
+
+
+def _fill(charges: list[_Open], share: int, when: Any, payment_id: str) -> Iterator[Allocation]:
+    for charge in charges:
+        part = min(share, charge.left)
+        if part > 0:
+            charge.left -= part
+            share -= part
+            if charge.kind == "Invoice":
+                yield Allocation(charge.id, part, when, payment_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one Payment did with one source."""
+
+    customer: str
+    given: tuple[Allocation, ...]
+    used: int
+
+
+@dataclass(slots=True)
+class Joined:
+    """What the Payments seen so far say about credit memos, journal entries and deposits."""
+
+    _parts: dict[Source, dict[str, _Part]] = field(default_factory=dict)  # by the Payment's id
+
+    def add(self, raw: Raw, settled: Settlement) -> None:
+        """Note one Payment, once or again; harmless for one that settles with money alone."""
+        for source, used in settled.used.items():
+            part = _Part(ref(raw, "CustomerRef"), settled.credits.get(source, ()), used)
+            self._parts.setdefault(source, {})[id_of(raw)] = part
+
+    def of_credit(self, id: str) -> list[Allocation]:
+        """A credit memo's allocations, oldest Payment first."""
+        parts = self._parts.get(("CreditMemo", id), {}).values()
+        return sorted((a for part in parts for a in part.given), key=_age)
+
+    def of_line(self, kind: str, id: str, customer: str) -> tuple[tuple[Allocation, ...], int]:
+        """A journal's or deposit's allocations for one customer, and how much of it is used."""
+        parts = [p for p in self._parts.get((kind, id), {}).values() if p.customer == customer]
+        given = sorted((a for part in parts for a in part.given), key=_age)
+        return tuple(given), sum(part.used for part in parts)
+
+
+def _age(allocation: Allocation) -> tuple[str, int, str]:
+    return (str(allocation.date), len(allocation.id), allocation.id)
+
+
+def receivable_lines(
+    entity: str, raw: Raw, home: str, receivables: AbstractSet[str], joined: Joined
+) -> list[Payment]:
+    """A journal entry's or deposit's effect on receivables: one record for each customer it names.
+
+    Lowering what is owed is a positive amount, raising it a negative one. The first keeps the id
+    "JournalEntry:12", further customers add "/2", "/3". `receivables`: the ids of the receivable accounts.
+    """
+    currency = currency_of(raw, home)
+    effects: dict[str, int] = {}
+    for line in raw.get("Line") or []:
+        for customer, effect in _effect(line, currency, receivables):
+            effects[customer] = effects.get(customer, 0) + effect
+    found: list[Payment] = []
+    for n, (customer, effect) in enumerate(effects.items(), 1):
+        given, used = joined.of_line(entity, id_of(raw), customer)
+        found.append(
+            Payment(
+                id=f"{entity}:{id_of(raw)}" + (f"/{n}" if n > 1 else ""),
+                customer_id=customer,
+                date=day(required(raw, "TxnDate")),
+                currency=currency,
+                amount=effect,
+                unapplied=effect - used,
+                allocations=given,
+                flavor="journal" if entity == "JournalEntry" else "deposit",
+                reference=text(raw, "DocNumber"),
+                version=str(raw.get("SyncToken", "")),
+                updated_at=updated_at(raw),
+            )
+        )
+    return found
+
+
+def _effect(line: Raw, currency: str, receivables: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+    journal, deposit = line.get("JournalEntryLineDetail"), line.get("DepositLineDetail")
+    if isinstance(journal, dict) and ref(journal, "AccountRef") in receivables:
+        entity = journal.get("Entity")
+        if isinstance(entity, dict) and str(entity.get("Type", "Customer")).lower() == "customer":
+            share = amount(line, "Amount", currency)
+            yield ref(entity, "EntityRef"), share if journal.get("PostingType") == "Credit" else -share
+    elif isinstance(deposit, dict) and ref(deposit, "AccountRef") in receivables:
+        entity = deposit.get("Entity")
+        if isinstance(entity, dict) and str(entity.get("type", "customer")).lower() == "customer":
+            yield str(entity.get("value") or ""), amount(line, "Amount", currency)
+
+
+def linked_payments(raw: Raw) -> list[str]:
+    """The ids of the Payments that an invoice names as settling it; it says no amounts."""
+    return [str(link.get("TxnId")) for link in raw.get("LinkedTxn") or [] if link.get("TxnType") == "Payment"]
+
+
+def links_of_invoice(invoice_id: str, payments: Iterable[Raw], home: str) -> list[Link]:
+    """What settled one invoice: money, and credit through a Payment (whose id undoes it)."""
+    found: list[Link] = []
+    for raw in payments:
+        settled, payment_id = settlement(raw, home), id_of(raw)
+        found += [
+            Link("payment", payment_id, a.amount, payment_id)
+            for a in settled.money
+            if a.invoice_id == invoice_id
+        ]
+        for (kind, id), given in settled.credits.items():
+            word, source = ("credit", id) if kind == "CreditMemo" else ("payment", f"{kind}:{id}")
+            found += [Link(word, source, a.amount, payment_id) for a in given if a.invoice_id == invoice_id]
+    return found
+
+
+def links_of_credit(credit_id: str, payments: Iterable[Raw], home: str) -> list[Link]:
+    """The invoices that one credit memo settled."""
+    return [
+        Link("invoice", a.invoice_id, a.amount, id_of(raw))
+        for raw in payments
+        for a in settlement(raw, home).credits.get(("CreditMemo", credit_id), ())
+    ]
+
+
+def links_of_payment(raw: Raw, home: str) -> list[Link]:
+    """The invoices that one Payment settled, with its money or with a credit it joined."""
+    settled, payment_id = settlement(raw, home), id_of(raw)
+    given = [*settled.money, *(a for shares in settled.credits.values() for a in shares)]
+    return [Link("invoice", a.invoice_id, a.amount, payment_id) for a in given]
+
+
+def named(raw: Raw) -> Iterator[tuple[str, str]]:
+    """The documents that a Payment's lines name: ("Invoice", "67")."""
+    for line in raw.get("Line") or []:
+        for link in line.get("LinkedTxn") or []:
+            yield str(link.get("TxnType")), str(link.get("TxnId"))
