@@ -81,7 +81,7 @@ def _around_every_page() -> dict[str, object]:
         with db.reading(sign_in.engine()) as tx:
             mine = people.connections_of(tx, person.id)
             around["waiting"] = sum(
-                len(plans.of_connection(tx, c, states=("proposed",))) + len(outbox.failed(tx, c))
+                len(plans.of_connection(tx, c, states=("proposed",))) + len(outbox.failures(tx, c))
                 for c in mine
             )
     return around

@@ -34,7 +34,7 @@ def customer(connection_id: str, customer_id: str) -> str:
         whole = books.of_customer(tx, connection_id, customer_id)
         context = {
             "conclusion": review.conclusion(tx, connection_id, customer_id),
-            "plans": [p for p in plans.of_connection(tx, connection_id) if p.customer_id == customer_id],
+            "plans": [p for p in plans.of_connection(tx, connection_id) if p.plan.customer_id == customer_id],
             "holds": holds.active(tx, connection_id, customer_id, today=today),
             "messages": reminders.of_customer(tx, connection_id, customer_id),
         }
@@ -88,7 +88,7 @@ def hold(connection_id: str, customer_id: str) -> Response:
             known = {str(h.id): h.id for h in holds.active(tx, connection_id, customer_id)}
             if lifted not in known:
                 abort(404)
-            holds.lift(tx, known[lifted], g.person.name, db.now())
+            holds.lift(tx, known[lifted], who=g.person.name, now=db.now())
             flash("Reminders may go out again.", "good")
         else:
             reason = request.form.get("reason", "manual")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 
-from connector.connections import Connection
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from connector import books, completeness, connections, db, jobs, outbox, plans, reminders, review, settings
+from connector.connections import Connection
 from connector.domain import aging
 from connector.platforms import find
 from web import charts
@@ -40,7 +40,7 @@ def organization(connection_id: str) -> str:
                 for r in m.held_because
             ),
             "written": outbox.of_connection(tx, connection_id, limit=8),
-            "failed": outbox.failed(tx, connection_id),
+            "failed": outbox.failures(tx, connection_id),
             "set_aside": completeness.set_aside(tx, connection_id),
             "settings": settings.load(tx, connection_id),
         }
@@ -69,7 +69,7 @@ def organization(connection_id: str) -> str:
 
 
 def _opening(
-    connection: Connection, running: list[plans.Plan], aged: dict[str, aging.Aging], main: str
+    connection: Connection, running: list[plans.Record], aged: dict[str, aging.Aging], main: str
 ) -> tuple[str, str]:
     waiting = sum(p.state == "proposed" for p in running)
     first = (
@@ -142,7 +142,9 @@ def plan_list(connection_id: str) -> str:
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         found = plans.of_connection(tx, connection_id)
-        names = {c.id: c.name for c in books.customers(tx, connection_id, ids=[p.customer_id for p in found])}
+        names = {
+            c.id: c.name for c in books.customers(tx, connection_id, ids=[p.plan.customer_id for p in found])
+        }
     return render_template("plans.html", organization=connection, plans=found, names=names, tab="plans")
 
 

@@ -11,7 +11,7 @@ from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 
 
-def _plan(plan_id: str) -> plans.Plan:
+def _plan(plan_id: str) -> plans.Record:
     """The plan, if the person may see its organization; 404 tells nobody which of the two it is not."""
     with db.reading(engine()) as tx:
         try:
@@ -29,7 +29,7 @@ def plan(plan_id: str) -> str:
         connection = connections.get(tx, found.connection_id)
         today = connections.today(connection, config())
         context = {
-            "customer": books.customer(tx, found.connection_id, found.customer_id),
+            "customer": books.customer(tx, found.connection_id, found.plan.customer_id),
             "writes": outbox.of_plan(tx, plan_id),
             "versions": plans.versions(tx, plan_id),
             "preview": plans.preview(tx, plan_id, today) if found.state == "proposed" else None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connector.connections import Connection
 from flask import g, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from connector import books, connections, db, outbox, people, plans
+from connector.connections import Connection
 from connector.domain import aging
 from connector.platforms import find
 from web import charts
@@ -51,7 +51,7 @@ def practice() -> str | Response:
                     label=find(connection.platform, config()).label,
                     aged=aging.buckets(books.invoices(tx, connection_id, open_only=True), today),
                     proposed=sum(p.state == "proposed" for p in mine),
-                    failed=len(outbox.failed(tx, connection_id)),
+                    failed=len(outbox.failures(tx, connection_id)),
                     running=sum(p.state == "running" for p in mine),
                 )
             )

@@ -18,11 +18,12 @@ def queue() -> str:
             connection = connections.get(tx, connection_id)
             waiting = plans.of_connection(tx, connection_id, states=("proposed",))
             names = {
-                c.id: c.name for c in books.customers(tx, connection_id, ids=[p.customer_id for p in waiting])
+                c.id: c.name
+                for c in books.customers(tx, connection_id, ids=[p.plan.customer_id for p in waiting])
             }
-            drafts += [(connection, p, names.get(p.customer_id, p.customer_id)) for p in waiting]
-            failed += [(connection, w) for w in outbox.failed(tx, connection_id)]
-            tasks += [(connection, t) for t in plans.todos(tx, connection_id)]
+            drafts += [(connection, p, names.get(p.plan.customer_id, p.plan.customer_id)) for p in waiting]
+            failed += [(connection, w) for w in outbox.failures(tx, connection_id)]
+            tasks += [(connection, t) for t in plans.open_todos(tx, connection_id)]
     return render_template("queue.html", drafts=drafts, failed=failed, tasks=tasks, here="queue")
 
 
@@ -36,7 +37,7 @@ def retry(write_id: int) -> Response:
             abort(404)
     need(write.connection_id, "act")
     with db.transaction(engine()) as tx:
-        outbox.retry(tx, write_id, g.person.name, db.now())
+        outbox.retry(tx, write_id, who=g.person.name, now=db.now())
     jobs.wake_deliver(config(), write.connection_id)
     flash("It will be looked up in the ledger, then tried once more.", "good")
     return redirect(url_for("pages.queue"))
@@ -51,5 +52,5 @@ def done(todo_id: int) -> Response:
             abort(404)
     need(todo.connection_id, "act")
     with db.transaction(engine()) as tx:
-        plans.finish_todo(tx, todo_id, g.person.name, db.now())
+        plans.finish_todo(tx, todo_id, who=g.person.name, now=db.now())
     return redirect(url_for("pages.queue"))

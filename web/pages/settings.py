@@ -93,7 +93,11 @@ def save_clearing(connection_id: str) -> Response:
     need(connection_id, "configure")
     with db.transaction(engine()) as tx:
         settings.set_clearing(
-            tx, connection_id, request.form.get("clearing", "").strip() or "auto", g.person.name, db.now()
+            tx,
+            connection_id,
+            request.form.get("clearing", "").strip() or "auto",
+            who=g.person.name,
+            now=db.now(),
         )
     flash("Kept. The account is checked in the ledger before the next plan is written.", "good")
     return _back(connection_id)
@@ -105,14 +109,14 @@ def save_live(connection_id: str) -> Response:
     live = request.form.get("live") == "1"
     with db.transaction(engine()) as tx:
         if said := request.form.get("ledger_reminders"):
-            settings.set_ledger_reminders(tx, connection_id, said, g.person.name, db.now())
+            settings.set_ledger_reminders(tx, connection_id, said, who=g.person.name, now=db.now())
         current = settings.load(tx, connection_id)
         left = _not_live_yet(current, connections.get(tx, connection_id))
         if live and left:
             flash("Not live yet. " + " ".join(left), "look")
             return _back(connection_id)
         if "live" in request.form:
-            settings.set_live(tx, connection_id, live, g.person.name, db.now())
+            settings.set_live(tx, connection_id, live, who=g.person.name, now=db.now())
     if "live" in request.form:
         flash("Live: reminders may leave." if live else "Preview: nothing leaves.", "good")
         jobs.wake_review(config(), connection_id)
