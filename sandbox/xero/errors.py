@@ -120,10 +120,36 @@ def out_of_service(text: str = OFFLINE) -> Refused:
     return Refused(503, text.encode(), PLAIN)
 
 
-def broken() -> Refused:
-    """500 as the platform words it."""
+def broken(status: int = 500) -> Refused:
+    """500 (or another failure of Xero's own) as the platform words it."""
     body = {"ErrorNumber": 500, "Type": "InternalServerException", "Message": "An error occurred in Xero."}
-    return Refused(500, encode(body))
+    return Refused(status, encode(body))
+
+
+def of_status(status: int, variant: str) -> Refused:
+    """The refusal that a test asked for by status; see `fault_response`."""
+    if status == 429:
+        problem = variant if variant in ("concurrent", "minute", "day", "appminute") else "minute"
+        return too_many(problem, {"concurrent": None, "day": 66975}.get(problem, 7))
+    if status == 503:
+        return out_of_service({"maintenance": MAINTENANCE, "unavailable": UNAVAILABLE}.get(variant, OFFLINE))
+    if status == 401 and variant == "expired":
+        return token_expired(dt.datetime(2020, 1, 23, 18, 21, 16, tzinfo=dt.UTC))
+    if variant == "scope":
+        return missing_scope(status)
+    if status == 401:
+        return token_unknown()
+    if status == 403:
+        return wrong_tenant()
+    if status == 404:
+        return not_found(as_json=variant == "json")
+    if status == 501:
+        return not_implemented("This method is not implemented.")
+    if variant == "html":
+        return Refused(status, b"<html><body>Service error</body></html>", "text/html; charset=utf-8")
+    if variant == "empty":
+        return Refused(status, b"", PLAIN)
+    return broken(status)
 
 
 def _unauthorized(detail: str) -> Refused:

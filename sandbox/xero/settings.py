@@ -1,11 +1,13 @@
-"""Accounts, tax rates and currencies in Xero's words."""
+"""Accounts, tax rates, branding themes and users in Xero's words."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+import uuid
 from typing import get_args
 
+from sandbox.chart import standard_tax_code
 from sandbox.documents import Account, AccountType, TaxCode
+from sandbox.ledger import Ledger
 from sandbox.xero.envelope import Json, decimal, moment, without_nulls
 
 # our word -> (Xero's type, Xero's class)
@@ -54,11 +56,10 @@ _REPORTED = {"NONE": "NONE", "BASEXCLUDED": "BASEXCLUDED", "ZERORATED": "OUTPUT"
 assert set(_TYPES) == set(get_args(AccountType))  # noqa: S101
 
 
-def account_row(account: Account, home: str) -> Json:
+def account_row(ledger: Ledger, account: Account) -> Json:
     """One account as GET /Accounts shows it."""
-    kind, family = _TYPES[account.type]
-    if "Type" in account.extra:
-        kind = account.extra["Type"]
+    home = ledger.organization.home_currency
+    kind = account.extra.get("Type", _TYPES[account.type][0])
     bank = kind == "BANK"
     return without_nulls(
         {
@@ -67,9 +68,9 @@ def account_row(account: Account, home: str) -> Json:
             "Name": account.name,
             "Status": "ACTIVE" if account.active else "ARCHIVED",
             "Type": kind,
-            "TaxType": account.tax_code or "NONE",
+            "TaxType": default_tax(ledger, account),
             "Description": account.extra.get("Description"),
-            "Class": family,
+            "Class": family(account),
             "SystemAccount": system_name(account) or None,
             "EnablePaymentsToAccount": account.takes_payments,
             "ShowInExpenseClaims": False,
@@ -89,6 +90,18 @@ def system_name(account: Account) -> str:
     if not account.system:
         return ""
     return _SYSTEM.get(account.type) or _SYSTEM_ROLES.get(account.role, "HISTORICAL")
+
+
+def default_tax(ledger: Ledger, account: Account) -> str:
+    """The TaxType that a line on this account gets when it names none."""
+    if account.tax_code:
+        return account.tax_code
+    return standard_tax_code(ledger) if account.type in ("income", "other_income") else "NONE"
+
+
+def family(account: Account) -> str:
+    """Xero's Class: ASSET, EQUITY, EXPENSE, LIABILITY or REVENUE."""
+    return _TYPES[account.type][1]
 
 
 def our_type(xero: str) -> AccountType | None:
@@ -116,6 +129,29 @@ def tax_rate_row(code: TaxCode) -> Json:
     }
 
 
-def percentage(code: TaxCode | None) -> Decimal:
-    """The rate in percent; 0 without a code."""
-    return code.rate if code else Decimal(0)
+def branding_themes(ledger: Ledger) -> list[Json]:
+    """Two themes: the standard one and one for installment requests."""
+    created = moment(min(account.created for account in ledger.accounts))
+    return [
+        {
+            "BrandingThemeID": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{ledger.organization.id}/theme/{name}")),
+            "Name": name,
+            "Type": "INVOICE",
+            "SortOrder": order,
+            "CreatedDateUTC": created,
+        }
+        for order, name in enumerate(("Standard", "Instalment request"))
+    ]
+
+
+def user_row(ledger: Ledger, user: str) -> Json:
+    """The connected user, all that this organisation has."""
+    return {
+        "UserID": str(uuid.uuid5(uuid.NAMESPACE_OID, user)),
+        "EmailAddress": user if "@" in user else f"{user}@example.com",
+        "FirstName": user.partition("@")[0],
+        "LastName": "",
+        "UpdatedDateUTC": moment(min(account.created for account in ledger.accounts)),
+        "IsSubscriber": True,
+        "OrganisationRole": "STANDARD",
+    }
