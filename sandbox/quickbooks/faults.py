@@ -92,7 +92,9 @@ def no_income_account(item: str) -> Fault:
 
 
 def bad_reference(what: str, value: object) -> Fault:
-    return Fault("2500", "Invalid Reference Id", f"Invalid Reference Id : {what} element id {value} not found")
+    return Fault(
+        "2500", "Invalid Reference Id", f"Invalid Reference Id : {what} element id {value} not found"
+    )
 
 
 def query_syntax(detail: str) -> Fault:
@@ -195,7 +197,7 @@ def gateway(name: str, code: str, status: int, detail: str | None, kind: str) ->
     empty = dict.fromkeys(
         ["warnings", "intuitObject", "report", "requestId", "queryResponse", "batchItemResponse"], None
     )
-    rest = {"attachableResponse": [], "syncErrorResponse": None, "cdcresponse": []}
+    rest: dict[str, Any] = {"attachableResponse": [], "syncErrorResponse": None, "cdcresponse": []}
     return {**empty, "fault": {"error": [error], "type": kind}, **rest}
 
 

@@ -85,7 +85,7 @@ class _Parser:
                 conditions.append(self._condition())
         order = self._order()
         start, size = 1, DEFAULT_PAGE
-        while not self._next.kind == "end":
+        while self._next.kind != "end":
             if self._accept("STARTPOSITION"):
                 start = self._whole(1, None)
             elif self._accept("MAXRESULTS"):
@@ -253,11 +253,15 @@ def test(condition: Condition, kind: str) -> Callable[[Any], bool]:
     if condition.operator == "LIKE":
         return _like(condition, kind)
     if kind == "id" and condition.operator not in ("=", "IN"):
-        raise faults.query_invalid(f"operator {condition.operator} is not supported for property {condition.path}")
+        raise faults.query_invalid(
+            f"operator {condition.operator} is not supported for property {condition.path}"
+        )
     try:
         wanted = [_READERS[kind](value) for value in condition.values]
     except (ValueError, KeyError, InvalidOperation):
-        raise faults.query_invalid(f"invalid value for property {condition.path}: {', '.join(condition.values)}")
+        raise faults.query_invalid(
+            f"invalid value for property {condition.path}: {', '.join(condition.values)}"
+        )
     one = wanted[0]
     fold = kind == "text"
     comparisons: dict[str, Callable[[Any], bool]] = {
@@ -280,3 +284,11 @@ def _like(condition: Condition, kind: str) -> Callable[[Any], bool]:
     parts = (re.escape(part) for part in condition.values[0].split("%"))
     pattern = re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
     return lambda value: value is not None and pattern.fullmatch(value) is not None
+
+
+def instant_of(condition: Condition) -> datetime:
+    """The moment a condition on a date-time names, UTC. Raises Fault 4001."""
+    try:
+        return instant(condition.values[0])
+    except ValueError:
+        raise faults.query_invalid(f"invalid value for property {condition.path}: {condition.values[0]}")
