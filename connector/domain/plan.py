@@ -110,6 +110,7 @@ class Plan:
     waivers: tuple[Waiver, ...] = ()
     reasons: tuple[str, ...] = ()
     supersedes: int | None = None  # the version that this one renegotiates
+    originals: tuple[Source, ...] = ()  # of a renegotiated split: the first version's invoices
 
     @property
     def principal(self) -> int:
