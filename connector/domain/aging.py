@@ -75,3 +75,33 @@ def contract_debts(plan: Plan, open_principal: Mapping[int, int]) -> dict[int, l
             left -= take
         result[row.n] = found[::-1]
     return result
+
+
+def weekly(
+    invoices: Iterable[Invoice],
+    settlements: Iterable[tuple[str, dt.date, int]],
+    today: dt.date,
+    weeks: int,
+) -> dict[str, list[tuple[dt.date, dict[str, int]]]]:
+    """Per currency: the buckets at the end of `weeks` days a week apart, oldest first, the last is `today`.
+
+    `settlements` are (invoice id, date, amount) of payments and credits. Today's balance is the ledger's own;
+    an earlier one is that plus what was settled since. Voided and draft invoices never count.
+    """
+    live = [i for i in invoices if i.status not in (Status.VOID, Status.DRAFT)]
+    by_invoice: dict[str, list[tuple[dt.date, int]]] = {}
+    for invoice_id, date, amount in settlements:
+        by_invoice.setdefault(invoice_id, []).append((date, amount))
+    table: dict[str, list[tuple[dt.date, dict[str, int]]]] = {}
+    for back in reversed(range(weeks)):
+        day = today - dt.timedelta(weeks=back)
+        then = []
+        for invoice in live:
+            since = sum(a for date, a in by_invoice.get(invoice.id, ()) if date > day) if back else 0
+            balance = min(invoice.total, invoice.balance + since)
+            if invoice.date <= day and balance > 0:
+                then.append(Debt(invoice.currency, invoice.due, balance))
+        row = buckets(then, day)
+        for currency in {i.currency for i in live}:
+            table.setdefault(currency, []).append((day, row.get(currency, dict.fromkeys(BUCKETS, 0))))
+    return table
