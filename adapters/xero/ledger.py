@@ -1,0 +1,567 @@
+"""One Xero organization's books, opened: the port's questions and writes, each in as few calls as it takes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any, TypeVar
+
+import msgspec
+
+from adapters.xero import faults, rows, translate
+from adapters.xero.pull import PAGE_SIZE, Pull, ask
+from adapters.xero.transport import Transport
+from connector.domain.receivables import CreditNote, Customer, Document, Invoice, Kind, Organization, Payment
+from connector.domain.writes import (
+    AttachmentDraft,
+    CreditDraft,
+    DueDateDraft,
+    InvoiceDraft,
+    LinkDraft,
+    NoteDraft,
+    RemoveDraft,
+    SendDraft,
+)
+from connector.platforms import (
+    Account,
+    Batch,
+    Clearing,
+    Cursor,
+    OutOfDate,
+    PlatformError,
+    Refused,
+    TryLater,
+)
+
+CLEARING_NAME = "Payment plan clearing"
+CLEARING_CODES = range(640, 700)  # current assets in Xero's own charts of accounts
+DOCUMENTS_IN_ONE_CALL = 50  # Xero's advice for one request
+NUMBERS_IN_ONE_CALL = 40  # so that the address stays short
+
+_Found = TypeVar("_Found")
+_ReadDocument = Callable[[msgspec.Raw, Callable[[Kind, str], str]], Document | None]
+_CONTACTS_WITH_BALANCES = {"include_archived": "true", "order": "ContactID ASC"}
+
+
+class XeroLedger:
+    """See `connector.platforms.Ledger`. `web` is where Xero's own pages are."""
+
+    def __init__(self, transport: Transport, web: str) -> None:
+        self._transport, self._web = transport, web
+        self._facts: Organization | None = None
+
+    # ------------------------------------------------------------ reads
+
+    def organization(self) -> Organization:
+        reminders_on = None
+        try:
+            found = ask(self._transport, "InvoiceReminders", "get_invoice_reminders")
+            if found.InvoiceReminders:
+                reminders_on = _understood(translate.reminders_on, found.InvoiceReminders[0])
+        except (Refused, OutOfDate):
+            pass  # not every plan has reminders; None says that we do not know
+        self._facts = self._read_facts(reminders_on)
+        return self._facts
+
+    def _read_facts(self, reminders_on: bool | None = None) -> Organization:
+        found = ask(self._transport, "Organisation", "get_organisations")
+        return _understood(translate.organization, _one(found.Organisations, "organization"), reminders_on)
+
+    def _known_facts(self) -> Organization:
+        """The facts without the reminders, read once."""
+        if self._facts is None:
+            self._facts = self._read_facts()
+        return self._facts
+
+    def pull(self, cursor: Cursor | None, kinds: frozenset[Kind] | None = None) -> Iterator[Batch]:
+        home = (cursor or {}).get("home") or self._known_facts().home_currency
+        pull = Pull(self._transport, home)
+        if cursor is None or "since" not in cursor:
+            return pull.everything(cursor)
+        return pull.changes(cursor, kinds)
+
+    def document(self, kind: Kind, id: str) -> Document | None:
+        if kind is Kind.INVOICE:
+            found = self._get("Invoices", "get_invoice", id)
+            return self._first(found.Invoices if found else None, translate.invoice_document)
+        if kind is Kind.CREDIT:
+            found = self._get("CreditNotes", "get_credit_note", id)
+            return self._first(found.CreditNotes if found else None, translate.credit_document)
+        if kind is Kind.PAYMENT:
+            fact = self._payment(id)
+            return translate.payment_document(fact, self.deep_link) if fact else None
+        return None
+
+    def _payment(self, id: str) -> Payment | None:
+        """Xero keeps payments, overpayments and prepayments apart; an id is of one of them."""
+        if found := self._get("Payments", "get_payment", id):
+            home = self._known_facts().home_currency
+            made = _understood(translate.payment, _one(found.Payments, "payment"), home, {})
+            return made if isinstance(made, Payment) else None
+        for name, method in (("Overpayments", "get_overpayment"), ("Prepayments", "get_prepayment")):
+            if found := self._get(name, method, id):
+                other = _understood(translate.advance, _one(getattr(found, name), "payment"))
+                return other if isinstance(other, Payment) else None
+        return None
+
+    def find(self, kind: Kind, numbers: Sequence[str]) -> list[Document]:
+        wanted = list(dict.fromkeys(numbers))
+        found: list[Document] = []
+        if kind is Kind.INVOICE:
+            for part in _parts(wanted, NUMBERS_IN_ONE_CALL):
+                answer = ask(
+                    self._transport,
+                    "Invoices",
+                    "get_invoices",
+                    invoice_numbers=part,
+                    page=1,  # without a page the rows come without their lines
+                    page_size=PAGE_SIZE,
+                )
+                found += self._documents(answer.Invoices, translate.invoice_document)
+        elif kind is Kind.CREDIT:
+            for number in wanted:  # Xero's filter takes OR for ids only
+                answer = ask(
+                    self._transport,
+                    "CreditNotes",
+                    "get_credit_notes",
+                    where=f"CreditNoteNumber=={_quoted(number)}",
+                    page=1,
+                    page_size=PAGE_SIZE,
+                )
+                found += self._documents(answer.CreditNotes, translate.credit_document)
+        return [d for d in found if d.number in wanted and d.status != "void"]
+
+    def customer(self, id: str) -> Customer | None:
+        found = self._get("Contacts", "get_contact", id)
+        if found is None or not found.Contacts:
+            return None
+        return _understood(translate.customer, found.Contacts[0], self._known_facts().home_currency)
+
+    def customer_money(self, id: str) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
+        open_invoices = self._all("Invoices", "get_invoices", contact_i_ds=[id], statuses=["AUTHORISED"])
+        invoices = [_understood(translate.invoice, row) for row in open_invoices]
+        theirs = f'Contact.ContactID==guid("{id}")'
+        money = [
+            _understood(translate.advance, row)
+            for name, method in (("Overpayments", "get_overpayments"), ("Prepayments", "get_prepayments"))
+            for row in self._all(name, method, where=theirs)
+        ]
+        notes = self._all("CreditNotes", "get_credit_notes", where=f'{theirs} AND Status=="AUTHORISED"')
+        credits = [_understood(translate.credit_note, row) for row in notes]
+        return (
+            [i for i in invoices if isinstance(i, Invoice) and i.customer_id == id and i.balance],
+            [p for p in money if isinstance(p, Payment) and p.customer_id == id and p.unapplied],
+            [c for c in credits if isinstance(c, CreditNote) and c.customer_id == id and c.remaining],
+        )
+
+    def balances(self) -> dict[str, dict[str, int]]:
+        """Xero's own figure of each contact, in the organization's currency.
+
+        That figure mixes currencies by Xero's own rates. So a contact with anything open in another currency
+        is added up here instead, per currency, from the open documents that Xero lists now.
+        """
+        home = self._known_facts().home_currency
+        contacts = self._all("Contacts", "get_contacts", **_CONTACTS_WITH_BALANCES)
+        found = {
+            id: {home: minor}
+            for id, minor in (_understood(translate.contact_outstanding, row, home) for row in contacts)
+        }
+        added: dict[str, dict[str, int]] = {}
+        for record in self._open_documents():
+            amount = record.balance if isinstance(record, Invoice) else -_remaining(record)
+            sums = added.setdefault(record.customer_id, {})
+            sums[record.currency] = sums.get(record.currency, 0) + amount
+        return found | {id: sums for id, sums in added.items() if sums.keys() != {home}}
+
+    def _open_documents(self) -> Iterator[Invoice | Payment | CreditNote]:
+        live = 'Status=="AUTHORISED"'
+        lists: tuple[tuple[str, str, str, Callable[[msgspec.Raw], Any]], ...] = (
+            ("Invoices", "get_invoices", f'Type=="{translate.RECEIVABLE}" AND {live}', translate.invoice),
+            (
+                "CreditNotes",
+                "get_credit_notes",
+                f'Type=="{translate.CREDIT}" AND {live}',
+                translate.credit_note,
+            ),
+            ("Overpayments", "get_overpayments", live, translate.advance),
+            ("Prepayments", "get_prepayments", live, translate.advance),
+        )
+        for name, method, where, read in lists:
+            for row in self._all(name, method, where=where):
+                record = _understood(read, row)
+                if isinstance(record, Invoice | Payment | CreditNote):
+                    yield record
+
+    def accounts(self) -> list[Account]:
+        found = ask(self._transport, "Accounts", "get_accounts")
+        return [_understood(translate.account, row) for row in found.Accounts or []]
+
+    def notes(self, kind: Kind, id: str) -> list[str]:
+        resource = _HISTORY[kind]
+        found = self._get(f"{resource.plural}/History", f"get_{resource.method}_history", id)
+        return _understood(translate.history, found.HistoryRecords or []) if found else []
+
+    def deep_link(self, kind: Kind, id: str) -> str:
+        """Xero's page of the record; it opens in the right organization once the facts are known."""
+        path = _PAGES[kind] + id
+        code = self._facts.short_code if self._facts else ""
+        if not code:
+            return self._web + path
+        return f"{self._web}/organisationlogin/default.aspx?shortcode={code}&redirecturl={path}"
+
+    # ------------------------------------------------------------ writes
+
+    def clearing(self, account: str | None, today: date) -> Clearing:
+        known = self.accounts()
+        country = self._known_facts().country
+        if account:
+            wanted = account.strip().lower()
+            for found in known:
+                if wanted in (found.id.lower(), found.code.lower()):
+                    return _usable(found, country)
+            raise Refused(
+                f"Xero has no account {account}. Choose another clearing account in the settings.",
+                code="CLEARING_INVALID",
+            )
+        for found in known:
+            if found.name.strip().lower() == CLEARING_NAME.lower():
+                return _usable(found, country)
+        code = _free_code(known)
+        answer = self._transport.write(
+            "PUT Accounts",
+            "create_account",
+            body=translate.account_body(code, CLEARING_NAME, country),
+            key=f"forbear-clearing-{code}",
+        )
+        elements = self._elements(answer, "Accounts")
+        if not elements:
+            raise faults.unreadable_answer(answer, writes=True)
+        return _usable(_understood(translate.account, elements[0]), country)
+
+    def create_credit(self, draft: CreditDraft, key: str) -> Document:
+        answer = self._transport.write(
+            "PUT CreditNotes",
+            "create_credit_notes",
+            body=translate.credit_body(draft),
+            key=key,
+            summarize_errors="false",
+        )
+        return self._made(answer, self._elements(answer, "CreditNotes"), translate.credit_document)
+
+    def create_invoices(self, drafts: Sequence[InvoiceDraft], key: str) -> list[Document | PlatformError]:
+        outcomes: list[Document | PlatformError] = []
+        for n, part in enumerate(_parts(list(drafts), DOCUMENTS_IN_ONE_CALL), 1):
+            answer = self._transport.write(
+                "PUT Invoices",
+                "create_invoices",
+                body={"Invoices": [translate.invoice_element(draft) for draft in part]},
+                key=key if n == 1 else f"{key}-{n}",
+                summarize_errors="false",
+            )
+            outcomes += self._outcomes(answer, len(part))
+        return outcomes
+
+    def _outcomes(self, answer: faults.Answer, expected: int) -> list[Document | PlatformError]:
+        """Xero answers the elements in the order they were sent; a failed one stands among the good."""
+        elements = self._open(answer).Invoices or []
+        if len(elements) != expected:
+            raise faults.unreadable_answer(answer, writes=True)
+        outcomes: list[Document | PlatformError] = []
+        for row in elements:
+            if problem := _problem(row, answer.reference):
+                outcomes.append(problem)
+            else:
+                try:
+                    outcomes.append(self._made(answer, [row], translate.invoice_document))
+                except TryLater as unread:
+                    outcomes.append(unread)
+        return outcomes
+
+    def link(self, draft: LinkDraft, key: str) -> str:
+        answer = self._transport.write(
+            "PUT CreditNotes/Allocations",
+            "create_credit_note_allocation",
+            draft.credit_id,
+            body=translate.link_body(draft),
+            key=key,
+            summarize_errors="false",
+        )
+        for row in self._elements(answer, "Allocations"):
+            link_id, invoice_id = _understood(translate.allocation, row)
+            if link_id and invoice_id == draft.invoice_id:
+                return link_id
+        # Some answers leave the id out; the credit note has it.
+        credit = self.document(Kind.CREDIT, draft.credit_id)
+        for each in credit.links if credit else ():
+            if each.id == draft.invoice_id and each.amount == draft.amount:
+                return each.link_id
+        raise faults.unreadable_answer(answer, writes=True)
+
+    def add_note(self, draft: NoteDraft, key: str) -> str:
+        """A history record; with our marker as the last line, by which `notes` finds it again."""
+        resource = _HISTORY[draft.kind]
+        answer = self._transport.write(
+            f"PUT {resource.plural}/History",
+            f"create_{resource.method}_history",
+            draft.document_id,
+            body=translate.notes_body(_with_marker(draft.text, draft.marker)),
+            key=key,
+        )
+        self._elements(answer, "HistoryRecords")
+        return draft.marker  # Xero gives a note no id
+
+    def attach(self, draft: AttachmentDraft, key: str) -> str:
+        resource = _HISTORY[draft.kind]
+        try:
+            answer = self._transport.write(
+                f"PUT {resource.plural}/Attachments",
+                f"create_{resource.method}_attachment_by_file_name",
+                draft.document_id,
+                draft.filename,
+                body=base64.b64decode(draft.content),
+                key=key,
+            )
+        except PlatformError as problem:
+            if faults.lacks_scope(problem):  # a missing extra must not stop the whole connection
+                raise Refused(
+                    "This connection may not attach files in Xero. The plan stands without the attachment.",
+                    code="SCOPE_MISSING",
+                    reference=problem.reference,
+                ) from None
+            raise
+        made = self._elements(answer, "Attachments")
+        return _understood(translate.attachment_id, made[0]) if made else ""
+
+    def move_due_date(self, draft: DueDateDraft, key: str) -> Document:
+        """Only a live invoice with something open. Xero says whether a part-paid one may be edited."""
+        now = self.document(Kind.INVOICE, draft.invoice_id)
+        if now is None or now.status in ("void", "paid"):
+            raise OutOfDate(
+                "The invoice was paid, voided or deleted in Xero meanwhile. Forbear reads it again.",
+                code="STATUS_CHANGED",
+            )
+        if now.due != draft.due:
+            if draft.version and now.version != draft.version:
+                raise OutOfDate(
+                    f"Invoice {now.number} was changed in Xero since it was last read. Review it again.",
+                    code="BALANCE_CHANGED",
+                )
+            now = self._move(now, draft, key)
+        if draft.note and not any(draft.note in note for note in self.notes(Kind.INVOICE, draft.invoice_id)):
+            note = NoteDraft(Kind.INVOICE, draft.invoice_id, draft.note, draft.marker)
+            self.add_note(note, f"{key}-note")
+        return now
+
+    def _move(self, now: Document, draft: DueDateDraft, key: str) -> Document:
+        try:
+            answer = self._transport.write(
+                "POST Invoices",
+                "update_invoice",
+                draft.invoice_id,
+                body=translate.due_date_body(draft.invoice_id, draft.due),
+                key=key,
+            )
+            return self._made(answer, self._elements(answer, "Invoices"), translate.invoice_document)
+        except PlatformError as problem:
+            if problem.code in ("DOC_HAS_ALLOCATIONS", "STATUS_CHANGED") and now.links:
+                raise Refused(
+                    "Xero does not let an app edit this. Open the invoice in Xero and set its due date to "
+                    f"{draft.due.isoformat()}: {now.url}",
+                    code="DOC_HAS_ALLOCATIONS",
+                    words=problem.words,
+                    reference=problem.reference,
+                ) from None
+            raise
+
+    def send(self, draft: SendDraft, key: str) -> None:
+        try:
+            self._transport.write("POST Invoices/Email", "email_invoice", draft.invoice_id, body={}, key=key)
+        except Refused as problem:  # also the daily limit of e-mails comes as a plain 400
+            raise Refused(
+                "Xero did not send the e-mail: the customer's address is missing or wrong, the invoice is not "
+                "approved, or today's number of e-mails is used up. Nothing was sent.",
+                code="EMAIL_REFUSED",
+                words=problem.words,
+                reference=problem.reference,
+            ) from None
+
+    def remove(self, draft: RemoveDraft, key: str) -> None:
+        if draft.what == "link":
+            self._unlink(draft)
+        elif draft.what == "invoice":
+            now = self.document(Kind.INVOICE, draft.document_id)
+            if now is not None and now.status != "void":
+                body = translate.invoice_status_body(now.id, now.status == "draft")
+                self._take_back("Invoices", "update_invoice", now, body, key)
+        elif draft.what == "credit":
+            now = self.document(Kind.CREDIT, draft.document_id)
+            if now is not None and now.status != "void":
+                body = translate.credit_status_body(now.id, now.status == "draft")
+                self._take_back("CreditNotes", "update_credit_note", now, body, key)
+        else:
+            raise ValueError(f"nothing is called {draft.what!r}")
+
+    def _take_back(self, name: str, method: str, now: Document, body: dict[str, Any], key: str) -> None:
+        if now.links:
+            raise Refused(
+                f"{now.number} has a payment or credit on it in Xero, so it cannot be voided. "
+                f"Take that off first: {now.url}",
+                code="DOC_HAS_ALLOCATIONS",
+            )
+        answer = self._transport.write(f"POST {name}", method, now.id, body=body, key=key)
+        self._elements(answer, name)
+
+    def _unlink(self, draft: RemoveDraft) -> None:
+        credit = self.document(Kind.CREDIT, draft.credit_id)
+        for link in credit.links if credit else ():
+            if link.link_id == draft.link_id or (not draft.link_id and link.id == draft.document_id):
+                self._transport.write(
+                    "DELETE CreditNotes/Allocations",
+                    "delete_credit_note_allocations",
+                    draft.credit_id,
+                    link.link_id,
+                    body=None,
+                    key=None,
+                )
+
+    # ------------------------------------------------------------ answers
+
+    def _get(self, name: str, method: str, id: str) -> rows.Envelope | None:
+        """One record by its id; None when Xero has none."""
+        try:
+            return ask(self._transport, name, method, id)
+        except OutOfDate as problem:
+            if problem.code == "NOT_FOUND":
+                return None
+            raise
+
+    def _all(self, name: str, method: str, **query: Any) -> Iterator[msgspec.Raw]:
+        """Every row of a filtered list."""
+        page, pages = 1, 1
+        while page <= pages:
+            found = ask(self._transport, name, method, page=page, page_size=PAGE_SIZE, **query)
+            yield from getattr(found, name) or []
+            if found.pagination and found.pagination.pageCount is not None:
+                pages = found.pagination.pageCount
+            elif getattr(found, name):
+                pages = page + 1
+            page += 1
+
+    def _documents(self, found: list[msgspec.Raw] | None, read: _ReadDocument) -> list[Document]:
+        made = [_understood(read, row, self.deep_link) for row in found or []]
+        return [document for document in made if document]
+
+    def _first(self, found: list[msgspec.Raw] | None, read: _ReadDocument) -> Document | None:
+        return _understood(read, found[0], self.deep_link) if found else None
+
+    def _made(self, answer: faults.Answer, found: list[msgspec.Raw], read: _ReadDocument) -> Document:
+        """The document that a write answered. One that cannot be read was written all the same."""
+        try:
+            made = self._first(found, read)
+        except Refused:
+            made = None
+        if made is None:
+            raise faults.unreadable_answer(answer, writes=True)
+        return made
+
+    def _open(self, answer: faults.Answer) -> rows.Envelope:
+        try:
+            return rows.envelope(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise faults.unreadable_answer(answer, writes=True) from None
+
+    def _elements(self, answer: faults.Answer, name: str) -> list[msgspec.Raw]:
+        """The elements that a write answered. Raises the error of the first one that failed."""
+        elements: list[msgspec.Raw] = getattr(self._open(answer), name) or []
+        for row in elements:
+            if problem := _problem(row, answer.reference):
+                raise problem
+        return elements
+
+
+class _Resource:
+    """How the SDK names what belongs to one kind of record."""
+
+    def __init__(self, plural: str, method: str) -> None:
+        self.plural, self.method = plural, method
+
+
+_HISTORY = {
+    Kind.INVOICE: _Resource("Invoices", "invoice"),
+    Kind.CREDIT: _Resource("CreditNotes", "credit_note"),
+    Kind.CUSTOMER: _Resource("Contacts", "contact"),
+    Kind.PAYMENT: _Resource("Payments", "payment"),
+}
+_PAGES = {
+    Kind.INVOICE: "/AccountsReceivable/View.aspx?InvoiceID=",
+    Kind.CREDIT: "/AccountsReceivable/ViewCreditNote.aspx?creditNoteID=",
+    Kind.CUSTOMER: "/Contacts/View.aspx?contactID=",
+    Kind.PAYMENT: "/Bank/ViewTransaction.aspx?bankTransactionID=",
+}
+
+
+def _problem(row: msgspec.Raw, reference: str) -> PlatformError | None:
+    """What stands against this element of a write; None when it was carried out."""
+    if _understood(translate.carried_out, row):
+        return None
+    return faults.refused_element(faults.element_messages(msgspec.json.decode(row)), reference)
+
+
+def _understood(read: Callable[..., _Found], row: Any, *more: Any) -> _Found:
+    """What `read` makes of a record that was asked for by name: here a guess is worse than an error."""
+    try:
+        return read(row, *more)
+    except (msgspec.DecodeError, ValueError, ArithmeticError) as problem:
+        raise Refused(
+            "Xero answered a record that Forbear cannot read. Nothing was changed; please report this.",
+            code="UNREADABLE_RECORD",
+            words=str(problem),
+        ) from None
+
+
+def _one(found: list[msgspec.Raw] | None, what: str) -> msgspec.Raw:
+    if not found:
+        raise TryLater(
+            f"Xero's answer names no {what}. Forbear tries again by itself.", code="UNREADABLE_ANSWER"
+        )
+    return found[0]
+
+
+def _remaining(record: Payment | CreditNote) -> int:
+    return record.unapplied if isinstance(record, Payment) else record.remaining
+
+
+def _parts(items: list[Any], size: int) -> list[list[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _with_marker(text: str, marker: str) -> str:
+    return text if not marker or marker in text else f"{text}\n{marker}"
+
+
+def _usable(found: Account, country: str) -> Clearing:
+    if not found.usable_for_clearing:
+        raise Refused(
+            f"Account {found.code or found.name} cannot be the clearing account: {found.why_not}. "
+            "Choose another one in the settings.",
+            code="CLEARING_INVALID",
+        )
+    return translate.clearing(found, country)
+
+
+def _free_code(known: list[Account]) -> str:
+    taken = {account.code for account in known}
+    for code in CLEARING_CODES:
+        if str(code) not in taken:
+            return str(code)
+    raise Refused(
+        f"Xero's account codes {CLEARING_CODES[0]} to {CLEARING_CODES[-1]} are all taken. Make a current asset "
+        f"account called {CLEARING_NAME} in Xero, then try again.",
+        code="CLEARING_INVALID",
+    )

@@ -1,0 +1,354 @@
+"""What changed in a Xero organization, in as few calls as Xero allows.
+
+*Everything* (`Pull.everything`): page by page, ordered by record id. Xero's own order is by time of change, in
+which a record edited meanwhile moves to the end and pushes an unread one off the next page; an id never
+moves. Edits during the pull are caught by the next sweep, which starts from the moment of the first page.
+
+*A sweep* (`Pull.changes`): invoices and payments each time, because no webhook tells of payments, and one of
+the other four lists in turn: first those that a changed invoice shows a credit of. A webhook (`kinds`) brings
+its lists at once. Three calls when nothing, or one invoice, has changed.
+
+Some edits do not move Xero's time of change (the due date of a partly paid invoice, among others). A sweep of
+all kinds by name, as the nightly one is, reads every open invoice again for that reason.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from adapters.xero import faults, rows, translate
+from adapters.xero.transport import Transport
+from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Payment
+from connector.platforms import Batch, Cursor, Unreadable
+
+PAGE_SIZE = 1000
+IDS_IN_ONE_CALL = 50  # about 52 fit into an address
+OVERLAP = dt.timedelta(seconds=5)  # Xero compares whole seconds, and may or may not include the named one
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One list that Xero serves: how to ask for it, and what its rows are."""
+
+    name: str
+    method: str
+    kind: Kind
+    id: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    whole: Mapping[str, str] = field(default_factory=dict)  # more of the query when the whole list is read
+
+
+_CONTACTS = _List("Contacts", "get_contacts", Kind.CUSTOMER, "ContactID", {"include_archived": "true"})
+_INVOICES = _List(
+    "Invoices",
+    "get_invoices",
+    Kind.INVOICE,
+    "InvoiceID",
+    {"where": f'Type=="{translate.RECEIVABLE}"'},
+    {"summary_only": "true"},  # half the bytes; what it leaves out comes with the other lists
+)
+_PAYMENTS = _List(
+    "Payments",
+    "get_payments",
+    Kind.PAYMENT,
+    "PaymentID",
+    {"where": f'PaymentType=="{translate.INVOICE_PAYMENT}"'},
+)
+_CREDITS = _List(
+    "CreditNotes", "get_credit_notes", Kind.CREDIT, "CreditNoteID", {"where": f'Type=="{translate.CREDIT}"'}
+)
+_OVERPAYMENTS = _List("Overpayments", "get_overpayments", Kind.PAYMENT, "OverpaymentID")
+_PREPAYMENTS = _List("Prepayments", "get_prepayments", Kind.PAYMENT, "PrepaymentID")
+
+_ALL = (_CONTACTS, _INVOICES, _PAYMENTS, _CREDITS, _OVERPAYMENTS, _PREPAYMENTS)  # customers before documents
+_BY_NAME = {each.name: each for each in _ALL}
+_EACH_SWEEP = (_INVOICES, _PAYMENTS)
+_IN_TURN = (_CREDITS, _OVERPAYMENTS, _PREPAYMENTS, _CONTACTS)
+_FOR_KIND = {
+    Kind.CUSTOMER: (_CONTACTS,),
+    Kind.INVOICE: (_INVOICES, _PAYMENTS),
+    Kind.PAYMENT: (_INVOICES, _PAYMENTS, _OVERPAYMENTS, _PREPAYMENTS),
+    Kind.CREDIT: (_INVOICES, _CREDITS),
+}
+_OPEN_INVOICES = f'Type=="{translate.RECEIVABLE}" AND Status=="AUTHORISED"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    of: _List
+    number: int
+    rows: list[msgspec.Raw]
+    last: bool
+    count: int | None  # rows of the whole list, where Xero says
+    at: dt.datetime | None  # Xero's clock when it answered
+
+
+class Pull:
+    """One pull of one organization. `home` is the organization's own currency."""
+
+    def __init__(self, transport: Transport, home: str) -> None:
+        self._transport, self._home = transport, home
+        self._currencies: dict[str, str] = {}  # invoice id → currency, of those not in `home`
+
+    # ------------------------------------------------------------ everything
+
+    def everything(self, cursor: Cursor | None) -> Iterator[Batch]:
+        """All six lists. Every batch carries a cursor, so that a pull that had to stop goes on there."""
+        state = dict((cursor or {}).get("whole") or {})
+        since = dict(state.get("since") or {})
+        at, number, first_count = state.get("list", 0), state.get("page", 1), state.get("count")
+        while at < len(_ALL):
+            asked = _ALL[at]
+            page = self._page(asked, number, None, {**asked.query, **asked.whole})
+            if asked.name not in since:
+                since[asked.name] = _moment_after(page)
+            first_count = page.count if number == 1 else first_count
+            batch = self._batch(page)
+            if page.last and page.count is not None and first_count is not None and page.count < first_count:
+                number = (
+                    1  # rows left the list while we read it, so some may have slipped to a page behind us
+                )
+            elif page.last:
+                at, number = at + 1, 1
+            else:
+                number += 1
+            if at == len(_ALL):
+                yield replace(batch, cursor=self._cursor(since, _IN_TURN), complete=frozenset(Kind))
+            else:
+                whole = {"list": at, "page": number, "since": since, "count": first_count}
+                yield replace(batch, cursor={"home": self._home, "whole": whole})
+
+    # ------------------------------------------------------------ changes
+
+    def changes(self, cursor: Cursor, kinds: frozenset[Kind] | None) -> Iterator[Batch]:
+        """What changed since `cursor`. The last batch carries the next one."""
+        since = dict(cursor["since"])
+        turn = [_BY_NAME[name] for name in cursor.get("turn", []) if name in _BY_NAME]
+        turn += [each for each in _IN_TURN if each not in turn]
+        if kinds is None:
+            wanted = list(_EACH_SWEEP)
+        else:
+            chosen = {each for kind in kinds for each in _FOR_KIND[kind]}
+            wanted = [each for each in _ALL if each in chosen]
+        held_back: list[_List] = []  # changed with an invoice, and to be read in the next sweeps
+        seen: set[str] = set()
+        named: set[str] = set()
+        looked_up = False
+        read: list[_List] = []
+        while wanted:
+            asked = wanted.pop(0)
+            asked_at: str | None = None
+            for page in self._pages(asked, _parse(since.get(asked.name)), asked.query):
+                asked_at = asked_at or _moment_after(page)
+                if asked is _INVOICES:
+                    named |= _named_lists(page.rows)
+                    seen |= _ids(page.rows, asked.id)
+                if asked is _PAYMENTS:
+                    missing = _paid_invoices(page.rows) - seen
+                    for batch in self._look_up(missing):
+                        looked_up = True
+                        yield batch
+                    seen |= missing
+                yield self._batch(page)
+            since[asked.name] = asked_at or since.get(asked.name)
+            read.append(asked)
+            if not wanted and asked in _EACH_SWEEP:
+                waiting = [each for each in turn if each.name in named and each not in read]
+                if kinds is not None:
+                    wanted = waiting
+                elif not looked_up:
+                    wanted, held_back = (waiting or turn)[:1], waiting[1:]
+                else:
+                    held_back = waiting
+        if kinds is not None and kinds == frozenset(Kind):
+            query = {"where": _OPEN_INVOICES, "summary_only": "true"}
+            for page in self._pages(_INVOICES, None, query):
+                yield self._batch(page)
+        later = [each for each in turn if each not in held_back and each not in read]
+        order = [*held_back, *later, *(each for each in turn if each in read)]
+        yield Batch(cursor=self._cursor(since, order))
+
+    # ------------------------------------------------------------ pages
+
+    def _pages(self, asked: _List, since: dt.datetime | None, query: Mapping[str, str]) -> Iterator[_Page]:
+        number, last = 1, False
+        while not last:
+            page = self._page(asked, number, since, query)
+            number, last = number + 1, page.last
+            yield page
+
+    def _page(self, asked: _List, number: int, since: dt.datetime | None, query: Mapping[str, str]) -> _Page:
+        found = ask(
+            self._transport,
+            asked.name,
+            asked.method,
+            since=since,
+            order=f"{asked.id} ASC",
+            page=number,
+            page_size=PAGE_SIZE,
+            **query,
+        )
+        records = getattr(found, asked.name) or []
+        paging = found.pagination
+        if paging and paging.pageCount is not None:
+            last = number >= paging.pageCount
+        else:  # without that word only an empty page is surely the last one
+            last = not records
+        return _Page(
+            asked,
+            number,
+            records,
+            last,
+            paging.itemCount if paging else None,
+            translate.moment(found.DateTimeUTC),
+        )
+
+    def _look_up(self, invoice_ids: Iterable[str]) -> Iterator[Batch]:
+        """Invoices that a payment changed and the list of changed invoices did not name."""
+        wanted = sorted(invoice_ids)
+        for start in range(0, len(wanted), IDS_IN_ONE_CALL):
+            part = wanted[start : start + IDS_IN_ONE_CALL]
+            found = ask(
+                self._transport, "Invoices", "get_invoices", i_ds=part, page=1, page_size=IDS_IN_ONE_CALL
+            )
+            yield self._batch(_Page(_INVOICES, 1, found.Invoices or [], True, None, None))
+
+    # ------------------------------------------------------------ rows
+
+    def _batch(self, page: _Page) -> Batch:
+        customers: list[Customer] = []
+        invoices: list[Invoice] = []
+        payments: list[Payment] = []
+        credits: list[CreditNote] = []
+        removed: list[tuple[Kind, str]] = []
+        unreadable: list[Unreadable] = []
+        if page.of is _PAYMENTS:
+            self._learn_currencies(page.rows)
+        for row in page.rows:
+            try:
+                record = self._record(page.of, row)
+            except (msgspec.DecodeError, ValueError, ArithmeticError) as problem:
+                unreadable.append(_unreadable(page.of, row, problem))
+                continue
+            if isinstance(record, Invoice):
+                invoices.append(record)
+                if record.currency != self._home:
+                    self._currencies[record.id] = record.currency
+            elif isinstance(record, Payment):
+                payments.append(record)
+            elif isinstance(record, CreditNote):
+                credits.append(record)
+            elif isinstance(record, Customer):
+                customers.append(record)
+            elif isinstance(record, translate.Gone):
+                removed.append((page.of.kind, record.id))
+        return Batch(
+            customers=tuple(customers),
+            invoices=tuple(invoices),
+            payments=tuple(payments),
+            credits=tuple(credits),
+            removed=tuple(removed),
+            unreadable=tuple(unreadable),
+            what=_WORDS[page.of.kind],
+            done=(page.number - 1) * PAGE_SIZE + len(page.rows),
+            expected=page.count,
+        )
+
+    def _record(self, asked: _List, row: msgspec.Raw) -> Any:
+        if asked is _INVOICES:
+            return translate.invoice(row)
+        if asked is _PAYMENTS:
+            return translate.payment(row, self._home, self._currencies)
+        if asked is _CREDITS:
+            return translate.credit_note(row)
+        if asked is _CONTACTS:
+            return translate.customer(row)
+        return translate.advance(row)
+
+    def _learn_currencies(self, payments: list[msgspec.Raw]) -> None:
+        """Ask for the invoices of foreign payments whose currency no earlier page told."""
+        unknown = {
+            paid.invoice_id
+            for paid in map(_paid, payments)
+            if paid and paid.foreign and paid.invoice_id not in self._currencies
+        }
+        for _ in self._look_up(unknown):
+            pass  # reading them is what teaches the currency
+
+    def _cursor(self, since: Mapping[str, str | None], turn: Iterable[_List]) -> Cursor:
+        return {"home": self._home, "since": dict(since), "turn": [each.name for each in turn]}
+
+
+_WORDS = {
+    Kind.CUSTOMER: "customers",
+    Kind.INVOICE: "invoices",
+    Kind.PAYMENT: "payments",
+    Kind.CREDIT: "credit notes",
+}
+
+
+def ask(
+    transport: Transport, name: str, method: str, *path: str, since: dt.datetime | None = None, **query: Any
+) -> rows.Envelope:
+    """One reading call, its envelope opened. Raises TryLater for an answer that is not Xero's JSON."""
+    answer = transport.read(f"GET {name}", method, *path, since=since, **query)
+    try:
+        return rows.envelope(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise faults.unreadable_answer(answer, writes=False) from None
+
+
+def _moment_after(page: _Page) -> str | None:
+    """Where the next sweep of this list starts: Xero's clock, so that ours may be wrong."""
+    return (page.at - OVERLAP).isoformat() if page.at else None
+
+
+def _parse(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def _tolerant(read: Any, row: msgspec.Raw) -> Any:
+    """What `read` finds, or None in a row that cannot be read (`_batch` sets that one aside)."""
+    try:
+        return read(row)
+    except (msgspec.DecodeError, ValueError, ArithmeticError):
+        return None
+
+
+def _paid(row: msgspec.Raw) -> translate.Paid | None:
+    found: translate.Paid | None = _tolerant(translate.paid, row)
+    return found
+
+
+def _paid_invoices(payments: list[msgspec.Raw]) -> set[str]:
+    return {paid.invoice_id for paid in map(_paid, payments) if paid}
+
+
+def _named_lists(invoices: list[msgspec.Raw]) -> set[str]:
+    return {name for row in invoices for name in _tolerant(translate.set_against, row) or ()}
+
+
+def _ids(records: list[msgspec.Raw], field_name: str) -> set[str]:
+    return {_id(row, field_name) for row in records}
+
+
+def _id(row: msgspec.Raw, field_name: str) -> str:
+    try:
+        record = msgspec.json.decode(row)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return str(record.get(field_name) or "") if isinstance(record, dict) else ""
+
+
+def _unreadable(asked: _List, row: msgspec.Raw, problem: Exception) -> Unreadable:
+    return Unreadable(
+        kind=asked.kind,
+        id=_id(row, asked.id),
+        reason=f"{asked.name}: {problem}",
+        raw=bytes(row).decode("utf-8", "replace"),
+    )
