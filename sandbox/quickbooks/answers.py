@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
-from flask import Response
+from flask import Response, has_request_context, request
 
 from sandbox.quickbooks import faults, native
 from sandbox.quickbooks.faults import Fault
@@ -59,7 +59,7 @@ def add_headers(response: Response, seconds: float) -> Response:
     return response
 
 
-def fault_response(status: int, variant: str = "json", token: str = "") -> Response:
+def fault_response(status: int, variant: str = "json") -> Response:
     """A failure to order, for tests that need the service to be ill.
 
     | status | variants |
@@ -68,18 +68,23 @@ def fault_response(status: int, variant: str = "json", token: str = "") -> Respo
     | 400 | json: 6000 · no_code: a Fault without `code` · lowercase: the gateway's spelling · word_code: a code that is no number |
     | 401, 403 | json: the gateway's body |
     | 429 | json · xml |
-    | 5xx | html (also the default) · json: Fault 10000 · empty |
+    | 5xx | html, and whatever is not named here · fault: JSON, Fault 10000 · empty |
     """
+    return add_headers(_ill(status, variant), 0.0)
+
+
+def _ill(status: int, variant: str) -> Response:
     now = datetime.now(UTC)
     if variant == "empty":
         return Response(b"", status, content_type=JSON)
     if status == 401:
-        return unauthorized(token)
+        sent = request.headers.get("Authorization", "") if has_request_context() else ""
+        return unauthorized(sent.partition(" ")[2])
     if status == 403:
         return forbidden()
     if status == 429:
         return fault_answer(faults.throttled(), now, xml=variant == "xml")
-    if status >= 500 and variant != "json":
+    if status >= 500 and variant != "fault":
         return Response(_OUTAGE.format(status=status), status, content_type="text/html")
     fault = faults.system_failure(status) if status != 400 else faults.business("Please try again later.")
     body = fault.body()

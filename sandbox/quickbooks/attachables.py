@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import json
 from collections.abc import Mapping
+from decimal import Decimal
+from email.message import Message
+from email.parser import BytesParser
 from typing import TYPE_CHECKING, Any
 
 from sandbox.documents import Attachment, Ref
@@ -89,11 +91,39 @@ def _ref(ledger: Ledger, entry: Mapping[str, Any]) -> Ref:
     return Ref(ours, id)
 
 
-def decoded(content: bytes, transfer_encoding: str) -> bytes:
-    """A file part as it was before it was encoded for the way. Raises Fault 2010."""
-    if transfer_encoding.lower() != "base64":
-        return content
+Part = tuple[Json, bytes, str]  # (metadata, content, file name)
+
+
+def parts(content_type: str, body: bytes) -> list[Part]:
+    """The files of a multipart upload, each with the metadata part of its number. Raises Fault 2010 or 2020.
+
+    Read as mail is, because clients encode a file as base64 and say so in the part's own header.
+    """
+    message = BytesParser().parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    named: dict[str, Message] = {}
+    for part in message.get_payload() if message.is_multipart() else ():
+        if isinstance(part, Message):
+            named[str(part.get_param("name", "", "Content-Disposition"))] = part
+    found: list[Part] = []
+    for name, part in named.items():
+        if not name.startswith("file_content"):
+            continue
+        metadata = named.get(name.replace("content", "metadata"))
+        facts = _metadata(_content(metadata)) if metadata else {}
+        found.append((facts, _content(part), part.get_filename("") or ""))
+    if not found:
+        raise faults.missing("file_content_01")
+    return found
+
+
+def _content(part: Message) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
+
+
+def _metadata(text: bytes) -> Json:
     try:
-        return base64.b64decode(b"".join(content.split()), validate=True)
-    except binascii.Error:
-        raise faults.malformed("The file content is not base64")
+        facts: Json = json.loads(text, parse_float=Decimal)
+    except ValueError:
+        raise faults.malformed("failed to parse json object; a property specified is unsupported or invalid")
+    return facts

@@ -304,7 +304,12 @@ def _add_writing(routes: Blueprint, desk: Desk) -> None:
         return desk.write(
             realm,
             "upload",
-            lambda ledger: {"AttachableResponse": [_uploaded(ledger, *part) for part in _parts()]},
+            lambda ledger: {
+                "AttachableResponse": [
+                    _uploaded(ledger, *part)
+                    for part in attachables.parts(request.content_type or "", request.get_data())
+                ]
+            },
         )
 
     @routes.post(f"{_HOME}/<entity>")
@@ -319,39 +324,6 @@ def _add_writing(routes: Blueprint, desk: Desk) -> None:
 
 def _spelled(path: str) -> str:
     return BY_PATH[path.lower()].name if path.lower() in BY_PATH else path
-
-
-Part = tuple[Json, bytes, str]  # (metadata, content, file name)
-
-
-def _parts() -> list[Part]:
-    """The files of a multipart upload with the metadata part of the same number. Raises Fault 2010 or 2020."""
-    found: list[Part] = []
-    texts = {name: request.form[name] for name in request.form}
-    for name, file in request.files.items():
-        if name.startswith("file_metadata"):
-            texts[name] = file.read().decode()
-    for name, file in request.files.items():
-        if not name.startswith("file_content"):
-            continue
-        metadata = texts.get(name.replace("content", "metadata"), "{}")
-        content = attachables.decoded(file.read(), file.headers.get("Content-Transfer-Encoding", ""))
-        found.append((_json(metadata), content, file.filename or ""))
-    for name, text in texts.items():
-        number = name.removeprefix("file_metadata")
-        if f"file_content{number}" in request.form:
-            found.append((_json(text), request.form[f"file_content{number}"].encode(), ""))
-    if not found:
-        raise faults.missing("file_content_01")
-    return found
-
-
-def _json(text: str) -> Json:
-    try:
-        body: Json = json.loads(text, parse_float=Decimal)
-    except ValueError:
-        raise faults.malformed("failed to parse json object; a property specified is unsupported or invalid")
-    return body
 
 
 def _uploaded(ledger: Ledger, metadata: Json, content: bytes, filename: str) -> Json:
