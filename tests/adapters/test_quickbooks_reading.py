@@ -1,0 +1,249 @@
+"""Reading without gaps and without misses: pages that move, counts that differ, change data that is cut."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+import pytest
+
+from connector.domain.receivables import Kind
+from connector.platforms import Batch, TryLater
+from tests.adapters.quickbooks_scripted import Answer, Asked, quickbooks
+
+NOW = "2026-11-20T12:00:00.000-08:00"
+PREFERENCES = {"Preferences": {"CurrencyPrefs": {"HomeCurrency": {"value": "USD"}}}, "time": NOW}
+META = {"LastUpdatedTime": "2026-11-20T11:00:00-08:00"}
+
+
+def an_invoice(id: int, total: Any = 100, balance: Any = 100) -> dict[str, Any]:
+    return {
+        "Id": str(id),
+        "SyncToken": "0",
+        "MetaData": META,
+        "TxnDate": "2026-10-01",
+        "DueDate": "2026-10-31",
+        "CustomerRef": {"value": "58"},
+        "TotalAmt": total,
+        "Balance": balance,
+    }
+
+
+def a_payment(id: int, total: Any, *lines: tuple[Any, str, str]) -> dict[str, Any]:
+    return {
+        "Id": str(id),
+        "MetaData": META,
+        "TxnDate": "2026-10-05",
+        "CustomerRef": {"value": "58"},
+        "TotalAmt": total,
+        "UnappliedAmt": 0,
+        "Line": [{"Amount": a, "LinkedTxn": [{"TxnId": i, "TxnType": k}]} for a, k, i in lines],
+    }
+
+
+class Books:
+    """Some records that answer queries by position; a test may change them between two pages."""
+
+    def __init__(self, **records: list[dict[str, Any]]) -> None:
+        self.records = records
+        self.changes: dict[str, list[dict[str, Any]]] = {}
+        self.before_page = lambda entity, start: None
+        self.hidden: set[str] = set()
+
+    def __call__(self, asked: Asked) -> Answer:
+        if asked.path == "preferences":
+            return 200, PREFERENCES
+        if asked.path == "batch":
+            items = asked.json["BatchItemRequest"]
+            answers = [{"bId": i["bId"], "QueryResponse": self._query(i["Query"])} for i in items]
+            return 200, {"BatchItemResponse": answers[::-1], "time": NOW}
+        if asked.path == "cdc":
+            wanted = asked.query["entities"].split(",")
+            blocks = [{e: self.changes[e]} for e in wanted if e in self.changes]
+            return 200, {"CDCResponse": [{"QueryResponse": blocks or [{}]}], "time": NOW}
+        return 200, {"QueryResponse": self._query(asked.body), "time": NOW}
+
+    def _query(self, statement: str) -> dict[str, Any]:
+        entity = re.search(r"FROM (\w+)", statement)[1]  # type: ignore[index]
+        rows = sorted(self.records.get(entity, []), key=lambda row: int(row["Id"]))
+        if "COUNT(*)" in statement:
+            return {"totalCount": len(rows)}
+        if ids := re.search(r"Id IN \((.*?)\)", statement):
+            rows = [r for r in rows if f"'{r['Id']}'" in ids[1]]
+        start = int(re.search(r"STARTPOSITION (\d+)", statement)[1])  # type: ignore[index]
+        self.before_page(entity, start)
+        rows = sorted(self.records.get(entity, []), key=lambda row: int(row["Id"])) if not ids else rows
+        page = [r for r in rows[start - 1 : start + 999] if r["Id"] not in self.hidden]
+        return {entity: page, "startPosition": start, "maxResults": len(page)} if page else {}
+
+
+def pulled(batches: list[Batch]) -> list[str]:
+    return [i.id for b in batches for i in b.invoices]
+
+
+def test_a_full_pull_reads_everything_in_few_calls_and_ends_with_a_cursor() -> None:
+    books = Books(Invoice=[an_invoice(n) for n in range(1, 2501)])
+    with quickbooks(books) as server:
+        batches = list(server.ledger().pull(None))
+    assert sorted(pulled(batches), key=int) == [str(n) for n in range(1, 2501)]
+    assert [b.cursor is None for b in batches] == [True, True, True, False]
+    assert batches[-1].complete == frozenset(Kind)
+    assert batches[-1].cursor is not None
+    assert batches[-1].cursor["since"]["Payment"] == NOW
+    # preferences, counts, terms, three pages of invoices
+    assert len(server.asked) == 6
+
+
+def test_a_row_deleted_between_two_pages_hides_no_other_row() -> None:
+    books = Books(Invoice=[an_invoice(n) for n in range(1, 2501)])
+
+    def delete_some(entity: str, start: int) -> None:
+        if start == 1000:
+            books.records["Invoice"] = [
+                r for r in books.records["Invoice"] if int(r["Id"]) not in (3, 4, 1000)
+            ]
+
+    books.before_page = delete_some
+    with quickbooks(books) as server:
+        found = pulled(list(server.ledger().pull(None)))
+    assert set(found) >= {str(n) for n in range(1, 2501)} - {"3", "4", "1000"}
+
+
+def test_rows_that_pages_keep_hiding_are_an_error_and_no_silence() -> None:
+    books = Books(Invoice=[an_invoice(n) for n in range(1, 11)])
+    books.hidden = {"7"}
+    with quickbooks(books) as server, pytest.raises(TryLater):
+        list(server.ledger().pull(None))
+
+
+def test_a_quiet_sweep_is_one_call() -> None:
+    books = Books()
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        server.asked.clear()
+        batches = list(server.ledger().pull(cursor))
+    assert [a.path for a in server.asked] == ["cdc"]
+    assert [(b.invoices, b.complete) for b in batches] == [((), frozenset())]
+    since = server.asked[0].query["changedSince"]
+    assert since == "2026-11-20T19:58:00+00:00"  # with its offset, and a little before the last time
+
+
+def test_one_changed_invoice_is_one_call() -> None:
+    books = Books()
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        server.asked.clear()
+        books.changes = {"Invoice": [an_invoice(5)]}
+        batches = list(server.ledger().pull(cursor))
+    assert len(server.asked) == 1
+    assert pulled(batches) == ["5"]
+
+
+def test_a_changed_payment_reads_the_invoice_that_it_settled() -> None:
+    books = Books(Invoice=[an_invoice(1, balance=0), an_invoice(2)])
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        server.asked.clear()
+        books.changes = {"Payment": [a_payment(70, 100, (100, "Invoice", "1"))]}
+        batches = list(server.ledger().pull(cursor))
+    assert pulled(batches) == ["1"]
+    assert len(server.asked) == 2
+
+
+def test_deleted_records_are_removed_and_never_look_paid() -> None:
+    gone = {"domain": "QBO", "status": "Deleted", "Id": "979", "MetaData": META}
+    books = Books()
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        books.changes = {"Invoice": [an_invoice(5), gone], "JournalEntry": [gone]}
+        batches = list(server.ledger().pull(cursor))
+    assert batches[0].removed == ((Kind.INVOICE, "979"), (Kind.PAYMENT, "JournalEntry:979"))
+    assert pulled(batches) == ["5"]
+
+
+def test_an_answer_of_a_thousand_is_taken_as_cut_and_the_kind_read_in_full() -> None:
+    books = Books(Invoice=[an_invoice(n) for n in range(1, 1501)])
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        books.changes = {"Invoice": books.records["Invoice"][:1000], "Payment": [a_payment(2000, 5)]}
+        batches = list(server.ledger().pull(cursor))
+    assert batches[-1].complete == {Kind.INVOICE}
+    assert len(set(pulled(batches))) == 1500
+    assert [p.id for b in batches for p in b.payments] == ["2000"]
+
+
+def test_a_thousand_over_several_kinds_is_asked_kind_by_kind() -> None:
+    books = Books()
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        books.changes = {
+            "Invoice": [an_invoice(n) for n in range(1, 601)],
+            "Payment": [a_payment(n, 5) for n in range(601, 1101)],
+        }
+        batches = list(server.ledger().pull(cursor))
+    assert batches[-1].complete == frozenset()
+    assert len(pulled(batches)) == 600
+    assert sum(len(b.payments) for b in batches) == 500
+
+
+def test_a_cursor_of_last_month_is_not_trusted() -> None:
+    books = Books(Invoice=[an_invoice(1)])
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        assert cursor is not None
+        cursor["since"] = dict.fromkeys(cursor["since"], "2026-10-20T12:00:00-08:00")
+        batches = list(server.ledger().pull(cursor))
+    assert batches[-1].complete == frozenset(Kind)
+    assert pulled(batches) == ["1"]
+
+
+def test_a_record_that_cannot_be_read_is_set_aside_and_the_rest_goes_on() -> None:
+    broken = an_invoice(2, total=None)
+    books = Books(Invoice=[an_invoice(1), broken, an_invoice(3)])
+    with quickbooks(books) as server:
+        batches = list(server.ledger().pull(None))
+    assert pulled(batches) == ["1", "3"]
+    (aside,) = [u for b in batches for u in b.unreadable]
+    assert (aside.kind, aside.id) == (Kind.INVOICE, "2")
+    assert "TotalAmt" in aside.reason
+    assert '"CustomerRef"' in aside.raw
+
+
+def test_unknown_fields_are_no_matter() -> None:
+    books = Books(Invoice=[an_invoice(1) | {"NewThing": {"a": [1, 2.5]}, "status": "Pending"}])
+    with quickbooks(books) as server:
+        assert pulled(list(server.ledger().pull(None))) == ["1"]
+
+
+def test_a_credit_memo_knows_what_it_settled_also_after_a_change() -> None:
+    memo = an_invoice(68, total=300) | {"RemainingCredit": 100, "Balance": 100}
+    books = Books(
+        CreditMemo=[memo],
+        Invoice=[an_invoice(67, total=200, balance=0)],
+        Payment=[a_payment(70, 0, (200, "Invoice", "67"), (200, "CreditMemo", "68"))],
+    )
+    with quickbooks(books) as server:
+        full = list(server.ledger().pull(None))
+        cursor = full[-1].cursor
+        books.changes = {"Payment": books.records["Payment"]}
+        changed = list(server.ledger().pull(cursor))
+    (first,) = [c for b in full for c in b.credits]
+    (again,) = [c for b in changed for c in b.credits]
+    assert first == again
+    assert (first.total, first.remaining) == (30000, 10000)
+    assert [(a.invoice_id, a.amount, a.date, a.id) for a in first.allocations] == [
+        ("67", 20000, date(2026, 10, 5), "70")
+    ]
+    assert not [p for b in full + changed for p in b.payments]
+
+
+def test_one_kind_can_be_pulled_alone() -> None:
+    books = Books(Invoice=[an_invoice(1)], Payment=[a_payment(70, 5)])
+    with quickbooks(books) as server:
+        batches = list(server.ledger().pull(None, frozenset({Kind.INVOICE})))
+        assert batches[-1].complete == {Kind.INVOICE}
+        assert not [p for b in batches for p in b.payments]
+        both = list(server.ledger().pull(batches[-1].cursor))
+    assert [p.id for b in both for p in b.payments] == ["70"]
+    assert both[-1].complete == {Kind.CUSTOMER, Kind.PAYMENT, Kind.CREDIT}
