@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from connector.domain.plan import Plan, portions
+from connector.domain.plan import Plan, open_by_source
 from connector.domain.receivables import Invoice, Status
 
 BUCKETS = ("current", "1-30", "31-60", "61-90", "90+")
@@ -60,21 +60,12 @@ def debts(invoices: Iterable[Invoice], contract: Mapping[str, Sequence[Debt]] | 
 
 
 def contract_debts(plan: Plan, open_principal: Mapping[int, int]) -> dict[int, list[Debt]]:
-    """Per row: its open principal by the due dates of the invoices that it reschedules.
-
-    Money pays the oldest part of a row first, so what is open is the latest part.
-    """
-    result = {}
-    for row, parts in zip(plan.rows, portions(plan.sources, [r.principal for r in plan.rows]), strict=True):
-        left = min(open_principal.get(row.n, 0), row.principal)
-        found = []
-        for source, amount in reversed(parts):
-            take = min(left, amount)
-            if take:
-                found.append(Debt(plan.currency, source.contract_due, take))
-            left -= take
-        result[row.n] = found[::-1]
-    return result
+    """Per row number: its open principal by the due dates of the invoices that it reschedules."""
+    parts = open_by_source(plan, open_principal)
+    return {
+        row.n: [Debt(plan.currency, source.contract_due, amount) for source, amount in part]
+        for row, part in zip(plan.rows, parts, strict=True)
+    }
 
 
 def weekly(

@@ -30,8 +30,8 @@ class BadPlan(ValueError):
 class Source:
     """One invoice of a plan as it stood when the plan was drafted: the snapshot that approval is about.
 
-    `original_due` and `original_number` differ from `due` and `number` only when the source is itself an
-    installment of an earlier version: contract age never gets younger.
+    When the source is itself an installment of an earlier version, `original_due` is the due date of the
+    invoice behind it (contract age never gets younger) and `tax` is the original tax inside it.
     """
 
     invoice_id: str
@@ -168,4 +168,23 @@ def portions(sources: Iterable[Source], principals: Iterable[int]) -> list[list[
             if left > take:
                 queue.appendleft((source, left - take))
         result.append(parts)
+    return result
+
+
+def open_by_source(plan: Plan, open_principal: Mapping[int, int]) -> list[list[tuple[Source, int]]]:
+    """Per row: which part of which source is still open, given what is open on each row number.
+
+    Money pays the oldest part of a row first, so what is open is its latest part.
+    """
+    result = []
+    parts_of_rows = portions(plan.sources, [r.principal for r in plan.rows])
+    for row, parts in zip(plan.rows, parts_of_rows, strict=True):
+        left = min(open_principal.get(row.n, 0), row.principal)
+        found: list[tuple[Source, int]] = []
+        for source, amount in reversed(parts):
+            take = min(left, amount)
+            if take:
+                found.append((source, take))
+            left -= take
+        result.append(found[::-1])
     return result

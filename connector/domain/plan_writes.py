@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from connector.domain import plan_words as words
+from connector.domain.installments import embedded_tax
 from connector.domain.plan import Installment, Plan, Source, Waiver, portions
 from connector.domain.plan_words import Words
 from connector.domain.policy import Mode
@@ -249,7 +250,8 @@ def _dates(plan: Plan, books: Books, posted_on: dt.date, approved_by: str) -> tu
 
 def renegotiation_sources(old: Plan, installments: Mapping[int, Document]) -> tuple[Source, ...]:
     """The sources of a split's next version: its installments that are still open, by row number."""
-    parts = portions(old.sources, [r.principal for r in old.rows])
+    principals = [r.principal for r in old.rows]
+    parts, taxes = portions(old.sources, principals), embedded_tax(old.sources, principals)
     return tuple(
         Source(
             invoice_id=document.id,
@@ -257,13 +259,13 @@ def renegotiation_sources(old: Plan, installments: Mapping[int, Document]) -> tu
             date=document.date,
             due=row.due,
             total=document.total,
-            tax=0,
+            tax=tax,
             balance=document.balance,
             version=document.version,
             settled=document.balance < document.total,
             original_due=min((s.contract_due for s, _ in shares), default=row.due),
         )
-        for row, shares in zip(old.rows, parts, strict=True)
+        for row, shares, tax in zip(old.rows, parts, taxes, strict=True)
         if (document := installments.get(row.n)) is not None and document.balance > 0
     )
 

@@ -1,0 +1,331 @@
+"""How far a plan is: money matched to its installments, its pace, and what a person must look at.
+
+Split: each installment is an invoice, and the ledger says what is open on it. Notes: whatever was settled on
+the plan's invoices since the snapshot pays the rows in their order. Amounts are minor units.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from connector.domain.installments import settlement_discount, written_off_tax
+from connector.domain.money import Money
+from connector.domain.plan import Installment, Plan, Source, open_by_source
+from connector.domain.policy import Mode
+from connector.domain.receivables import CreditNote, Invoice, Payment, Status
+
+
+class RowState(StrEnum):
+    """`LATE` is past the due date and the tolerance; `GONE` is no longer in the ledger."""
+
+    OPEN = "open"
+    PARTLY_PAID = "partly_paid"
+    PAID = "paid"
+    LATE = "late"
+    GONE = "gone"
+
+
+class Pace(StrEnum):
+    ON_TRACK = "on_track"
+    LATE = "late"
+    BROKEN = "broken"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Part of one payment or credit that went to a row. `days_after` its due date; negative is early."""
+
+    id: str
+    date: dt.date
+    amount: int
+    days_after: int
+    is_credit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowProgress:
+    """One row. `open` and `paid` are principal; interest is billed and settled on invoices of its own."""
+
+    n: int
+    due: dt.date
+    principal: int
+    interest: int
+    open: int
+    state: RowState
+    matched: tuple[Matched, ...] = ()
+    interest_open: int = 0  # earned by today and not settled
+
+    @property
+    def paid(self) -> int:
+        return self.principal - self.open
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`next` is the first row that is not paid. `attention` are sentences: the ledger was changed by hand."""
+
+    pace: Pace
+    rows: tuple[RowProgress, ...]
+    attention: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """The plan's own state: running, finished or broken."""
+        return {Pace.FINISHED: "finished", Pace.BROKEN: "broken"}.get(self.pace, "running")
+
+    @property
+    def open(self) -> int:
+        return sum(r.open for r in self.rows)
+
+    @property
+    def paid(self) -> int:
+        return sum(r.paid for r in self.rows)
+
+    @property
+    def next(self) -> RowProgress | None:
+        return next((r for r in self.rows if r.state not in (RowState.PAID, RowState.GONE)), None)
+
+    @property
+    def late(self) -> tuple[RowProgress, ...]:
+        return tuple(r for r in self.rows if r.state is RowState.LATE)
+
+
+def progress(
+    plan: Plan,
+    today: dt.date,
+    *,
+    installments: Mapping[int, Invoice] | None = None,
+    sources: Mapping[str, Invoice] | None = None,
+    interest: Mapping[int, Invoice] | None = None,
+    payments: Iterable[Payment] = (),
+    credits: Iterable[CreditNote] = (),
+) -> Progress:
+    """Where the plan stands today, by what the books say.
+
+    `installments` are a split's invoices by row number, `interest` the interest invoices by row number,
+    `sources` the plan's own invoices by ledger id; a document that is missing there is gone from the ledger.
+    """
+    settlements = _settlements(payments, credits)
+    billed = interest or {}
+    if plan.mode is Mode.SPLIT:
+        rows, attention = _split_rows(plan, today, installments or {}, settlements)
+    else:
+        rows, attention = _notes_rows(plan, today, sources or {}, settlements)
+    rows = [_with_interest(r, billed.get(r.n), today) for r in rows]
+    if plan.mode is Mode.SPLIT and sources:
+        attention += _reopened(plan, sources)
+    return Progress(_pace(plan, rows, today), tuple(rows), tuple(attention))
+
+
+_Settlements = dict[str, list[tuple[dt.date, str, int, bool]]]  # invoice id → (date, id, amount, is credit)
+
+
+def _settlements(payments: Iterable[Payment], credits: Iterable[CreditNote]) -> _Settlements:
+    found: _Settlements = {}
+    for payment in payments:
+        for part in () if payment.void else payment.allocations:
+            entry = (part.date or payment.date, payment.id, part.amount, False)
+            found.setdefault(part.invoice_id, []).append(entry)
+    for credit in credits:
+        for part in () if credit.void else credit.allocations:
+            entry = (part.date or credit.date, credit.id, part.amount, True)
+            found.setdefault(part.invoice_id, []).append(entry)
+    for entries in found.values():
+        entries.sort()
+    return found
+
+
+def _split_rows(
+    plan: Plan, today: dt.date, installments: Mapping[int, Invoice], settlements: _Settlements
+) -> tuple[list[RowProgress], list[str]]:
+    rows, attention = [], []
+    for row in plan.rows:
+        invoice = installments.get(row.n)
+        if invoice is None or invoice.status is Status.VOID:
+            what = "is no longer in the ledger" if invoice is None else "was voided in the ledger"
+            attention.append(f"Installment {row.n} {what}. Draft the plan again for what is still owed.")
+            rows.append(RowProgress(row.n, row.due, row.principal, row.interest, 0, RowState.GONE))
+            continue
+        if invoice.total != row.principal:
+            attention.append(
+                f"Installment {row.n} was changed to {Money(invoice.total, plan.currency)} in the ledger; "
+                f"the plan says {Money(row.principal, plan.currency)}. Draft the plan again."
+            )
+        matched = tuple(
+            Matched(id, date, amount, (date - row.due).days, is_credit)
+            for date, id, amount, is_credit in settlements.get(invoice.id, ())
+        )
+        rows.append(_row(plan, row, max(0, min(invoice.balance, row.principal)), matched, today))
+    return rows, attention
+
+
+def _notes_rows(
+    plan: Plan, today: dt.date, sources: Mapping[str, Invoice], settlements: _Settlements
+) -> tuple[list[RowProgress], list[str]]:
+    attention: list[str] = []
+    pool = 0
+    entries: list[tuple[dt.date, str, int, bool]] = []
+    for source in plan.sources:
+        invoice = sources.get(source.invoice_id)
+        if invoice is None or invoice.status is Status.VOID:
+            what = "is no longer in the ledger" if invoice is None else "was voided in the ledger"
+            attention.append(f"Invoice {source.number} {what}. Draft the plan again for what is still owed.")
+            continue
+        if invoice.total != source.total or invoice.balance > source.balance:
+            attention.append(f"Invoice {source.number} was changed in the ledger. Draft the plan again.")
+        settled = max(0, source.balance - invoice.balance)
+        pool += settled
+        entries += _latest(settlements.get(source.invoice_id, ()), settled)
+    entries.sort()
+    rows = []
+    for row in plan.rows:
+        paid = min(pool, row.principal)
+        pool -= paid
+        rows.append(_row(plan, row, row.principal - paid, _take(entries, paid, row.due), today))
+    return rows, attention
+
+
+def _latest(
+    entries: Iterable[tuple[dt.date, str, int, bool]], amount: int
+) -> list[tuple[dt.date, str, int, bool]]:
+    """The last of the settlements that make up `amount`: those that came after the plan's snapshot."""
+    found = []
+    for date, id, size, is_credit in reversed(list(entries)):
+        take = min(size, amount)
+        if take:
+            found.append((date, id, take, is_credit))
+        amount -= take
+    return found
+
+
+def _take(entries: list[tuple[dt.date, str, int, bool]], amount: int, due: dt.date) -> tuple[Matched, ...]:
+    """Use up the first `amount` of the settlements, oldest first."""
+    matched = []
+    while amount and entries:
+        date, id, size, is_credit = entries.pop(0)
+        take = min(size, amount)
+        matched.append(Matched(id, date, take, (date - due).days, is_credit))
+        amount -= take
+        if size > take:
+            entries.insert(0, (date, id, size - take, is_credit))
+    return tuple(matched)
+
+
+def _row(
+    plan: Plan, row: Installment, open_: int, matched: tuple[Matched, ...], today: dt.date
+) -> RowProgress:
+    if open_ <= _tolerance(plan, row):
+        state = RowState.PAID
+    elif today > row.due + dt.timedelta(plan.terms.tolerance_days):
+        state = RowState.LATE
+    else:
+        state = RowState.PARTLY_PAID if open_ < row.principal else RowState.OPEN
+    return RowProgress(row.n, row.due, row.principal, row.interest, open_, state, matched)
+
+
+def _tolerance(plan: Plan, row: Installment) -> int:
+    """What may stay open on a paid row; never the whole of a tiny row."""
+    return min(plan.terms.tolerance_amount, row.principal - 1)
+
+
+def _with_interest(row: RowProgress, invoice: Invoice | None, today: dt.date) -> RowProgress:
+    if invoice is not None:
+        open_ = 0 if invoice.status is Status.VOID else invoice.balance
+    else:
+        open_ = row.interest if row.due <= today else 0
+    return RowProgress(row.n, row.due, row.principal, row.interest, row.open, row.state, row.matched, open_)
+
+
+def _reopened(plan: Plan, sources: Mapping[str, Invoice]) -> list[str]:
+    """A split's own invoices must stay settled by its credit note."""
+    found = []
+    for source in plan.sources:
+        invoice = sources.get(source.invoice_id)
+        if invoice is not None and invoice.status is not Status.VOID and invoice.balance > 0:
+            found.append(
+                f"Invoice {source.number} is open again with {Money(invoice.balance, plan.currency)}: "
+                "the plan's credit was taken off it. Apply it again, or draft the plan again."
+            )
+    return found
+
+
+def _pace(plan: Plan, rows: Iterable[RowProgress], today: dt.date) -> Pace:
+    rows = [r for r in rows if r.state is not RowState.GONE]
+    if rows and all(r.state is RowState.PAID for r in rows):
+        return Pace.FINISHED
+    late = [r for r in rows if r.state is RowState.LATE]
+    if any(today > r.due + dt.timedelta(plan.terms.broken_after_days) for r in late):
+        return Pace.BROKEN
+    return Pace.LATE if late else Pace.ON_TRACK
+
+
+@dataclass(frozen=True, slots=True)
+class Thanks:
+    """What to thank for after a part: the money of the last day on which some came, and what remains."""
+
+    amount: int
+    date: dt.date
+    remaining: int
+    next_due: dt.date | None
+    next_amount: int
+
+
+def thanks(now: Progress) -> Thanks | None:
+    """None while nothing was paid. Credits are not thanked for."""
+    parts = [m for r in now.rows for m in r.matched if not m.is_credit]
+    if not parts:
+        return None
+    day = max(m.date for m in parts)
+    following = now.next
+    return Thanks(
+        amount=sum(m.amount for m in parts if m.date == day),
+        date=day,
+        remaining=now.open,
+        next_due=following.due if following else None,
+        next_amount=following.open if following else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Payoff:
+    """What settles a plan today (I18): principal + interest − discount = to_pay. Later interest never exists."""
+
+    principal: int
+    interest: int
+    discount: int
+
+    @property
+    def to_pay(self) -> int:
+        return self.principal + self.interest - self.discount
+
+
+def payoff(now: Progress, discount_percent: Decimal = Decimal(0)) -> Payoff:
+    """The early payoff: unpaid principal, interest earned so far, less an agreed discount on the principal."""
+    interest = sum(r.interest_open for r in now.rows)
+    discount = settlement_discount(now.open, discount_percent, 0, 0).gross
+    return Payoff(now.open, interest, discount)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOff:
+    """A proposal to the accountant: `tax` is relief only where its conditions are met, else all is bad debt."""
+
+    gross: int
+    net: int
+    tax: int
+
+
+def write_off(plan: Plan, now: Progress) -> WriteOff:
+    """What is unpaid, with the tax of the original invoices that is inside it (I19)."""
+    unpaid: dict[str, int] = {}
+    by_id: dict[str, Source] = {s.invoice_id: s for s in plan.sources}
+    for parts in open_by_source(plan, {r.n: r.open for r in now.rows}):
+        for source, amount in parts:
+            unpaid[source.invoice_id] = unpaid.get(source.invoice_id, 0) + amount
+    tax = sum(written_off_tax(a, by_id[id].tax, by_id[id].total) for id, a in unpaid.items())
+    return WriteOff(now.open, now.open - tax, tax)
