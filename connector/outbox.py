@@ -223,6 +223,11 @@ def drop(tx: Connection, connection_id: str, batch: str, now: dt.datetime) -> in
     return tx.execute(sa.update(writes).where(where).values(state="cancelled", updated_at=now)).rowcount
 
 
+def cancel(tx: Connection, write_id: int, now: dt.datetime) -> None:
+    """It will not be made, and the ledger does not have it."""
+    _set(tx, write_id, now, state="cancelled", not_before=None)
+
+
 def retry(tx: Connection, write_id: int, *, who: str, now: dt.datetime) -> Write:
     """Put a failed write back in line; harmless for any other. Raises LookupError for an unknown id."""
     write = get(tx, write_id)
@@ -331,6 +336,11 @@ def pending_connections(tx: Connection, now: dt.datetime) -> list[str]:
         writes.c.state.in_(OPEN), sa.or_(writes.c.not_before.is_(None), writes.c.not_before <= now)
     )
     return sorted(tx.scalars(query.distinct()))
+
+
+def count(tx: Connection, connection_id: str, states: Collection[str]) -> int:
+    where = sa.and_(writes.c.connection_id == connection_id, writes.c.state.in_(list(states)))
+    return tx.scalar(sa.select(sa.func.count()).select_from(writes).where(where)) or 0
 
 
 def ours(tx: Connection, connection_id: str, external_ids: Collection[str]) -> set[str]:

@@ -29,7 +29,7 @@ from connector.outbox import plan_id as shown
 from connector.outbox import plan_number as number_of
 from connector.settings import EditedMeanwhile
 
-__all__ = ["EditedMeanwhile", "PlanProblem", "Record", "Row"]
+__all__ = ["EditedMeanwhile", "PlanProblem", "Record", "Row", "number_of", "shown"]
 
 ACTIVE = ("approved", "running")  # what makes its invoices "already planned", with an open proposal
 UNDER_WAY = ("cancelling", "undoing")
@@ -138,6 +138,21 @@ def of_connection(tx: Connection, connection_id: str, states: Collection[str] | 
 
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Record]:
     return _records(tx, sa.and_(plans.c.connection_id == connection_id, plans.c.customer_id == customer_id))
+
+
+def to_deliver(tx: Connection, connection_id: str) -> list[str]:
+    """The plans that the ledger should have or lose, oldest first."""
+    where = sa.and_(plans.c.connection_id == connection_id, _undelivered())
+    return [shown(n) for n in tx.scalars(sa.select(plans.c.number).where(where).order_by(plans.c.number))]
+
+
+def waiting_connections(tx: Connection) -> list[str]:
+    """The organizations with such a plan."""
+    return sorted(tx.scalars(sa.select(plans.c.connection_id).where(_undelivered()).distinct()))
+
+
+def _undelivered() -> sa.ColumnElement[bool]:
+    return sa.or_(plans.c.state == "approved", plans.c.progress.in_(UNDER_WAY))
 
 
 def versions(tx: Connection, plan_id: str) -> list[Version]:
@@ -353,7 +368,8 @@ def add(
                 f"Invoice {source.number} is in a plan already. Change or cancel that plan instead.",
             )
     picture = books.of_customer(tx, connection_id, plan.customer_id)
-    taken_numbers = [d.number for d in (*picture.invoices, *picture.credits)] if picture else []
+    taken_numbers = [i.number for i in picture.invoices] if picture else []
+    taken_numbers += [c.number for c in picture.credits] if picture else []
     plan = replace(plan, version=next_version(taken_numbers, plan.sources))
     inserted = tx.execute(
         sa.insert(plans).values(
@@ -445,11 +461,11 @@ def approve(
 
 
 def begun(
-    tx: Connection, plan_id: str, *, posted_on: dt.date, before: list[dict[str, Any]], now: dt.datetime
+    tx: Connection, plan_id: str, *, posted_on: dt.date, proof: dict[str, Any], now: dt.datetime
 ) -> None:
-    """The writes of the current version are laid out, all dated `posted_on`; `before` is how the books stood."""
+    """The writes of the current version are laid out, all dated `posted_on`; `proof` is how the books stood."""
     record = get(tx, plan_id)
-    _version(tx, record.plan, posted_on=posted_on, proof={"before": before})
+    _version(tx, record.plan, posted_on=posted_on, proof=proof)
     _bump(tx, record, now)
 
 

@@ -1,0 +1,149 @@
+"""The proof of a plan, read back from the ledger: every document as meant, every account as it was."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from connector import books, outbox
+from connector.domain import codec, proof
+from connector.domain.plan import Plan
+from connector.domain.plan_words import installment_number
+from connector.domain.policy import Mode
+from connector.domain.proof import Applied, Difference, Effect
+from connector.domain.receivables import Document, Kind
+from connector.domain.writes import CreditDraft, Draft, InvoiceDraft
+from connector.plans import Record
+from connector.platforms import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What the ledger holds of one plan version. No `differences` is the proof."""
+
+    before: tuple[Document, ...]  # the plan's invoices before the first write
+    applied_before: tuple[Applied, ...]
+    sources: tuple[Document, ...]  # the same invoices now
+    written: tuple[Document, ...]
+    links: tuple[Applied, ...]
+    differences: tuple[Difference, ...]
+    effect: Effect
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = codec.to_json(self)
+        return data
+
+
+def starting(
+    tx: Connection, connection_id: str, customer_id: str, documents: Sequence[Document]
+) -> dict[str, Any]:
+    """What to remember before the first write: the invoices, and what was set against them."""
+    picture = books.of_customer(tx, connection_id, customer_id)
+    applied = proof.applied(documents, picture.payments, picture.credits) if picture else []
+    return {"before": codec.to_json(documents), "applied_before": codec.to_json(applied)}
+
+
+def read(ledger: Ledger, kind: Kind, numbers: Mapping[str, str]) -> list[Document]:
+    """Documents by id, read now; `numbers` says id → number, so that several cost one call."""
+    found = (
+        {d.id: d for d in ledger.find(kind, [n for n in numbers.values() if n])} if len(numbers) > 1 else {}
+    )
+    documents = []
+    for id in numbers:
+        document = found.get(id) or ledger.document(kind, id)
+        if document is not None:
+            documents.append(document)
+    return documents
+
+
+def prove(ledger: Ledger, record: Record, drafts: Sequence[Draft], *, just_written: bool = False) -> Proven:
+    """Read every document of the plan version back and compare. Network calls; no transaction may be open.
+
+    `just_written`: nobody can have paid yet, so whatever is set against a new installment is wrong (I10).
+    """
+    plan = record.plan
+    stored = record.proof or {}
+    before = [codec.from_json(Document, d) for d in stored.get("before", [])]
+    applied_before = [codec.from_json(Applied, a) for a in stored.get("applied_before", [])]
+    sources = read(ledger, Kind.INVOICE, {s.invoice_id: s.number for s in plan.sources})
+    written: list[Document] = []
+    for kind, cls in ((Kind.CREDIT, CreditDraft), (Kind.INVOICE, InvoiceDraft)):
+        numbers = [d.number for d in drafts if isinstance(d, cls)]
+        if numbers:
+            written += ledger.find(kind, numbers)
+    differences = proof.compare(drafts, written, just_written=False)
+    if plan.mode is Mode.SPLIT:
+        differences += proof.settled(sources, [s.invoice_id for s in plan.sources])
+    if just_written:
+        differences += _bystanders(drafts, written)
+        if plan.mode is Mode.NOTES:
+            differences += _unmoved(plan, sources)
+    links = [
+        Applied(link.id, link.amount, d.date, d.id)
+        for d in written
+        if d.kind is Kind.CREDIT
+        for link in d.links
+        if link.kind == "invoice"
+    ]
+    clearing = frozenset(
+        x for d in drafts if isinstance(d, CreditDraft | InvoiceDraft) for x in (d.account_id, d.item_id) if x
+    )
+    effect = proof.effect(before, applied_before, written, links, clearing=clearing, currency=plan.currency)
+    return Proven(
+        tuple(before),
+        tuple(applied_before),
+        tuple(sources),
+        tuple(written),
+        tuple(links),
+        tuple(differences),
+        effect,
+    )
+
+
+def _bystanders(drafts: Iterable[Draft], written: Iterable[Document]) -> list[Difference]:
+    """New installments are open in full; the ledger may have set a credit of its own against them."""
+    invoices = [d for d in drafts if isinstance(d, InvoiceDraft)]
+    return [d for d in proof.compare(invoices, written, just_written=True) if d.field == "open amount"]
+
+
+def _unmoved(plan: Plan, sources: Iterable[Document]) -> list[Difference]:
+    now = {d.id: d for d in sources}
+    return [
+        Difference(
+            s.number,
+            "open amount",
+            s.balance,
+            now[s.invoice_id].balance if s.invoice_id in now else None,
+            f"Invoice {s.number} changed while the plan was written.",
+        )
+        for s in plan.sources
+        if s.invoice_id not in now or now[s.invoice_id].balance != s.balance
+    ]
+
+
+def drafts_of(tx: Connection, record: Record) -> list[Draft]:
+    """The drafts of the current version that were or will be written, with the ledger's ids filled in."""
+    found: list[Draft] = []
+    for write in outbox.of_batch(tx, record.connection_id, record.batch):
+        if write.state in ("done", *outbox.OPEN):
+            try:
+                found.append(outbox.resolved(tx, write))
+            except LookupError:
+                found.append(write.draft)
+    return found
+
+
+def installment_ids(plan: Plan, written: Iterable[Document]) -> dict[int, str]:
+    """Row number → the ledger's id of its invoice."""
+    by_number = {d.number: d.id for d in written if d.kind is Kind.INVOICE}
+    numbers = {row.n: installment_number(plan, row.n) for row in plan.rows}
+    return {n: by_number[number] for n, number in numbers.items() if number in by_number}
+
+
+def posted(drafts: Iterable[Draft]) -> dt.date | None:
+    """The one date of all documents of a version (I8)."""
+    return next((d.date for d in drafts if isinstance(d, CreditDraft | InvoiceDraft)), None)

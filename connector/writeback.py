@@ -1,0 +1,296 @@
+"""STEP 3: bring what was approved into the ledger, and take it back when that fails.
+
+A plan version is one ordered set: preflight against the ledger, before the first write → credit, installments,
+link → read everything back and prove it → notes. Killed anywhere, it goes on where it stopped. What cannot go
+on is taken back (`undoing`), so that the books are as they were; what cannot is said in plain words.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection, Engine
+
+from connector import books, db, leases, outbox, perform, plans, proving, reminding, settings, undoing
+from connector.domain import plan_writes
+from connector.domain import refusals as rules
+from connector.domain.plan import Plan
+from connector.domain.plan_words import Words
+from connector.domain.plan_writes import WriteSet
+from connector.domain.policy import Mode
+from connector.domain.receivables import Kind
+from connector.domain.refusals import Facts
+from connector.outbox import Write
+from connector.perform import Performer, Stopped, Taken, groups
+from connector.plans import Record
+from connector.platforms import Clearing, Ledger, Refused, TryLater
+
+LEASE_SECONDS = 120.0  # longer than any one call with its reading back
+AFTER_PROOF = ("note", "attach")  # kinds that wait until the money is proven
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What one delivery did. `busy`: another worker is at it. `retry_at`: when waiting writes may be tried."""
+
+    done: int = 0
+    failed: int = 0
+    waiting: int = 0
+    retry_at: dt.datetime | None = None
+    busy: bool = False
+
+
+def deliver(
+    engine: Engine,
+    connection_id: str,
+    open_ledger: Callable[[], Ledger],
+    *,
+    now: Callable[[], dt.datetime],
+    today: Callable[[], dt.date],
+    credit_word: str = "credit note",
+    say: Callable[[str], None] | None = None,
+) -> Delivered:
+    """Perform everything of one organization that may be performed now. Safe to run twice, or at once.
+
+    `open_ledger` is called only when there is something to do. Raises Reconnect; TryLater ends the delivery
+    with `retry_at` set.
+    """
+    with leases.hold(engine, f"write:{connection_id}", LEASE_SECONDS) as lease:
+        if lease is None:
+            return Delivered(busy=True)
+        with db.reading(engine) as tx:
+            work = _work(tx, connection_id, now())
+            before = outbox.count(tx, connection_id, ["done"])
+        again: dt.datetime | None = None
+        if work:
+            performer = Performer(
+                engine,
+                connection_id,
+                open_ledger(),
+                lease,
+                now,
+                today,
+                credit_word,
+                say or (lambda text: None),
+            )
+            try:
+                _run(performer)
+            except TryLater as wait:  # a write that waits says so itself; this is for the reads around it
+                again = now() + dt.timedelta(seconds=wait.after or perform.FIRST_WAIT)
+            except (Taken, leases.Lost):
+                return Delivered(busy=True)
+        with db.reading(engine) as tx:
+            return Delivered(
+                done=outbox.count(tx, connection_id, ["done"]) - before,
+                failed=outbox.count(tx, connection_id, ["failed"]),
+                waiting=outbox.count(tx, connection_id, outbox.OPEN),
+                retry_at=outbox.next_at(tx, connection_id, now()) or again,
+            )
+
+
+def pending_connections(tx: Connection, now: dt.datetime) -> list[str]:
+    """The organizations with something to deliver now: for the sweep."""
+    return sorted({*outbox.pending_connections(tx, now), *plans.waiting_connections(tx)})
+
+
+def _work(tx: Connection, connection_id: str, now: dt.datetime) -> bool:
+    return bool(
+        plans.to_deliver(tx, connection_id)
+        or outbox.open_batches(tx, connection_id, now)
+        or reminding.waiting(tx, connection_id)
+    )
+
+
+def _run(p: Performer) -> None:
+    """Plans first, in order; then whatever else is laid out; then the reminders that are due."""
+    with db.reading(p.engine) as tx:
+        waiting = plans.to_deliver(tx, p.connection_id)
+    for plan_id in waiting:
+        _plan(p, plan_id)
+    with db.reading(p.engine) as tx:
+        batches = outbox.open_batches(tx, p.connection_id, p.clock())
+    for batch in batches:
+        _batch(p, batch)
+    reminding.deliver(p)
+
+
+# ---------------------------------------------------------------- a plan
+
+
+def _plan(p: Performer, plan_id: str) -> None:
+    record = _record(p, plan_id)
+    batch = _writes(p, record.batch)
+    if record.progress in plans.UNDER_WAY:
+        undoing.take_back(p, record)
+    elif not batch:
+        refused = _preflight(p, record)
+        if refused:
+            p.say(f"{plan_id}: {refused}")
+            with db.transaction(p.engine) as tx:
+                plans.send_back(tx, plan_id, refused, now=p.clock(), tried=False)
+            return
+        _forward(p, plan_id)
+    elif failed := [w for w in batch if w.state == "failed"]:  # we were killed before we could take it back
+        _stopped(p, plan_id, Stopped(failed[0].error_code, failed[0].error))
+    elif not any(w.not_before and w.not_before > p.clock() for w in batch if w.state in outbox.OPEN):
+        _forward(p, plan_id)
+
+
+def _forward(p: Performer, plan_id: str) -> None:
+    """Write, prove, note. Each round looks again: a person may have cancelled meanwhile."""
+    try:
+        while True:
+            record = _record(p, plan_id)
+            if record.progress in plans.UNDER_WAY:
+                undoing.take_back(p, record)
+                return
+            group = _next(_writes(p, record.batch))
+            if record.state != "running" and (not group or group[0].kind in AFTER_PROOF):
+                _prove(p, record)
+            elif group:
+                p.say(f"{plan_id}: {group[0].what}" + (f" and {len(group) - 1} more" if group[1:] else ""))
+                p.perform(group)
+            else:
+                return
+    except Stopped as stop:
+        _stopped(p, plan_id, stop)
+
+
+def _stopped(p: Performer, plan_id: str, stop: Stopped) -> None:
+    """Money that is proven stays, and a person hears of the note; anything less is taken back."""
+    record = _record(p, plan_id)
+    p.say(f"{plan_id}: {stop.sentence}")
+    if record.state == "running":
+        with db.transaction(p.engine) as tx:
+            plans.attend(tx, plan_id, stop.sentence, p.clock())
+        return
+    with db.transaction(p.engine) as tx:
+        plans.undo(tx, plan_id, stop.sentence, p.clock())
+    undoing.take_back(p, _record(p, plan_id))
+
+
+def _next(batch: list[Write]) -> list[Write]:
+    """What to perform next, in one call; [] when nothing is left."""
+    return next(iter(groups([w for w in batch if w.state in outbox.OPEN])), [])
+
+
+def _preflight(p: Performer, record: Record) -> str:
+    """Ask the ledger everything that could stand against the plan, then lay out its writes.
+
+    Returns why not, "" when they are laid out. Nothing is written while anything stands against it; the
+    clearing account, which may have to be created, is asked for last.
+    """
+    plan, today = record.plan, p.today()
+    facts = _facts(p, plan, today)
+    found = rules.refusals(facts, plan.mode, plan) + rules.changed(plan, facts.invoices)
+    if found:
+        return " ".join(dict.fromkeys(f.sentence for f in found))
+    with db.reading(p.engine) as tx:
+        decided = settings.load(tx, p.connection_id)
+    clearing: Clearing | None = None
+    if plan.mode is Mode.SPLIT:
+        try:
+            choice = None if decided.clearing == settings.AUTO else decided.clearing
+            clearing = p.ledger.clearing(choice, today)
+        except Refused as refusal:
+            return f"The clearing account cannot be used: {refusal}"
+    words = Words(p.credit_word, facts.organization.country)
+    movable = (
+        frozenset(s.invoice_id for s in plan.sources) if decided.policy.plan.move_due_date else frozenset()
+    )
+    where = plan_writes.Books(words, movable=movable)
+    if clearing:
+        where = plan_writes.Books(
+            words, clearing.account_id, clearing.item_id, clearing.tax_code, movable=movable
+        )
+    laid = plan_writes.approve(plan, where, posted_on=today, approved_by=record.approved_by)
+    with db.transaction(p.engine) as tx:
+        if clearing:
+            settings.clearing_confirmed(tx, p.connection_id, clearing, p.clock())
+        before = proving.starting(tx, p.connection_id, plan.customer_id, facts.invoices)
+        plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
+        _lay_out(tx, p, record, laid)
+    return ""
+
+
+def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> None:
+    plan = record.plan
+    outbox.lay_out(
+        tx,
+        p.connection_id,
+        record.batch,
+        laid.drafts,
+        now=p.clock(),
+        plan=plans.number_of(plan.id),
+        version=plan.version,
+    )
+    for n, task in enumerate(laid.tasks):
+        key = f"{record.batch} task {n}"
+        plans.ask(
+            tx, p.connection_id, key, task, now=p.clock(), plan_id=plan.id, customer_id=plan.customer_id
+        )
+
+
+def _facts(p: Performer, plan: Plan, today: dt.date) -> Facts:
+    """Read now, from the ledger: the organization, the plan's invoices, the customer's open money."""
+    organization = p.ledger.organization()
+    documents = proving.read(p.ledger, Kind.INVOICE, {s.invoice_id: s.number for s in plan.sources})
+    _, payments, credits = p.ledger.customer_money(plan.customer_id)
+    unapplied = sum(x.unapplied for x in payments if not x.void and x.currency == plan.currency)
+    unapplied += sum(x.remaining for x in credits if not x.void and x.currency == plan.currency)
+    ids = [s.invoice_id for s in plan.sources]
+    with db.reading(p.engine) as tx:
+        customer = books.customer(tx, p.connection_id, plan.customer_id)
+        if customer is None:
+            raise LookupError(f"customer {plan.customer_id} left the books")
+        return Facts(
+            organization=organization,
+            answers=settings.load(tx, p.connection_id).answers,
+            customer=customer,
+            invoices=tuple(documents),
+            today=today,
+            unapplied=unapplied,
+            holds=plans.holds_on(tx, p.connection_id, plan.customer_id, ids, today),
+            planned=plans.planned(tx, p.connection_id, but=plan.id),
+        )
+
+
+def _prove(p: Performer, record: Record) -> None:
+    """Read back what was written and compare it, before anybody is told that the plan runs."""
+    p.lease.keep()
+    with db.reading(p.engine) as tx:
+        drafts = proving.drafts_of(tx, record)
+    proven = proving.prove(p.ledger, record, drafts, just_written=True)
+    if proven.differences:
+        raise Stopped("NOT_AS_MEANT", " ".join(d.sentence for d in proven.differences))
+    with db.transaction(p.engine) as tx:
+        rows = proving.installment_ids(record.plan, proven.written)
+        plans.written(tx, record.id, invoice_ids=rows, proof=proven.to_json(), attention="", now=p.clock())
+        for document in (*proven.sources, *proven.written):
+            books.put_document(tx, p.connection_id, document)
+    p.say(f"{record.id}: read back and proven")
+
+
+# ---------------------------------------------------------------- any other batch
+
+
+def _batch(p: Performer, batch: str) -> None:
+    """Notes of a running plan, reminders, due dates: each on its own; a refusal stops only this batch."""
+    try:
+        while group := _next(_writes(p, batch)):
+            p.say(group[0].what)
+            p.perform(group)
+    except Stopped as stop:
+        p.say(stop.sentence)
+
+
+def _record(p: Performer, plan_id: str) -> Record:
+    with db.reading(p.engine) as tx:
+        return plans.get(tx, plan_id)
+
+
+def _writes(p: Performer, batch: str) -> list[Write]:
+    with db.reading(p.engine) as tx:
+        return outbox.of_batch(tx, p.connection_id, batch)
