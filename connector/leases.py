@@ -60,7 +60,7 @@ def take(engine: Engine, name: str, owner: str, seconds: float, now: dt.datetime
         upsert = insert.on_conflict_do_update(
             index_elements=["name"], set_={"owner": owner, "until": row["until"], "taken_at": now}, where=free
         )
-        return tx.execute(upsert).rowcount == 1
+        return tx.execute(upsert.returning(db.leases.c.name)).one_or_none() is not None
 
 
 def drop(engine: Engine, name: str, owner: str) -> None:

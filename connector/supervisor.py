@@ -194,7 +194,7 @@ def web_command(settings: Config) -> list[str]:
         "gunicorn",
         *(
             "--bind",
-            f"{'127.0.0.1' if local else '0.0.0.0'}:{settings.port}",
+            f"{'127.0.0.1' if local else '0.0.0.0'}:{settings.port}",  # noqa: S104
             "--workers",
             "1",
             "--threads",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import config, db
+from connector import config, connections, db, embedded
+from tests.connector import fake_ledger, servers
 
 NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 TODAY = dt.date(2026, 11, 21)
@@ -44,3 +46,60 @@ def connection_id(engine: Engine) -> str:
             )
         )
     return "c1"
+
+
+# ---------------------------------------------------------------- whole installations, on each database
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    with servers.postgres() as url:
+        db.migrate(config.load({"FORBEAR_DATABASE_URL": url}))
+        yield url
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.valkey(tmp_path_factory.mktemp("q")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def installation(
+    request: pytest.FixtureRequest, tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[config.Config]:
+    """A migrated, empty installation on either database, with a queue, and the fake ledger plugged in."""
+    monkeypatch.setenv("FORBEAR_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("FORBEAR_REDIS_URL", valkey_url)
+    monkeypatch.setenv("FAKE_LEDGER", str(tmp_path / "fake-ledger.json"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "plugin"))
+    if request.param == "postgresql":
+        monkeypatch.setenv("FORBEAR_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    settings = config.load()
+    embedded.redis(settings).flushall()
+    if request.param == "postgresql":
+        with db.transaction(db.engine(settings)) as tx:
+            names = ", ".join(f'"{table.name}"' for table in db.metadata.sorted_tables)
+            tx.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    else:
+        db.migrate(settings)
+    yield settings
+    db.engine(settings).dispose()
+
+
+@pytest.fixture
+def store(installation: config.Config) -> Engine:
+    return db.engine(installation)
+
+
+@pytest.fixture
+def ledgers(installation: config.Config) -> fake_ledger.Ledgers:
+    """The pretend provider, with its books empty."""
+    return fake_ledger.Ledgers()
+
+
+@pytest.fixture
+def connected(store: Engine, installation: config.Config) -> str:
+    """The id of one connected organization of the fake ledger."""
+    [connection] = connections.save_grant(store, installation, "fake", fake_ledger.grant())
+    return connection.id

@@ -1,0 +1,60 @@
+"""Named leases: one holder at a time, renewed while it works, taken over when it vanished."""
+
+import datetime as dt
+import time
+
+from sqlalchemy.engine import Engine
+
+from connector import db, leases
+
+NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
+
+
+def test_one_holder_at_a_time(store: Engine) -> None:
+    with leases.hold(store, "sync:c1") as first:
+        assert first is not None
+        with leases.hold(store, "sync:c1") as second:
+            assert second is None
+        with leases.hold(store, "sync:c2") as other:
+            assert other is not None
+    with leases.hold(store, "sync:c1") as again:
+        assert again is not None
+
+
+def test_a_lease_that_nobody_renews_is_taken_over_when_it_ran_out(store: Engine) -> None:
+    assert leases.take(store, "clock", "old", 30, now=NOON)
+    assert not leases.take(store, "clock", "new", 30, now=NOON + dt.timedelta(seconds=29))
+    assert leases.take(store, "clock", "new", 30, now=NOON + dt.timedelta(seconds=30))
+    assert not leases.take(store, "clock", "old", 30, now=NOON + dt.timedelta(seconds=31))
+
+
+def test_a_holder_extends_its_own_and_gives_back_only_its_own(store: Engine) -> None:
+    assert leases.take(store, "clock", "a", 30, now=NOON)
+    assert leases.take(store, "clock", "a", 30, now=NOON + dt.timedelta(seconds=20))
+    leases.drop(store, "clock", "b")
+    assert not leases.take(store, "clock", "b", 30, now=NOON + dt.timedelta(seconds=45))
+    leases.drop(store, "clock", "a")
+    assert leases.take(store, "clock", "b", 30, now=NOON + dt.timedelta(seconds=46))
+
+
+def test_a_lease_is_renewed_for_as_long_as_the_work_takes(store: Engine) -> None:
+    with leases.hold(store, "sync:c1", seconds=0.6) as lease:
+        assert lease is not None
+        time.sleep(1.2)
+        lease.keep()
+        assert not leases.take(store, "sync:c1", "other", 1)
+        with db.reading(store) as tx:
+            assert leases.held(tx, db.now()) == {"sync:c1"}
+
+
+def test_a_holder_that_was_overtaken_is_told(store: Engine) -> None:
+    with leases.hold(store, "sync:c1", seconds=0.3) as lease:
+        assert lease is not None
+        assert leases.take(store, "sync:c1", "thief", 30, now=db.now() + dt.timedelta(minutes=5))
+        for _ in range(50):
+            try:
+                lease.keep()
+            except leases.Lost:
+                return
+            time.sleep(0.05)
+    raise AssertionError("the holder was never told")
