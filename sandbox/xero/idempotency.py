@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from dataclasses import dataclass, field
 
 from sandbox.xero.errors import bad_request, key_reused
@@ -31,32 +30,29 @@ class _Kept:
 
 @dataclass(slots=True)
 class KeptReplies:
-    """What was answered to which key, per organisation."""
+    """What one organisation's requests were answered, by key. Use it under the organisation's lock."""
 
-    kept: dict[tuple[str, str], _Kept] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    kept: dict[str, _Kept] = field(default_factory=dict)
 
-    def find(self, tenant: str, key: str, fingerprint: bytes, now: float) -> Reply | None:
+    def find(self, key: str, fingerprint: bytes, now: float) -> Reply | None:
         """The earlier reply to the very same request, if it is still kept.
 
         Raises Refused (400) when the key belongs to another request or is too long.
         """
         if len(key) > LONGEST_KEY:
             raise bad_request("Idempotency Key exceeds the maximum length of 128 characters.")
-        with self.lock:
-            kept = self.kept.get((tenant, key))
+        kept = self.kept.get(key)
         if kept is None or kept.until <= now:
             return None
         if kept.fingerprint != fingerprint:
             raise key_reused(key)
         return kept.reply
 
-    def keep(self, tenant: str, key: str, fingerprint: bytes, reply: Reply, now: float) -> None:
+    def keep(self, key: str, fingerprint: bytes, reply: Reply, now: float) -> None:
         """Remember `reply` for six minutes from `now` (seconds)."""
-        with self.lock:
-            for old in [name for name, kept in self.kept.items() if kept.until <= now]:
-                del self.kept[old]
-            self.kept[tenant, key] = _Kept(fingerprint, reply, now + KEPT_SECONDS)
+        for old in [name for name, kept in self.kept.items() if kept.until <= now]:
+            del self.kept[old]
+        self.kept[key] = _Kept(fingerprint, reply, now + KEPT_SECONDS)
 
 
 def fingerprint(method: str, url: str, body: bytes) -> bytes:

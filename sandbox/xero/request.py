@@ -24,6 +24,7 @@ from sandbox.xero.scopes import allowed
 from sandbox.xero.switches import assumed
 
 LARGEST_BODY = 10 * 1024 * 1024
+STARTER_CALLS_A_DAY = 1000
 _REPEATABLE = ("PUT", "POST", "PATCH")
 
 
@@ -132,27 +133,32 @@ def _answer(world: World, resource: str, view: View, headers: dict[str, str], pa
     flask.g.company = tenant
     if not ledger.organization.active:
         raise errors.out_of_service()
+    _allow_by_plan(world)
     limited = world.limits.take("xero", tenant, client=caller.client_id)
     if limited:
         raise errors.too_many(limited.problem, limited.retry_after)
     with world.limits.slot("xero", tenant):
-        headers.update(world.limits.remaining("xero", tenant))
+        headers.update(world.limits.remaining("xero", tenant, caller.client_id))
         call = Call(world, ledger, caller, request)
         if not allowed(caller.scopes, resource, request.method != "GET"):
             raise errors.missing_scope(call.switch("missing_scope"))
         return _once(call, view, path)
 
 
+def _allow_by_plan(world: World) -> None:
+    """Apps on the Starter plan may make fewer calls a day."""
+    if world.switch("xero.starter_app", assumed("starter_app")):
+        windows = world.limits.windows["xero"]
+        windows[:] = [w._replace(limit=STARTER_CALLS_A_DAY) if w.problem == "day" else w for w in windows]
+
+
 def _caller(world: World) -> Caller:
     try:
-        caller = world.authenticate("xero", flask.request)
+        return world.authenticate("xero", flask.request)
     except BadToken as bad:
         if bad.reason == "expired":
             raise errors.token_expired(world.clock.now()) from None
         raise errors.token_unknown() from None
-    if caller is None:
-        raise errors.token_unknown()
-    return caller
 
 
 def _once(call: Call, view: View, path: dict[str, str]) -> Reply:
@@ -164,17 +170,18 @@ def _once(call: Call, view: View, path: dict[str, str]) -> Reply:
             return view(call, **path)
         if not key.strip():
             raise errors.bad_request("Idempotency Key cannot be empty.")
-        kept: KeptReplies = call.world.memory("xero").setdefault("idempotency", KeptReplies())
-        tenant, now = call.ledger.organization.id, call.world.clock.now().timestamp()
+        name = f"keys of {call.ledger.organization.id}"
+        kept: KeptReplies = call.world.memory("xero").setdefault(name, KeptReplies())
+        now = call.world.clock.now().timestamp()
         same = fingerprint(request.method, request.full_path, request.get_data())
-        earlier = kept.find(tenant, key, same, now)
+        earlier = kept.find(key, same, now)
         if earlier is not None:
             return earlier
         try:
             reply = view(call, **path)
         except Refused as no:
             reply = _refusal(no)
-        kept.keep(tenant, key, same, reply, now)
+        kept.keep(key, same, reply, now)
         return reply
 
 

@@ -7,6 +7,7 @@ from typing import get_args
 
 from sandbox.chart import standard_tax_code
 from sandbox.documents import Account, AccountType, TaxCode
+from sandbox.grants import User
 from sandbox.ledger import Ledger
 from sandbox.xero.envelope import Json, decimal, moment, without_nulls
 
@@ -144,13 +145,13 @@ def branding_themes(ledger: Ledger) -> list[Json]:
     ]
 
 
-def user_row(ledger: Ledger, user: str) -> Json:
+def user_row(ledger: Ledger, user: User) -> Json:
     """The connected user, all that this organisation has."""
     return {
-        "UserID": str(uuid.uuid5(uuid.NAMESPACE_OID, user)),
-        "EmailAddress": user if "@" in user else f"{user}@example.com",
-        "FirstName": user.partition("@")[0],
-        "LastName": "",
+        "UserID": user.subject,
+        "EmailAddress": user.email,
+        "FirstName": user.given_name,
+        "LastName": user.family_name,
         "UpdatedDateUTC": moment(min(account.created for account in ledger.accounts)),
         "IsSubscriber": True,
         "OrganisationRole": "STANDARD",
