@@ -68,6 +68,7 @@ class FakeLedger:
     after_call: Callable[[str], None] | None = None  # what else happens in the books after a call
     tax_surprise: int = 0  # tax that the ledger adds to new documents by itself
     frozen_dates: bool = False
+    unique_numbers: bool = True  # QuickBooks may be set to allow the same number twice
 
     # ---------------------------------------------------------------- the organization's own bookkeeping
 
@@ -258,7 +259,7 @@ class FakeLedger:
         return answer
 
     def _number_free(self, kind: Kind, number: str) -> None:
-        if any(d.number == number for d in self.live(kind)):
+        if self.unique_numbers and any(d.number == number for d in self.live(kind)):
             raise OutOfDate("A document with this number exists.", code="DUPLICATE")
 
     def _create(self, draft: CreditDraft | InvoiceDraft, kind: Kind, due: dt.date | None) -> Document:

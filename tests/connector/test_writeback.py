@@ -386,6 +386,7 @@ def test_every_crash_ends_in_one_set_of_documents(
         story.ledger.fault = ""
         if keys == "forgotten":
             story.ledger.keys.clear()
+            story.ledger.unique_numbers = False
         story.now += dt.timedelta(minutes=20)
         story.deliver_until_done()
         wrong = f"{mode} {fault} at call {at} ({story.ledger.calls[at] if reached else ''})"
