@@ -1,0 +1,237 @@
+"""The reminder ladder: which message, if any, one customer gets today, and what holds it.
+
+One level at a time for each document; days on which nothing ran are caught up without a burst; one message per
+customer for all open documents; caps and quiet days of the policy (accounting.md 6). A kept plan hears only
+friendly words, however old the debt behind it is. The words are in `reminder_words`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from connector.domain.calendar import next_sending_day
+from connector.domain.money import Money
+from connector.domain.policy import ReminderPolicy, Step
+from connector.domain.receivables import Invoice, Payment
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """One open document as reminders see it.
+
+    `due` is the date that was agreed last; `installment` is the row number where the document is one of a plan
+    (split: the installment invoice itself; notes: the original invoice, with its next unpaid row), and `amount`
+    what is asked for.
+    """
+
+    invoice: Invoice
+    due: dt.date
+    amount: int
+    installment: int | None = None
+    plan_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """What a contact is about: the invoice, or one installment of it."""
+        return f"{self.invoice.id}#{self.installment}" if self.installment is not None else self.invoice.id
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One message or call that reached the customer, by us or by a person. `keys` are those of `Open`."""
+
+    date: dt.date
+    level: str = ""
+    keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """A message that is due. `about` moves up its ladder with it; `listed` is everything the text speaks of.
+
+    `held_because` are sentences; with any of them nothing leaves. `send_on` is the next day that the policy
+    and the customer's calendar allow.
+    """
+
+    customer_id: str
+    level: str
+    about: tuple[Open, ...]
+    listed: tuple[Open, ...]
+    send_on: dt.date
+    offers_plan: bool = False
+    needs_person: bool = False
+    task_only: bool = False
+    held_because: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(o.key for o in self.about)
+
+
+def ladder_of(document: Open, policy: ReminderPolicy) -> tuple[Step, ...]:
+    return policy.installment_ladder if document.installment is not None else policy.invoice_ladder
+
+
+def next_step(
+    document: Open, contacts: Iterable[Contact], policy: ReminderPolicy, today: dt.date
+) -> Step | None:
+    """The level that this document is due for today, or None.
+
+    The step after the last one sent, once its day has come and as many days lie between the two messages as
+    the ladder puts between the steps. Steps up to the due date lapse when a later one is reached, so an old
+    debt that nobody chased begins with the mildest step after the due date.
+    """
+    ladder = ladder_of(document, policy)
+    days = (today - document.due).days
+    reached = [n for n, step in enumerate(ladder) if step.days <= days]
+    if not reached:
+        return None
+    position = {step.level: n for n, step in enumerate(ladder)}
+    sent = [(position[c.level], c.date) for c in contacts if document.key in c.keys and c.level in position]
+    first = max(sent)[0] + 1 if sent else 0
+    for n in range(first, reached[-1] + 1):
+        if ladder[n].days <= 0 and n < reached[-1]:
+            continue  # lapsed
+        spacing = ladder[n].days - ladder[n - 1].days if n else 0
+        if sent and (today - max(date for _, date in sent)).days < spacing:
+            return None
+        return ladder[n]
+    return None
+
+
+def next_reminder(
+    customer_id: str,
+    documents: Sequence[Open],
+    contacts: Sequence[Contact],
+    policy: ReminderPolicy,
+    today: dt.date,
+    country: str = "",
+    held: Sequence[str] = (),
+) -> Reminder | None:
+    """The one message that this customer is due for today, or None.
+
+    Messages that may leave by themselves go first; a step that needs a person comes when nothing else is due.
+    `held` are the payer guard's sentences (see `guard`), which are kept beside those of the caps.
+    """
+    found = [(d, s) for d in documents if (s := next_step(d, contacts, policy, today)) is not None]
+    if not found:
+        return None
+    automatic = [(d, s) for d, s in found if not s.needs_person]
+    chosen = automatic or found
+    lead = max((s for _, s in chosen), key=lambda s: s.days)
+    about = sorted((d for d, _ in chosen), key=_oldest)
+    keys = {d.key for d in about}
+    listed = sorted((d for d in documents if d.due <= today or d.key in keys), key=_oldest)
+    send_on = next_sending_day(today, policy.weekdays, country)
+    reasons = [*held, *caps(contacts, policy, today)]
+    if send_on > today:
+        reasons.append(f"Messages leave on other days; the next is {send_on:%A}, {send_on}.")
+    return Reminder(
+        customer_id=customer_id,
+        level=lead.level,
+        about=tuple(about),
+        listed=tuple(listed),
+        send_on=send_on,
+        offers_plan=any(s.offers_plan for _, s in chosen),
+        needs_person=lead.needs_person,
+        task_only=all(s.task_only for _, s in chosen),
+        held_because=tuple(dict.fromkeys(reasons)),
+    )
+
+
+def _oldest(document: Open) -> tuple[dt.date, str]:
+    return (document.due, document.key)
+
+
+def caps(contacts: Iterable[Contact], policy: ReminderPolicy, today: dt.date) -> list[str]:
+    """Why the number of contacts lets nothing leave today; [] when it does."""
+    days = [(today - c.date).days for c in contacts]
+    reasons = []
+    if sum(d == 0 for d in days) >= policy.per_day:
+        reasons.append("The customer heard from us today already.")
+    if sum(0 <= d < 7 for d in days) >= policy.per_week:
+        reasons.append(f"The customer heard from us {policy.per_week} times within seven days.")
+    return reasons
+
+
+# The payer guard: asked for the message, and asked again right before it leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What could make a reminder wrong or unkind. None: the ledger does not tell."""
+
+    live: bool  # someone switched this organization from preview to live
+    ledger_reminders_on: bool | None
+    hours_since_sync: float | None  # None: never synced
+    unapplied: Mapping[str, int] = field(default_factory=dict)  # currency → minor units
+    payments: tuple[Payment, ...] = ()  # of this customer; those dated after today count as announced
+    ledger_balance: Mapping[str, int] | None = None  # the ledger's own figure, currency → minor units
+    mirrored_balance: Mapping[str, int] = field(default_factory=dict)  # the same by our mirror
+    holds: frozenset[str] = frozenset()
+    promised_for: dt.date | None = None  # the latest promise that is not settled
+    plan_pending: bool = False  # a plan is proposed or awaits an answer
+    writing: bool = False  # a plan's write-back is not finished
+    unmatched_deposit: int = 0  # money at the bank that no invoice explains yet
+
+
+_HOLDS = {
+    "disputed": "The invoice is disputed.",
+    "insolvency": "An insolvency is on record.",
+    "breathing_space": "A breathing space is on record.",
+    "deceased": "The customer has died.",
+    "opt_out": "The customer asked not to be contacted.",
+    "data_request": "A data protection request is open.",
+    "manual": "A person put this customer on hold.",
+}
+
+
+def guard(facts: Guard, documents: Iterable[Open], policy: ReminderPolicy, today: dt.date) -> tuple[str, ...]:
+    """Why no reminder about these documents may leave now, as sentences; () when it may.
+
+    Money that is visible anywhere holds the message, even when it would cover only a part: the amount asked
+    for would be wrong.
+    """
+    reasons = [_HOLDS.get(h, f"On hold: {h}.") for h in sorted(facts.holds)]
+    currencies = sorted({d.invoice.currency for d in documents})
+    for currency in currencies:
+        reasons += _money_in_sight(facts, currency, today)
+    if facts.promised_for is not None:
+        until = facts.promised_for + dt.timedelta(policy.promise_grace_days)
+        if today <= until:
+            reasons.append(f"The customer promised to pay on {facts.promised_for}.")
+    if facts.plan_pending:
+        reasons.append("A plan is proposed and not yet answered.")
+    if facts.writing:
+        reasons.append("A plan is still being written to the ledger.")
+    if facts.hours_since_sync is None or facts.hours_since_sync > policy.max_sync_age_hours:
+        reasons.append(
+            f"The books were not read within the last {policy.max_sync_age_hours} hours; a payment may be missing."
+        )
+    if facts.ledger_reminders_on:
+        reasons.append("The ledger sends reminders of its own. Switch them off there, or here.")
+    if not facts.live:
+        reasons.append("This organization is in preview: nothing leaves until someone goes live.")
+    return tuple(reasons)
+
+
+def _money_in_sight(facts: Guard, currency: str, today: dt.date) -> list[str]:
+    reasons = []
+    unapplied = facts.unapplied.get(currency, 0)
+    if unapplied > 0:
+        reasons.append(f"{Money(unapplied, currency)} is in the books but not matched to an invoice.")
+    coming = [p for p in facts.payments if not p.void and p.currency == currency and p.date > today]
+    if coming:
+        sum_ = Money(sum(p.amount for p in coming), currency)
+        reasons.append(f"A payment of {sum_} is dated {min(p.date for p in coming)}, after today.")
+    if facts.unmatched_deposit > 0:
+        reasons.append(f"A deposit of {Money(facts.unmatched_deposit, currency)} is not matched yet.")
+    if facts.ledger_balance is not None:
+        theirs, ours = facts.ledger_balance.get(currency, 0), facts.mirrored_balance.get(currency, 0)
+        if theirs != ours:
+            reasons.append(
+                f"The ledger says {Money(theirs, currency)} is open, our copy says {Money(ours, currency)}."
+            )
+    return reasons

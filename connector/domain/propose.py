@@ -1,0 +1,260 @@
+"""Draft a plan for a customer's overdue invoices, oldest first, within the policy's rails, and say why.
+
+The affordable amount is accounting.md 4, "Affordability": a heuristic, called that on the page, always shown
+with its evidence and open to the bookkeeper's change.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from statistics import median
+
+from connector.domain.calendar import Rhythm, due_dates, next_business_day
+from connector.domain.installments import affordable_count, deposit_amount, draft_rows
+from connector.domain.money import Money
+from connector.domain.plan import BadPlan, Installment, Source, Terms
+from connector.domain.policy import Method, PlanPolicy, minor
+from connector.domain.rails import LONGEST, rows_within
+from connector.domain.receivables import Invoice, Payment, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for; None leaves it to the policy and the customer's payments."""
+
+    installments: int | None = None
+    rhythm: Rhythm | None = None
+    first: dt.date | None = None
+    deposit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A draft: its invoices (oldest due first), rows, terms and the reasons a bookkeeper reads."""
+
+    currency: str
+    invoices: tuple[Invoice, ...]
+    rows: tuple[Installment, ...]
+    terms: Terms
+    reasons: tuple[str, ...]
+    affordable: int | None = None  # minor units per period; None: nothing shows it
+
+
+@dataclass(frozen=True, slots=True)
+class Affordable:
+    """What the customer seems able to pay each period, and the payments that show it."""
+
+    amount: int
+    reason: str
+
+
+def candidates(
+    invoices: Iterable[Invoice], policy: PlanPolicy, today: dt.date, planned: frozenset[str] = frozenset()
+) -> dict[str, list[Invoice]]:
+    """Per currency: the open invoices overdue for as long as the policy wants, oldest first, none in a plan.
+
+    Our own documents carry a marker; an installment never becomes the start of another plan by itself.
+    """
+    found: dict[str, list[Invoice]] = {}
+    for invoice in invoices:
+        old = (today - invoice.due).days >= policy.propose_after_days
+        live = invoice.balance > 0 and invoice.status in (Status.OPEN, Status.PARTLY_PAID)
+        if old and live and not invoice.marker and invoice.id not in planned:
+            found.setdefault(invoice.currency, []).append(invoice)
+    for group in found.values():
+        group.sort(key=lambda i: (i.due, i.date, i.number, i.id))
+    return dict(sorted(found.items()))
+
+
+def propose(
+    chosen: Sequence[Invoice],
+    policy: PlanPolicy,
+    today: dt.date,
+    country: str = "",
+    *,
+    invoices: Sequence[Invoice] = (),
+    payments: Sequence[Payment] = (),
+    wish: Wish | None = None,
+) -> Proposal:
+    """A plan over the whole balance of the `chosen` invoices, all in one currency.
+
+    `invoices` and `payments` are all of the customer's, for what they can afford. Raises BadPlan.
+    """
+    wish = wish or Wish()
+    if not chosen:
+        raise BadPlan("NO_INVOICE", "Choose at least one open invoice.")
+    if len({i.currency for i in chosen}) > 1:
+        raise BadPlan(
+            "MIXED_CURRENCY", "The invoices are in different currencies. Make one plan for each currency."
+        )
+    ordered = sorted(chosen, key=lambda i: (i.due, i.date, i.number, i.id))
+    currency, balance = ordered[0].currency, sum(i.balance for i in ordered)
+    if balance < 1:
+        raise BadPlan("NOT_OPEN", "Nothing is open on these invoices.")
+    rhythm = wish.rhythm or policy.rhythm
+    reasons = [_what(ordered, balance, currency, today)]
+    able = affordable(invoices or ordered, payments, currency, rhythm, policy, today)
+    deposit = wish.deposit if wish.deposit is not None else deposit_amount(balance, policy.deposit_percent)
+    count, why = _count(balance - deposit, currency, rhythm, able, policy, wish)
+    if count + bool(deposit) > LONGEST:
+        raise BadPlan(
+            "TOO_MANY_INSTALLMENTS",
+            f"{count} installments are too many; the most is {LONGEST}. Choose fewer.",
+        )
+    reasons += why
+    first = wish.first or next_business_day(today + dt.timedelta(policy.first_payment_days), country)
+    if first < today:
+        raise BadPlan("PAST_DATE", f"The first payment is on {first}, which has passed. Choose a later date.")
+    dates = due_dates(first, rhythm, count + bool(deposit), country)
+    if deposit:
+        reasons.append(f"A deposit of {Money(deposit, currency)} comes first.")
+    declining = policy.method in (Method.EQUAL_PRINCIPAL, Method.ANNUITY)
+    terms = Terms(
+        rhythm=rhythm,
+        method=policy.method,
+        annual_percent=policy.interest.annual_percent if declining else Decimal(0),
+        flat_percent=policy.interest.flat_percent if policy.method is Method.FLAT else Decimal(0),
+        deposit=deposit,
+        tolerance_days=policy.tolerance_days,
+        tolerance_amount=minor(policy.tolerance_amount, currency),
+        broken_after_days=policy.broken_after_days,
+        grace_days=policy.grace_days,
+    )
+    rows = draft_rows(
+        balance,
+        dates,
+        method=terms.method,
+        annual_percent=terms.annual_percent,
+        flat_percent=terms.flat_percent,
+        start=today,
+        rhythm=rhythm,
+        deposit=deposit,
+    )
+    if not any(r.interest for r in rows):
+        reasons.append("No interest and no fees.")
+    return Proposal(currency, tuple(ordered), rows, terms, tuple(reasons), able.amount if able else None)
+
+
+def _what(invoices: Sequence[Invoice], balance: int, currency: str, today: dt.date) -> str:
+    days = (today - invoices[0].due).days
+    name = invoices[0].number or invoices[0].id
+    age = f"{days} days past due" if days > 0 else "not yet due"
+    if len(invoices) == 1:
+        return f"{Money(balance, currency)} is open on invoice {name}, {age}."
+    return f"{Money(balance, currency)} is open on {len(invoices)} invoices; the oldest, {name}, is {age}."
+
+
+def _count(
+    balance: int, currency: str, rhythm: Rhythm, able: Affordable | None, policy: PlanPolicy, wish: Wish
+) -> tuple[int, list[str]]:
+    if wish.installments is not None:
+        if wish.installments < 1:
+            raise BadPlan("NO_INSTALLMENTS", "A plan needs at least one installment. Choose how many.")
+        return wish.installments, [f"{_many(wish.installments)}, as asked for."]
+    minimum = policy.minimum(balance, currency)
+    most = max(1, balance // minimum) if minimum else balance
+    usual = rows_within(policy.soft_cap_months, rhythm)
+    if able is None:
+        count = max(1, min(policy.installments, most, usual))
+        return count, [f"{_many(count)} by the policy; no payments show what the customer can manage."]
+    needed = affordable_count(balance, max(able.amount, minimum))
+    count = min(needed, usual, most)
+    reasons = [able.reason, f"That makes {_many(count)}."]
+    if needed > usual:
+        each = Money(-(-balance // count), currency)
+        reasons[1] = (
+            f"At that pace it would take {needed}; the policy's usual length allows {usual}, "
+            f"so each is about {each}. Talk to the customer before approving."
+        )
+    return count, reasons
+
+
+def affordable(
+    invoices: Sequence[Invoice],
+    payments: Iterable[Payment],
+    currency: str,
+    rhythm: Rhythm,
+    policy: PlanPolicy,
+    today: dt.date,
+) -> Affordable | None:
+    """What the customer seems able to pay per period, or None when nothing shows it.
+
+    The smaller of two: the median of the last up to six periods with part-payments on overdue invoices (within
+    180 days), and the policy's share of the median month of all their other payments (within a year, at least
+    three such months).
+    """
+    known = {i.id: i for i in invoices if i.currency == currency}
+    parts: dict[str, int] = {}
+    months: dict[str, int] = {}
+    count = 0
+    for payment in payments:
+        age = (today - payment.date).days
+        if payment.void or payment.currency != currency or not 0 <= age <= 365:
+            continue
+        other = payment.amount
+        for part in payment.allocations:
+            invoice = known.get(part.invoice_id)
+            if invoice and payment.date > invoice.due and 0 < part.amount < invoice.total:
+                other -= part.amount
+                if age <= 180:
+                    period = _period(payment.date, rhythm)
+                    parts[period] = parts.get(period, 0) + part.amount
+                    count += 1
+        if other > 0:
+            month = f"{payment.date:%Y-%m}"
+            months[month] = months.get(month, 0) + other
+    shown = []
+    if parts:
+        managed = median(parts[p] for p in sorted(parts)[-6:])
+        why = f"based on {count} part-payment{'s' if count != 1 else ''}"
+        shown.append((int(managed), why))
+    if len(months) >= 3:
+        share = Decimal(median(months.values())) * policy.affordable_share / 100 * _PERIODS_A_MONTH[rhythm]
+        why = f"{policy.affordable_share} % of what they pay in a usual month"
+        shown.append((int(share), why))
+    shown = [s for s in shown if s[0] > 0]
+    if not shown:
+        return None
+    amount, why = min(shown)
+    text = f"About {Money(amount, currency)} a {_EACH[rhythm]} seems manageable, {why} (an estimate)."
+    return Affordable(amount, text)
+
+
+_EACH = {Rhythm.MONTHLY: "month", Rhythm.WEEKLY: "week", Rhythm.TWO_WEEKLY: "fortnight"}
+_PERIODS_A_MONTH = {
+    Rhythm.MONTHLY: Decimal(1),
+    Rhythm.WEEKLY: Decimal(12) / 52,
+    Rhythm.TWO_WEEKLY: Decimal(12) / 26,
+}
+
+
+def _period(date: dt.date, rhythm: Rhythm) -> str:
+    if rhythm is Rhythm.MONTHLY:
+        return f"{date:%Y-%m}"
+    weeks = date.toordinal() // (14 if rhythm is Rhythm.TWO_WEEKLY else 7)
+    return f"{weeks:08d}"
+
+
+def _many(count: int) -> str:
+    return "1 installment" if count == 1 else f"{count} installments"
+
+
+def sources(invoices: Iterable[Invoice]) -> tuple[Source, ...]:
+    """The invoices as a plan's snapshot."""
+    return tuple(
+        Source(
+            invoice_id=i.id,
+            number=i.number,
+            date=i.date,
+            due=i.due,
+            total=i.total,
+            tax=i.tax,
+            balance=i.balance,
+            version=i.version,
+            settled=i.balance < i.total,
+        )
+        for i in invoices
+    )
