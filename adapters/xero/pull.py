@@ -8,8 +8,8 @@ moves. Edits during the pull are caught by the next sweep, which starts from the
 the other four lists in turn: first those that a changed invoice shows a credit of. A webhook (`kinds`) brings
 its lists at once. Three calls when nothing, or one invoice, has changed.
 
-Some edits do not move Xero's time of change (the due date of a partly paid invoice, among others). A sweep of
-all kinds by name, as the nightly one is, reads every open invoice again for that reason.
+*A thorough sweep* (all kinds by name, as every night): all six lists, from a day further back, and every open
+invoice again, because some edits do not move Xero's time of change (the due date of a partly paid invoice).
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from connector.platforms import Batch, Cursor, Unreadable
 
 PAGE_SIZE = 1000
 IDS_IN_ONE_CALL = 50  # about 52 fit into an address
-OVERLAP = dt.timedelta(seconds=5)  # Xero compares whole seconds, and may or may not include the named one
+OVERLAP = dt.timedelta(seconds=2)  # Xero compares whole seconds, and may or may not include the named one
+LONG_OVERLAP = dt.timedelta(days=1)  # in a thorough sweep: for what reached Xero's lists late
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _List:
     """One list that Xero serves: how to ask for it, and what its rows are."""
 
@@ -88,6 +89,31 @@ class _Page:
     at: dt.datetime | None  # Xero's clock when it answered
 
 
+@dataclass(slots=True)
+class _Sweep:
+    """What one sweep has found so far."""
+
+    since: dict[str, str | None]  # list → where the next sweep of it starts
+    back: dt.timedelta  # how much further back to look
+    invoices: set[str] = field(default_factory=set)  # read in this sweep
+    named: set[str] = field(default_factory=set)  # lists with credits set against those invoices
+    read: list[_List] = field(default_factory=list)
+    looked_up: bool = False
+
+
+def _asked_for(kinds: frozenset[Kind] | None) -> list[_List]:
+    if kinds is None:
+        return list(_EACH_SWEEP)
+    chosen = {each for kind in kinds for each in _FOR_KIND[kind]}
+    return [each for each in _ALL if each in chosen]
+
+
+def _turn(cursor: Cursor) -> list[_List]:
+    """The lists that take turns, the next one first."""
+    known = [_BY_NAME[name] for name in cursor.get("turn", []) if name in _BY_NAME]
+    return [*known, *(each for each in _IN_TURN if each not in known)]
+
+
 class Pull:
     """One pull of one organization. `home` is the organization's own currency."""
 
@@ -127,51 +153,47 @@ class Pull:
 
     def changes(self, cursor: Cursor, kinds: frozenset[Kind] | None) -> Iterator[Batch]:
         """What changed since `cursor`. The last batch carries the next one."""
-        since = dict(cursor["since"])
-        turn = [_BY_NAME[name] for name in cursor.get("turn", []) if name in _BY_NAME]
-        turn += [each for each in _IN_TURN if each not in turn]
-        if kinds is None:
-            wanted = list(_EACH_SWEEP)
+        thorough = kinds == frozenset(Kind)
+        sweep = _Sweep(dict(cursor["since"]), LONG_OVERLAP if thorough else dt.timedelta())
+        for asked in _asked_for(kinds):
+            yield from self._changed(asked, sweep)
+        turn = _turn(cursor)
+        waiting = [each for each in turn if each.name in sweep.named and each not in sweep.read]
+        if kinds is not None:
+            more = waiting
+        elif sweep.looked_up:  # that took the third call
+            more = []
         else:
-            chosen = {each for kind in kinds for each in _FOR_KIND[kind]}
-            wanted = [each for each in _ALL if each in chosen]
-        held_back: list[_List] = []  # changed with an invoice, and to be read in the next sweeps
-        seen: set[str] = set()
-        named: set[str] = set()
-        looked_up = False
-        read: list[_List] = []
-        while wanted:
-            asked = wanted.pop(0)
-            asked_at: str | None = None
-            for page in self._pages(asked, _parse(since.get(asked.name)), asked.query):
-                asked_at = asked_at or _moment_after(page)
-                if asked is _INVOICES:
-                    named |= _named_lists(page.rows)
-                    seen |= _ids(page.rows, asked.id)
-                if asked is _PAYMENTS:
-                    missing = _paid_invoices(page.rows) - seen
-                    for batch in self._look_up(missing):
-                        looked_up = True
-                        yield batch
-                    seen |= missing
-                yield self._batch(page)
-            since[asked.name] = asked_at or since.get(asked.name)
-            read.append(asked)
-            if not wanted and asked in _EACH_SWEEP:
-                waiting = [each for each in turn if each.name in named and each not in read]
-                if kinds is not None:
-                    wanted = waiting
-                elif not looked_up:
-                    wanted, held_back = (waiting or turn)[:1], waiting[1:]
-                else:
-                    held_back = waiting
-        if kinds is not None and kinds == frozenset(Kind):
+            more = (waiting or turn)[:1]
+        for asked in more:
+            yield from self._changed(asked, sweep)
+        if thorough:
             query = {"where": _OPEN_INVOICES, "summary_only": "true"}
             for page in self._pages(_INVOICES, None, query):
                 yield self._batch(page)
-        later = [each for each in turn if each not in held_back and each not in read]
-        order = [*held_back, *later, *(each for each in turn if each in read)]
-        yield Batch(cursor=self._cursor(since, order))
+        held_back = [each for each in waiting if each not in more]
+        later = [each for each in turn if each not in held_back and each not in sweep.read]
+        order = [*held_back, *later, *(each for each in turn if each in sweep.read)]
+        yield Batch(cursor=self._cursor(sweep.since, order))
+
+    def _changed(self, asked: _List, sweep: _Sweep) -> Iterator[Batch]:
+        """What changed in one list, with the invoices that its payments changed."""
+        start = _parse(sweep.since.get(asked.name))
+        asked_at: str | None = None
+        for page in self._pages(asked, start - sweep.back if start else None, asked.query):
+            asked_at = asked_at or _moment_after(page)
+            if asked is _INVOICES:
+                sweep.named |= _named_lists(page.rows)
+                sweep.invoices |= _ids(page.rows, asked.id)
+            if asked is _PAYMENTS:
+                missing = _paid_invoices(page.rows) - sweep.invoices
+                for batch in self._look_up(missing):
+                    sweep.looked_up = True
+                    yield batch
+                sweep.invoices |= missing
+            yield self._batch(page)
+        sweep.since[asked.name] = asked_at or sweep.since.get(asked.name)
+        sweep.read.append(asked)
 
     # ------------------------------------------------------------ pages
 
