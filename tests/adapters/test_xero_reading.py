@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from connector.domain.receivables import Kind, Status
-from connector.platforms import Batch, Cursor, Ledger
+from connector.platforms import Batch, Cursor, Ledger, TryLater
 from sandbox import acts
+from sandbox.documents import Invoice, Line, Ref
+from sandbox.faults import Fault
 from tests.adapters.xero_books import HARBOUR, Xero, xero
 
 
@@ -155,8 +158,8 @@ def test_deleted_payments_leave_and_voided_invoices_stay_as_void(ledgers: Xero):
     ledger = ledgers.open()
     cursor = pull(ledger)[-1].cursor
     ledgers.world.clock.advance(seconds=600)
-    ledgers.books.delete(payment_ref(payment.id))
-    acts.void(ledgers.books, invoice_ref(void))
+    ledgers.books.delete(Ref("payment", payment.id))
+    acts.void(ledgers.books, Ref("invoice", void))
 
     batches = pull(ledger, cursor)
 
@@ -166,13 +169,256 @@ def test_deleted_payments_leave_and_voided_invoices_stay_as_void(ledgers: Xero):
     assert (found[void].status, found[void].balance) == (Status.VOID, 0)
 
 
-def payment_ref(id: str):
-    from sandbox.documents import Ref
+def test_a_payment_whose_invoice_xero_did_not_list_brings_the_invoice_all_the_same(ledgers: Xero):
+    invoice = bill(ledgers, "Kea Couriers", 100_000)
+    ledgers.books.organization.rules.link_touches_documents = False
+    ledgers.world.clock.advance(seconds=600)
+    ledger = ledgers.open()
+    cursor = pull(ledger)[-1].cursor
+    ledgers.world.clock.advance(seconds=600)
+    acts.pay(ledgers.books, invoice=invoice, amount=15_000)
+    mark = len(ledgers.meter.calls)
 
-    return Ref("payment", id)
+    batches = pull(ledger, cursor)
+
+    assert ledgers.meter.since(mark) == ["GET Invoices", "GET Payments", "GET Invoices"]
+    assert [(i.id, i.balance) for b in batches for i in b.invoices] == [(invoice, 100_000)]
 
 
-def invoice_ref(id: str):
-    from sandbox.documents import Ref
+def test_a_thorough_sweep_finds_a_due_date_that_xeros_time_of_change_hides(ledgers: Xero):
+    invoice = bill(ledgers, "Kea Couriers", 100_000)
+    acts.pay(ledgers.books, invoice=invoice, amount=15_000)
+    ledgers.world.clock.advance(days=2)
+    ledger = ledgers.open()
+    cursor = pull(ledger)[-1].cursor
+    ledgers.world.clock.advance(days=2)
+    with ledgers.books.quietly():
+        ledgers.books.edit(Ref("invoice", invoice), bump=False, due=date(2026, 12, 24))
+    usual = pull(ledger, cursor)
+    assert not [i for b in usual for i in b.invoices]
 
-    return Ref("invoice", id)
+    thorough = pull(ledger, usual[-1].cursor, frozenset(Kind))
+
+    assert [(i.id, i.due) for b in thorough for i in b.invoices] == [(invoice, date(2026, 12, 24))]
+
+
+def many_invoices(ledgers: Xero, count: int) -> None:
+    sales = ledgers.books.account_by_role("sales").id
+    customer = ledgers.customer("Kea Couriers")
+    with ledgers.books.quietly():
+        for n in range(count):
+            line = Line(net=10_000 + n, account=sales, tax_code="NONE")
+            ledgers.books.add_invoice(
+                Invoice(customer=customer, date=date(2026, 9, 20), number=f"B-{n:05d}", lines=[line])
+            )
+
+
+def test_a_long_list_is_read_in_the_fewest_pages_and_nothing_slips_between_them(ledgers: Xero):
+    many_invoices(ledgers, 2_300)
+    ledger = ledgers.open()
+    everything = {i.id for i in ledgers.books.invoices}
+    seen: list[str] = []
+    edited = iter(sorted(everything))
+    for batch in ledger.pull(None):
+        seen += [i.id for i in batch.invoices]
+        if batch.what == "invoices":  # someone edits while we read: in Xero's own order rows would move
+            for _ in range(5):
+                ledgers.books.edit(Ref("invoice", next(edited)), reference="touched")
+    assert set(seen) == everything
+    assert len(seen) == len(everything)
+    calls = [call.operation for call in ledgers.meter.calls]
+    assert calls.count("GET Invoices") == 3
+    assert (
+        len(calls) == 1 + 1 + 3 + 1 + 1 + 1 + 1
+    )  # organization, contacts, invoices, and one page for each other
+
+
+def test_a_pull_that_stopped_goes_on_at_its_page(ledgers: Xero):
+    many_invoices(ledgers, 2_300)
+    ledger = ledgers.open()
+    first: list[Batch] = []
+    for batch in ledger.pull(None):
+        first.append(batch)
+        if len([b for b in first if b.what == "invoices"]) == 2:
+            break
+    mark = len(ledgers.meter.calls)
+
+    rest = pull(ledgers.open(gate=ledgers.meter), first[-1].cursor)
+
+    assert ledgers.meter.since(mark)[:2] == ["GET Invoices", "GET Payments"]
+    numbers = {i.number for b in [*first, *rest] for i in b.invoices}
+    assert len(numbers) == 2_300
+    assert rest[-1].complete == frozenset(Kind)
+    assert "since" in rest[-1].cursor
+
+
+def test_progress_tells_how_far_a_list_is(ledgers: Xero):
+    many_invoices(ledgers, 1_200)
+    told = [(b.done, b.expected) for b in pull(ledgers.open()) if b.what == "invoices"]
+    assert told == [(1000, 1200), (1200, 1200)]
+
+
+ODD_PAGE = """{
+  "Id": "1", "Status": "OK", "DateTimeUTC": "/Date(1795200000000)/",
+  "pagination": {"page": 1, "pageSize": 1000, "pageCount": 1, "itemCount": 3},
+  "Invoices": [
+    {"Type": "ACCREC", "InvoiceID": "good", "InvoiceNumber": "INV-1", "Status": "AUTHORISED",
+     "Contact": {"ContactID": "c"}, "Date": "/Date(1795132800000+0000)/", "DueDate": "/Date(1795132800000+0000)/",
+     "CurrencyCode": "NZD", "Total": 10.00, "AmountDue": 10.00, "NewField": {"deep": [1, null]},
+     "LineAmountTypes": "SOMETHING_NEW", "SentToContact": null, "BrandingThemeID": 7},
+    {"Type": "ACCREC", "InvoiceID": "odd", "Status": "FROZEN", "Contact": {"ContactID": "c"}, "CurrencyCode": "NZD",
+     "Total": 10.00, "AmountDue": 10.00, "Date": "/Date(1795132800000+0000)/"},
+    "not a record"
+  ]
+}"""
+
+
+def test_a_row_that_cannot_be_read_is_set_aside_and_the_rest_goes_on(ledgers: Xero):
+    ledger = ledgers.open()
+    ledgers.world.faults.add(
+        Fault(action="body", body=ODD_PAGE, content_type="application/json", path="/Invoices", times=1)
+    )
+
+    batches = pull(ledger)
+
+    assert [i.id for b in batches for i in b.invoices] == ["good"]
+    odd, none = [u for b in batches for u in b.unreadable]
+    assert (odd.kind, odd.id, odd.reason) == (Kind.INVOICE, "odd", "Invoices: Status 'FROZEN' is not known")
+    assert '"FROZEN"' in odd.raw
+    assert (none.id, none.raw) == ("", '"not a record"')
+    assert batches[-1].complete == frozenset(Kind)
+
+
+@pytest.mark.parametrize("body", ["<html>Please log in</html>", "", "[]", '{"Invoices": 7}'])
+def test_an_answer_that_is_not_xeros_is_waited_out(ledgers: Xero, body: str):
+    ledger = ledgers.open()
+    ledgers.world.faults.add(Fault(action="body", body=body, path="/Invoices"))
+    with pytest.raises(TryLater):
+        pull(ledger)
+
+
+def test_foreign_money_keeps_its_currency(ledgers: Xero):
+    invoice = bill(ledgers, "Sydney Fit-outs", 100_000)
+    ledgers.books.edit(Ref("invoice", invoice), rate=Decimal("1.10"))
+    acts.pay(ledgers.books, invoice=invoice, amount=15_000)
+
+    batches = pull(ledgers.open())
+
+    (found,) = [i for b in batches for i in b.invoices]
+    (payment,) = [p for b in batches for p in b.payments]
+    assert (found.currency, payment.currency, payment.amount) == ("AUD", "AUD", 15_000)
+
+
+def test_one_document_in_full(ledgers: Xero):
+    invoice = bill(ledgers, "Kea Couriers", 100_000, number="INV-1")
+    (payment,) = acts.pay(ledgers.books, invoice=invoice, amount=15_000)
+    credit = acts.credit(ledgers.books, invoice=invoice, amount=5_000)
+    ledger = ledgers.open()
+
+    found = ledger.document(Kind.INVOICE, invoice)
+    assert (found.number, found.total, found.balance, found.tax) == ("INV-1", 115_000, 95_000, 15_000)
+    assert [(line.net, line.tax, line.account_id) for line in found.lines] == [(100_000, 15_000, "200")]
+    assert {(link.kind, link.id, link.amount) for link in found.links} == {
+        ("payment", payment.id, 15_000),
+        ("credit", credit.id, 5_000),
+    }
+    note = ledger.document(Kind.CREDIT, credit.id)
+    assert [(link.id, link.amount) for link in note.links] == [(invoice, 5_000)]
+    assert note.links[0].link_id
+    money = ledger.document(Kind.PAYMENT, payment.id)
+    assert (money.total, money.balance, money.links[0].id) == (15_000, 0, invoice)
+
+
+def test_an_overpayment_is_found_by_its_id_too(ledgers: Xero):
+    (advance,) = acts.pay(ledgers.books, customer=ledgers.customer("Tui School"), amount=5_000)
+    found = ledgers.open().document(Kind.PAYMENT, advance.id)
+    assert (found.total, found.balance) == (5_000, 5_000)
+
+
+def test_what_is_not_there_is_none(ledgers: Xero):
+    ledger = ledgers.open()
+    nobody = "11111111-2222-4333-8444-555555555555"
+    for kind in (Kind.INVOICE, Kind.CREDIT, Kind.PAYMENT):
+        assert ledger.document(kind, nobody) is None
+    assert ledger.customer(nobody) is None
+    assert ledger.find(Kind.INVOICE, ["INV-404"]) == []
+    assert ledger.find(Kind.CREDIT, ["CN-404"]) == []
+    assert ledger.find(Kind.INVOICE, []) == []
+
+
+def test_documents_are_found_by_number_and_dead_ones_are_not(ledgers: Xero):
+    alive = bill(ledgers, "Kea Couriers", 100_000, number="INV-1-P1.1")
+    dead = bill(ledgers, "Kea Couriers", 100_000, number="INV-1-P1.2")
+    acts.void(ledgers.books, Ref("invoice", dead))
+    ledger = ledgers.open()
+    found = ledger.find(Kind.INVOICE, ["INV-1-P1.1", "INV-1-P1.2", "INV-1-P1.3"])
+    assert [(d.id, d.number, len(d.lines)) for d in found] == [(alive, "INV-1-P1.1", 1)]
+    credit = acts.credit(ledgers.books, invoice=alive, amount=5_000)
+    assert [d.id for d in ledger.find(Kind.CREDIT, [credit.number, 'quote " and \\'])] == [credit.id]
+
+
+def test_everything_open_of_one_customer(ledgers: Xero):
+    kea, tui = ledgers.customer("Kea Couriers"), ledgers.customer("Tui School")
+    first = bill(ledgers, "Kea Couriers", 100_000)
+    paid = bill(ledgers, "Kea Couriers", 20_000)
+    acts.pay(ledgers.books, invoice=paid)
+    bill(ledgers, "Tui School", 70_000)
+    acts.pay(ledgers.books, customer=tui, amount=100_000)
+    credit = acts.credit(ledgers.books, invoice=first, amount=5_000)
+    (allocation,) = ledgers.books.allocations_from(Ref("credit_note", credit.id))
+    ledgers.books.deallocate(allocation.id)
+    ledger = ledgers.open()
+
+    invoices, payments, credits = ledger.customer_money(kea)
+
+    assert [(i.id, i.balance) for i in invoices] == [(first, 115_000)]
+    assert payments == []
+    assert [(c.id, c.remaining) for c in credits] == [(credit.id, 5_000)]
+    _, payments, _ = ledger.customer_money(tui)
+    assert [(p.flavor, p.unapplied) for p in payments] == [("overpayment", 19_500)]
+
+
+def test_xeros_own_balances_by_customer_and_currency(ledgers: Xero):
+    kea, tui, sydney = (ledgers.customer(n) for n in ("Kea Couriers", "Tui School", "Sydney Fit-outs"))
+    first = bill(ledgers, "Kea Couriers", 100_000)
+    acts.pay(ledgers.books, invoice=first, amount=15_000)
+    acts.pay(ledgers.books, customer=tui, amount=5_000)
+    bill(ledgers, "Sydney Fit-outs", 30_000)
+
+    found = ledgers.open().balances()
+
+    assert found[kea] == {"NZD": 100_000}
+    assert found[tui] == {"NZD": -5_000}
+    assert found[sydney] == {"AUD": ledgers.books.invoices.get(last_invoice(ledgers)).balance}
+
+
+def last_invoice(ledgers: Xero) -> str:
+    return list(ledgers.books.invoices)[-1].id
+
+
+def test_a_customer_and_where_it_went(ledgers: Xero):
+    kea, tui = ledgers.customer("Kea Couriers"), ledgers.customer("Tui School")
+    bill(ledgers, "Kea Couriers", 100_000)
+    ledger = ledgers.open()
+    found = ledger.customer(kea)
+    assert (found.name, found.email, found.ledger_balance) == (
+        "Kea Couriers",
+        "kea.couriers@example.com",
+        {"NZD": 115_000},
+    )
+    ledgers.books.merge_customers(kea, tui)
+    merged = ledger.customer(kea)
+    assert (merged.active, merged.merged_into) == (False, tui)
+    customers = {c.id: c for b in pull(ledger) for c in b.customers}
+    assert customers[kea].merged_into == tui
+
+
+def test_accounts_and_links_into_xero(ledgers: Xero):
+    ledger = ledgers.open()
+    usable = {a.type for a in ledger.accounts() if a.usable_for_clearing}
+    assert usable <= {"CURRENT", "CURRLIAB"}
+    assert any(a.why_not for a in ledger.accounts())
+    plain = ledger.deep_link(Kind.INVOICE, "abc")
+    assert plain.endswith("/AccountsReceivable/View.aspx?InvoiceID=abc")
+    ledger.organization()
+    assert "shortcode=" in ledger.deep_link(Kind.INVOICE, "abc")
