@@ -46,7 +46,7 @@ def compare(
     ledger = ledger or connections.open_ledger(engine, config, connection_id, patience=sync.PATIENCE)
     found = _look(engine, connection_id, ledger)
     if found:
-        sync.sync(engine, config, connection_id, ledger=ledger)
+        sync.sync(engine, config, connection_id, thorough=True, ledger=ledger)
         found = _look(engine, connection_id, ledger)
     with db.transaction(engine) as tx:
         _keep(tx, connection_id, found, db.now())

@@ -284,6 +284,7 @@ set_aside = sa.Table(
     sa.Column("id", Text, primary_key=True),
     _text("reason", None),
     _text("raw"),
+    sa.Column("seen", sa.Integer, nullable=False),  # the sync generation that last met it
     sa.Column("first_seen_at", Moment, nullable=False),
     sa.Column("seen_at", Moment, nullable=False),
 )

@@ -28,7 +28,7 @@ from connector import (
     embedded,
     inbox,
     leases,
-    outbox,
+    platforms,
     review,
     sync,
     writeback,
@@ -204,7 +204,7 @@ def review_connection(
                 tx.execute(
                     sa.update(db.connections).where(c.id == connection_id).values(last_review_on=today)
                 )
-            due = connection_id in outbox.pending_connections(tx, db.now())
+            due = connection_id in writeback.pending_connections(tx, db.now())
             again = bool(books.changed(tx, connection_id))
     if due:
         wake_deliver(settings, connection_id)
@@ -225,6 +225,7 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
         lambda: connections.open_ledger(engine, settings, connection_id, patience=20, urgent=True),
         now=db.now,
         today=lambda: connections.today(connection, settings),
+        credit_word=platforms.find(connection.platform, settings).credit_word,
     )
     if delivered.done:
         wake_sync(settings, connection_id)
@@ -242,7 +243,7 @@ def prove_connection(settings: Config, engine: Engine, connection_id: str) -> No
         return
     last = connection.last_full_at
     full = last is None or db.now() - last > FULL_EVERY
-    if sync.sync(engine, settings, connection_id, full=full) is None:
+    if sync.sync(engine, settings, connection_id, full=full, thorough=True) is None:
         return  # somebody pulls just now; the sweep comes back
     if completeness.compare(engine, settings, connection_id) and not full:
         sync.sync(engine, settings, connection_id, full=True)
@@ -264,7 +265,7 @@ def sweep(settings: Config, now: dt.datetime | None = None) -> int:
     with db.reading(engine) as tx:
         taken = leases.held(tx, now)
         connected = {c.id: c for c in connections.every(tx, "connected")}
-        due = outbox.pending_connections(tx, now)
+        due = writeback.pending_connections(tx, now)
         news = inbox.pending_connections(tx)
         c = db.changed_customers.c
         changed = list(tx.scalars(sa.select(c.connection_id).distinct()))

@@ -29,9 +29,6 @@ LEASE_SECONDS = 60  # after a kill -9 another worker may start within a minute
 PATIENCE = 65  # seconds that one call may wait: a pull cannot go on from its middle
 FACTS_LAST = dt.timedelta(hours=20)  # so that a disconnect made inside the ledger is noticed within a day
 
-# Money moves between documents: a payment changes an invoice, and the ledgers name only one of them.
-_TOGETHER = frozenset({Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT})
-
 
 @dataclass
 class Synced:
@@ -52,19 +49,21 @@ def sync(
     connection_id: str,
     *,
     full: bool = False,
+    thorough: bool = False,
     say: Callable[[str], None] | None = None,
     ledger: Ledger | None = None,
 ) -> Synced | None:
     """Bring one organization's books up to date; None when another process is doing so right now.
 
-    Full when asked, and when there is no cursor yet. Raises the four errors; before that it has stored what
+    Full when asked, and when there is no cursor yet; a full pull that was interrupted goes on where the ledger
+    allows. `thorough` also reads what an ordinary pull leaves for later to save calls. Raises the four errors; before that it has stored what
     to show the bookkeeper: the status (Reconnect), when to try again (TryLater), the sentence (others).
     """
     with leases.hold(engine, lease_name(connection_id), LEASE_SECONDS) as lease:
         if lease is None:
             return None
         try:
-            return _Sync(engine, config, connection_id, lease, say, ledger).run(full)
+            return _Sync(engine, config, connection_id, lease, say, ledger).run(full, thorough)
         except Reconnect as problem:
             connections.lost(engine, connection_id, str(problem))
             raise
@@ -108,14 +107,14 @@ class _Sync:
         self._say = say or (lambda sentence: None)
         self._ledger = ledger
 
-    def run(self, full: bool) -> Synced:
+    def run(self, full: bool, thorough: bool) -> Synced:
         with db.reading(self._engine) as tx:
             connection = connections.get(tx, self._id)
             pending = inbox.pending(tx, self._id)
         self._require_connected(connection)
         ledger = self._open(connection)
         done = Synced(self._id, full or connection.cursor is None, events=len(pending))
-        kinds = None if done.full else narrowed(pending)
+        kinds = None if done.full else frozenset(Kind) if thorough else narrowed(pending)
         try:
             self._pull(ledger, connection, kinds, done)
         except OutOfDate:
@@ -124,6 +123,7 @@ class _Sync:
             log.info("connection %s: the cursor is too old; reading everything", self._id)
             done.full = True
             self._pull(ledger, connection, None, done)
+        self._meet_strangers(ledger, done)
         self._finish(done, [p.id for p in pending])
         return done
 
@@ -149,19 +149,31 @@ class _Sync:
         self, ledger: Ledger, connection: Connection, kinds: frozenset[Kind] | None, done: Synced
     ) -> None:
         generation = self._next_generation() if done.full else connection.generation
-        started = db.now()
         for batch in ledger.pull(None if done.full else connection.cursor, kinds):
             self._lease.keep()
-            self._store(batch, generation, started, done)
+            self._store(batch, generation, done)
+
+    def _meet_strangers(self, ledger: Ledger, done: Synced) -> None:
+        """Ask for customers whom a document named before any list did: made a minute ago, or in a list that
+        this pull did not read."""
+        if done.full:
+            return
+        with db.reading(self._engine) as tx:
+            known = {c.id for c in books.customers(tx, self._id, done.changed)}
+            known |= {one.id for one in set_aside(tx, self._id) if one.kind is Kind.CUSTOMER}
+            generation = connections.get(tx, self._id).generation
+        found = tuple(c for id in sorted(done.changed - known) if (c := ledger.customer(id)) is not None)
+        if found:
+            self._store(Batch(customers=found), generation, done)
 
     def _next_generation(self) -> int:
-        """A number of its own for each full pull, also for one that follows an interrupted one."""
+        """A number of its own for each full pull that starts at the beginning."""
         c = db.connections.c
         with db.transaction(self._engine) as tx:
             tx.execute(sa.update(db.connections).where(c.id == self._id).values(generation=c.generation + 1))
             return int(tx.scalar(sa.select(c.generation).where(c.id == self._id)) or 0)
 
-    def _store(self, batch: Batch, generation: int, started: dt.datetime, done: Synced) -> None:
+    def _store(self, batch: Batch, generation: int, done: Synced) -> None:
         now = db.now()
         c = db.connections.c
         values: dict[str, object] = {
@@ -182,10 +194,11 @@ class _Sync:
             if still.rowcount != 1:
                 raise Reconnect("The organization was disconnected meanwhile.")
             changed = books.store(tx, self._id, batch, generation)
-            _set_aside(tx, self._id, batch, now)
-            if done.full and batch.complete:
+            _set_aside(tx, self._id, batch, generation, now)
+            if batch.complete:
+                done.full = True
                 changed |= books.remove_unseen(tx, self._id, batch.complete, generation)
-                _forget_set_aside(tx, self._id, batch.complete, started)
+                _forget_set_aside(tx, self._id, batch.complete, generation)
             books.note_changed(tx, self._id, changed, now)
         done.changed |= changed
         done.removed += len(batch.removed)
@@ -207,12 +220,12 @@ class _Sync:
 
 
 def narrowed(pending: Iterable[inbox.Pending]) -> frozenset[Kind] | None:
-    """The kinds that webhooks named and those that move with them; None (all kinds) when in doubt."""
+    """The kinds that webhooks named; None (an ordinary look at all) when one named none.
+
+    What moves together with them, such as a payment with its invoice, is each adapter's knowledge.
+    """
     named = {p.kind for p in pending}
-    if not named or None in named:
-        return None
-    kinds = {kind for kind in named if kind is not None}
-    return frozenset(kinds | _TOGETHER) if kinds & _TOGETHER else frozenset(kinds)
+    return frozenset(kind for kind in named if kind) if named and None not in named else None
 
 
 def _by_kind(batch: Batch) -> list[tuple[Kind, tuple[object, ...]]]:
@@ -227,7 +240,7 @@ def _by_kind(batch: Batch) -> list[tuple[Kind, tuple[object, ...]]]:
 # ---------------------------------------------------------------- records that we could not read
 
 
-def _set_aside(tx: Transaction, connection_id: str, batch: Batch, now: dt.datetime) -> None:
+def _set_aside(tx: Transaction, connection_id: str, batch: Batch, generation: int, now: dt.datetime) -> None:
     """Keep what could not be read, and strike out what can be read again or is gone."""
     c = db.set_aside.c
     known = tx.execute(sa.select(c.kind, c.id).where(c.connection_id == connection_id)).all()
@@ -249,24 +262,23 @@ def _set_aside(tx: Transaction, connection_id: str, batch: Batch, now: dt.dateti
             "id": one.id,
             "reason": one.reason,
             "raw": one.raw,
+            "seen": generation,
             "first_seen_at": now,
             "seen_at": now,
         }
         tx.execute(
             insert.values(row).on_conflict_do_update(
                 index_elements=["connection_id", "kind", "id"],
-                set_={"reason": one.reason, "raw": one.raw, "seen_at": now},
+                set_={"reason": one.reason, "raw": one.raw, "seen": generation, "seen_at": now},
             )
         )
 
 
-def _forget_set_aside(
-    tx: Transaction, connection_id: str, kinds: Iterable[Kind], started: dt.datetime
-) -> None:
+def _forget_set_aside(tx: Transaction, connection_id: str, kinds: Iterable[Kind], generation: int) -> None:
     c = db.set_aside.c
     tx.execute(
         sa.delete(db.set_aside).where(
-            c.connection_id == connection_id, c.kind.in_([k.value for k in kinds]), c.seen_at < started
+            c.connection_id == connection_id, c.kind.in_([k.value for k in kinds]), c.seen < generation
         )
     )
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import config, connections, db, embedded
-from tests.connector import fake_ledger, servers
+from tests.connector import json_ledger, servers
 
 NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 TODAY = dt.date(2026, 11, 21)
@@ -68,10 +68,10 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def installation(
     request: pytest.FixtureRequest, tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[config.Config]:
-    """A migrated, empty installation on either database, with a queue, and the fake ledger plugged in."""
+    """A migrated, empty installation on either database, with a queue, and the pretend ledger plugged in."""
     monkeypatch.setenv("FORBEAR_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("FORBEAR_REDIS_URL", valkey_url)
-    monkeypatch.setenv("FAKE_LEDGER", str(tmp_path / "fake-ledger.json"))
+    monkeypatch.setenv("JSON_LEDGER", str(tmp_path / "ledger.json"))
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "plugin"))
     if request.param == "postgresql":
         monkeypatch.setenv("FORBEAR_DATABASE_URL", request.getfixturevalue("postgres_url"))
@@ -93,13 +93,13 @@ def store(installation: config.Config) -> Engine:
 
 
 @pytest.fixture
-def ledgers(installation: config.Config) -> fake_ledger.Ledgers:
+def ledgers(installation: config.Config) -> json_ledger.Ledgers:
     """The pretend provider, with its books empty."""
-    return fake_ledger.Ledgers()
+    return json_ledger.Ledgers()
 
 
 @pytest.fixture
 def connected(store: Engine, installation: config.Config) -> str:
-    """The id of one connected organization of the fake ledger."""
-    [connection] = connections.save_grant(store, installation, "fake", fake_ledger.grant())
+    """The id of one connected organization of the pretend ledger."""
+    [connection] = connections.save_grant(store, installation, "json", json_ledger.grant())
     return connection.id

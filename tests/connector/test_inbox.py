@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine
 from connector import config, connections, db, inbox
 from connector.domain.receivables import Kind
 from connector.inbox import Change
-from tests.connector import fake_ledger
+from tests.connector import json_ledger
 
 NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 
@@ -16,7 +16,7 @@ NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 def a_change(
     key: str, organization: str = "books-1", kind: Kind | None = Kind.INVOICE, id: str = "147"
 ) -> Change:
-    return Change("fake", organization, kind, id, "updated", NOON, key)
+    return Change("json", organization, kind, id, "updated", NOON, key)
 
 
 def test_an_event_that_the_ledger_repeats_is_kept_once(store: Engine, connected: str) -> None:
@@ -50,15 +50,15 @@ def test_changes_of_an_unknown_organization_wait_until_it_is_connected(
 ) -> None:
     with db.transaction(store) as tx:
         assert inbox.record(tx, [a_change("e1")], NOON) == []
-        assert inbox.unknown_organizations(tx) == [("fake", "books-1", 1)]
-    [connection] = connections.save_grant(store, installation, "fake", fake_ledger.grant())
+        assert inbox.unknown_organizations(tx) == [("json", "books-1", 1)]
+    [connection] = connections.save_grant(store, installation, "json", json_ledger.grant())
     with db.reading(store) as tx:
         assert [p.record_id for p in inbox.pending(tx, connection.id)] == ["147"]
         assert inbox.unknown_organizations(tx) == []
 
 
 def test_a_disconnected_organization_is_not_woken(
-    store: Engine, installation: config.Config, connected: str, ledgers: fake_ledger.Ledgers
+    store: Engine, installation: config.Config, connected: str, ledgers: json_ledger.Ledgers
 ) -> None:
     connections.disconnect(store, installation, connected)
     with db.transaction(store) as tx:
@@ -68,7 +68,7 @@ def test_a_disconnected_organization_is_not_woken(
 
 def test_a_body_that_nobody_understands_is_kept_once(store: Engine, installation: config.Config) -> None:
     with db.transaction(store) as tx:
-        inbox.record_unread(tx, "fake", b"\xff{", "not JSON", NOON)
-        inbox.record_unread(tx, "fake", b"\xff{", "not JSON", NOON)
+        inbox.record_unread(tx, "json", b"\xff{", "not JSON", NOON)
+        inbox.record_unread(tx, "json", b"\xff{", "not JSON", NOON)
         kept = tx.execute(sa.select(db.unread.c.body, db.unread.c.why)).all()
     assert [(bytes(row.body), row.why) for row in kept] == [(b"\xff{", "not JSON")]

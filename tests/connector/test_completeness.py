@@ -1,0 +1,57 @@
+"""The proof that our mirror and the ledger say the same, customer by customer."""
+
+import pytest
+from sqlalchemy.engine import Engine
+
+from connector import books, completeness, config, db, sync
+from tests.connector.json_ledger import Ledgers
+
+
+@pytest.fixture
+def synced(store: Engine, installation: config.Config, connected: str, ledgers: Ledgers) -> Ledgers:
+    for id in ("1", "2"):
+        ledgers.customer(id)
+        ledgers.invoice(f"i{id}", id, 10_000)
+    ledgers.payment("p1", "1", 4_000)
+    sync.sync(store, installation, connected)
+    with db.transaction(store) as tx:
+        books.reviewed(tx, connected, books.changed(tx, connected))
+    return ledgers
+
+
+def test_equal_books_have_no_differences(
+    store: Engine, installation: config.Config, connected: str, synced: Ledgers
+) -> None:
+    synced.set(calls=[])
+    assert completeness.compare(store, installation, connected) == []
+    assert len(synced.get("calls")) == 1
+
+
+def test_a_difference_is_named_per_customer_until_it_is_gone(
+    store: Engine, installation: config.Config, connected: str, synced: Ledgers
+) -> None:
+    synced.set(balances={"1": {"USD": 6_000}, "2": {"USD": 10_001, "EUR": 5}, "9": {"USD": 300}})
+    found = completeness.compare(store, installation, connected)
+    assert [(d.customer_id, d.currency, d.ours, d.theirs) for d in found] == [
+        ("9", "USD", 0, 300),
+        ("2", "EUR", 0, 5),
+        ("2", "USD", 10_000, 10_001),
+    ]
+    with db.reading(store) as tx:
+        assert [d.currency for d in completeness.differences(tx, connected, "2")] == ["EUR", "USD"]
+        assert set(books.changed(tx, connected)) == {"2", "9"}
+        first = completeness.differences(tx, connected, "9")[0].first_seen_at
+    synced.set(balances={"1": {"USD": 6_000}, "2": {"USD": 10_000}, "9": {"USD": 301}})
+    [left] = completeness.compare(store, installation, connected)
+    assert (left.customer_id, left.theirs, left.first_seen_at) == ("9", 301, first)
+    synced.set(balances=None)
+    assert completeness.compare(store, installation, connected) == []
+
+
+def test_a_change_made_between_the_pull_and_the_proof_is_no_difference(
+    store: Engine, installation: config.Config, connected: str, synced: Ledgers
+) -> None:
+    synced.invoice("i2", "2", 10_000, 0)
+    assert completeness.compare(store, installation, connected) == []
+    with db.reading(store) as tx:
+        assert [i.balance for i in books.invoices(tx, connected, "2")] == [0]
