@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import money, reports
 from sandbox.documents import PROFIT_AND_LOSS, Account, Record
-from sandbox.quickbooks import attachables, company, faults, lists, native, receipts, sales
+from sandbox.quickbooks import attachables, company, faults, lists, native, receipts, refunds, sales
 from sandbox.quickbooks.native import Json
 from sandbox.tables import Table
 
@@ -33,9 +33,15 @@ class Entity:
     def table(self, ledger: Ledger) -> Table[Any]:
         return lists.terms_table(ledger) if self.kind == "term" else ledger.table(self.kind)
 
-    def visible(self, record: Any) -> bool:
-        """A merged customer is gone."""
+    def visible(self, ledger: Ledger, record: Any) -> bool:
+        """Not a merged customer, not the credit note behind a refund receipt."""
+        if self.kind == "credit_note":
+            return record.id not in refunds.hidden(ledger)
         return not getattr(record, "merged_into", "")
+
+    def hides(self, ledger: Ledger) -> bool:
+        """Whether some records of the table may be invisible."""
+        return self.listed or (self.kind == "credit_note" and bool(refunds.hidden(ledger)))
 
     def value(self, ledger: Ledger, record: Any, path: str) -> Any:
         """A property's value for comparing and sorting; a list of values for AttachableRef."""
@@ -102,7 +108,7 @@ _ALL = (
     Entity("Payment", "payment", receipts.render_payment, _PAYMENT),
     Entity("Deposit", "deposit", receipts.render_deposit, _DATED),
     Entity("JournalEntry", "journal", receipts.render_journal, _DATED),
-    Entity("RefundReceipt", "refund", receipts.render_refund, _DATED),
+    Entity("RefundReceipt", "refund", refunds.render, _DATED),
     Entity(
         "Customer",
         "customer",
@@ -133,7 +139,7 @@ def find(ledger: Ledger, entity: Entity, id: str) -> Any:
     if not id.isdigit() and entity.name != "TaxCode":
         raise faults.bad_id(id)
     record = entity.table(ledger).get(id)
-    if record is None or not entity.visible(record):
+    if record is None or not entity.visible(ledger, record):
         raise faults.not_found()
     return record
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sandbox.quickbooks import company, faults, native, query, schema
+from sandbox.quickbooks import company, faults, native, query, refunds, schema
 from sandbox.quickbooks.entities import ENTITIES, Entity, order_of_id, singleton
 from sandbox.quickbooks.native import Json
 from sandbox.quickbooks.query import Condition, Statement
@@ -65,7 +65,7 @@ def _canonical(entity: Entity, statement: Statement) -> Statement:
 
 def matching(ledger: Ledger, entity: Entity, statement: Statement) -> Sequence[Any]:
     """All records that fit, in the statement's order. Remembered until the books change."""
-    plain = not statement.conditions and not entity.listed
+    plain = not statement.conditions and not entity.hides(ledger)
     if plain and statement.order in ((), (("Id", True),)):
         return _Reversed(entity.table(ledger).in_order())
     if plain and statement.order == (("Id", False),):
@@ -108,7 +108,7 @@ def _fitting(ledger: Ledger, entity: Entity, conditions: Sequence[Condition]) ->
     return [
         record
         for record in _candidates(ledger, entity, conditions)
-        if entity.visible(record)
+        if entity.visible(ledger, record)
         and all(_fits(entity.value(ledger, record, path), test) for path, test in tests)
     ]
 
@@ -188,9 +188,11 @@ def captured(ledger: Ledger, names: str, since_text: str, *, beyond: str, now: d
 def _changes(ledger: Ledger, entity: Entity, since: datetime) -> Iterable[Json]:
     """Live ones by time of change, then the deleted ones."""
     for record in entity.table(ledger).by_change(since):
-        if entity.visible(record):
+        if entity.visible(ledger, record):
             yield entity.render(ledger, record)
     for deletion in ledger.deleted_since(since, entity.kind):
+        if refunds.concealed(ledger, deletion):
+            continue
         yield {
             "domain": "QBO",
             "status": "Deleted",

@@ -1,4 +1,4 @@
-"""Money, both ways: payments, deposits, journal entries, refund receipts.
+"""Money, both ways: payments, deposits, journal entries.
 
 A payment with `TotalAmt` 0 and two lines, one on an invoice and one on a credit memo, is how a credit is
 applied: `TotalAmt = Σ invoice lines − Σ credit lines + UnappliedAmt`.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from sandbox.documents import Deposit, DepositLine, Journal, JournalLine, Link, Payment, Ref, Refund
+from sandbox.documents import Deposit, DepositLine, Journal, JournalLine, Link, Payment, Ref
 from sandbox.quickbooks import faults, lists, native
 from sandbox.quickbooks.native import Json
 from sandbox.quickbooks.sales import exchange_rate, private_note
@@ -23,7 +23,7 @@ LINKED_TYPES = {ours: theirs for theirs, ours in LINKED_KINDS.items()}
 _PAYMENT_KEPT = ["PaymentMethodRef", "CreditCardPayment", "ProjectRef", "CustomField", "TxnSource"]
 
 
-def _document(ledger: Ledger, document: Any) -> Json:
+def shared(ledger: Ledger, document: Any) -> Json:
     """What all transactions share."""
     body = native.head(document) | {
         "TxnDate": document.date.isoformat(),
@@ -40,7 +40,7 @@ def _document(ledger: Ledger, document: Any) -> Json:
 
 def render_payment(ledger: Ledger, payment: Payment) -> Json:
     currency, zero = payment.currency, payment.status == "void"
-    body = _document(ledger, payment) | {
+    body = shared(ledger, payment) | {
         "CustomerRef": native.customer_ref(ledger, payment.customer),
         "PaymentRefNum": payment.reference,
         "TotalAmt": 0 if zero else native.total(payment.amount, currency),
@@ -150,7 +150,7 @@ def _linked_ref(ledger: Ledger, entry: Mapping[str, Any]) -> Ref:
 def render_deposit(ledger: Ledger, deposit: Deposit) -> Json:
     total = native.total(deposit.total, deposit.currency)
     return native.without_empty(
-        _document(ledger, deposit)
+        shared(ledger, deposit)
         | {
             "DepositToAccountRef": native.account_ref(ledger, deposit.account),
             "TotalAmt": total,
@@ -222,7 +222,7 @@ def _read_deposit_line(ledger: Ledger, line: Mapping[str, Any], currency: str) -
 def render_journal(ledger: Ledger, journal: Journal) -> Json:
     debits = sum(line.amount for line in journal.lines if line.amount > 0)
     return native.without_empty(
-        _document(ledger, journal)
+        shared(ledger, journal)
         | {
             "DocNumber": journal.number,
             "Adjustment": False,
@@ -284,32 +284,4 @@ def _read_journal_line(ledger: Ledger, line: Mapping[str, Any], currency: str) -
         customer=native.reference(detail.get("Entity") or {}, "EntityRef"),
         description=native.text(line, "Description"),
         id=native.text(line, "Id"),
-    )
-
-
-# ---- refunds -----------------------------------------------------------------------------------------------
-
-
-def render_refund(ledger: Ledger, refund: Refund) -> Json:
-    """A refund as a refund receipt with one line on the receivable account."""
-    total = native.total(refund.amount, refund.currency)
-    receivable = ledger.account_by_role("receivable").id
-    line = {
-        "Id": "1",
-        "LineNum": 1,
-        "Amount": native.amount(refund.amount, refund.currency),
-        "DetailType": "SalesItemLineDetail",
-        "SalesItemLineDetail": {"ItemAccountRef": native.account_ref(ledger, receivable)},
-    }
-    return native.without_empty(
-        _document(ledger, refund)
-        | {
-            "DocNumber": refund.reference,
-            "CustomerRef": native.customer_ref(ledger, refund.customer),
-            "Line": [line],
-            "TxnTaxDetail": {"TotalTax": 0},
-            "TotalAmt": total,
-            "Balance": 0,
-            "DepositToAccountRef": native.account_ref(ledger, refund.account),
-        }
     )

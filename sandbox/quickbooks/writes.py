@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import refusals
 from sandbox.documents import CreditNote, Invoice, Record, Ref
-from sandbox.quickbooks import attachables, company, faults, lists, native, receipts, sales, schema
+from sandbox.quickbooks import attachables, company, faults, lists, native, receipts, refunds, sales, schema
 from sandbox.quickbooks.entities import ENTITIES, NAMES, Entity, find
 from sandbox.quickbooks.faults import Fault
 from sandbox.quickbooks.native import Json
@@ -136,6 +136,8 @@ def _read(ledger: Ledger, entity: Entity, body: Json, before: Any, switch: Switc
 
 
 def _create(ledger: Ledger, entity: Entity, body: Json, switch: Switch) -> Any:
+    if entity.name == "RefundReceipt":
+        return refunds.create(ledger, body, today(ledger))
     record = _read(ledger, entity, body, None, switch)
     return add(ledger, entity, record)
 
@@ -211,7 +213,10 @@ def _delete(ledger: Ledger, entity: Entity, body: Json) -> Json:
     if entity.name not in _DELETABLE:
         raise faults.unsupported()
     record = _addressed(ledger, entity, body)
-    ledger.delete(Ref(entity.kind, record.id))
+    if entity.name == "RefundReceipt":
+        refunds.delete(ledger, record)
+    else:
+        ledger.delete(Ref(entity.kind, record.id))
     return {"domain": "QBO", "status": "Deleted", "Id": record.id}
 
 

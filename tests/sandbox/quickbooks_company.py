@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import flask
 import requests
 from quickbooks import QuickBooks
-from werkzeug.serving import make_server
 
 from sandbox.clock import Clock
 from sandbox.documents import Customer
 from sandbox.grants import USERS
 from sandbox.ledger import Ledger
 from sandbox.organization import Organization
-from sandbox.quickbooks import blueprint
+from sandbox.server import Server
 from sandbox.world import World
 
 TODAY = date(2026, 11, 21)
@@ -32,7 +29,7 @@ class Session:
 
     def __init__(self, token: str) -> None:
         self.access_token = token
-        self.http = requests.Session()
+        self.http = _session()
 
     def request(self, method: str, url: str, **more: Any) -> requests.Response:
         return self.http.request(method, url, timeout=20, **more)
@@ -45,7 +42,7 @@ class Company:
         self.world, self.base, self.books = world, base, books
         self.realm = books.organization.id
         self.token = token_for(world, self.realm)
-        self.http = requests.Session()
+        self.http = _session()
         self.qb = QuickBooks(company_id=self.realm, minorversion=75, use_decimal=True)
         self.qb.api_url_v3 = f"{base}/v3"
         self.qb.session = Session(self.token)
@@ -155,18 +152,21 @@ def token_for(world: World, realm: str) -> str:
 
 @contextmanager
 def running(world: World) -> Iterator[str]:
-    """The sandbox's QuickBooks on a free port; its API base."""
-    app = flask.Flask("pretend")
-    app.register_blueprint(blueprint(world), url_prefix="/quickbooks")
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/quickbooks"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    """The whole sandbox on a free port; the API base of its QuickBooks."""
+    with Server(world) as server:
+        yield f"{server.url}/quickbooks"
+    for session in _sessions:
+        session.close()
+    _sessions.clear()
+
+
+_sessions: list[requests.Session] = []
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    _sessions.append(session)
+    return session
 
 
 def new_world() -> World:
