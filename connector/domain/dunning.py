@@ -40,16 +40,20 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One message or call that reached the customer, by us or by a person. `keys` are those of `Open`."""
+    """One message or call that reached the customer, by us or by a person.
+
+    `levels` are the steps that it took: `Open.key` → level. A call by a person takes none; it only counts
+    against the caps.
+    """
 
     date: dt.date
-    level: str = ""
-    keys: frozenset[str] = frozenset()
+    levels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """A message that is due. `about` moves up its ladder with it; `listed` is everything the text speaks of.
+    """A message that is due. `levels` are the steps that it takes (`Open.key` → level), `level` is the furthest
+    of them and sets the words; `listed` is everything the text speaks of.
 
     `held_because` are sentences; with any of them nothing leaves. `send_on` is the next day that the policy
     and the customer's calendar allow.
@@ -57,17 +61,13 @@ class Reminder:
 
     customer_id: str
     level: str
-    about: tuple[Open, ...]
+    levels: Mapping[str, str]
     listed: tuple[Open, ...]
     send_on: dt.date
     offers_plan: bool = False
     needs_person: bool = False
     task_only: bool = False
     held_because: tuple[str, ...] = ()
-
-    @property
-    def keys(self) -> frozenset[str]:
-        return frozenset(o.key for o in self.about)
 
 
 def ladder_of(document: Open, policy: ReminderPolicy) -> tuple[Step, ...]:
@@ -89,7 +89,7 @@ def next_step(
     if not reached:
         return None
     position = {step.level: n for n, step in enumerate(ladder)}
-    sent = [(position[c.level], c.date) for c in contacts if document.key in c.keys and c.level in position]
+    sent = [(position[level], c.date) for c in contacts if (level := c.levels.get(document.key)) in position]
     first = max(sent)[0] + 1 if sent else 0
     for n in range(first, reached[-1] + 1):
         if ladder[n].days <= 0 and n < reached[-1]:
@@ -121,9 +121,8 @@ def next_reminder(
     automatic = [(d, s) for d, s in found if not s.needs_person]
     chosen = automatic or found
     lead = max((s for _, s in chosen), key=lambda s: s.days)
-    about = sorted((d for d, _ in chosen), key=_oldest)
-    keys = {d.key for d in about}
-    listed = sorted((d for d in documents if d.due <= today or d.key in keys), key=_oldest)
+    levels = {d.key: s.level for d, s in chosen}
+    listed = sorted((d for d in documents if d.due <= today or d.key in levels), key=_oldest)
     send_on = next_sending_day(today, policy.weekdays, country)
     reasons = [*held, *caps(contacts, policy, today)]
     if send_on > today:
@@ -131,7 +130,7 @@ def next_reminder(
     return Reminder(
         customer_id=customer_id,
         level=lead.level,
-        about=tuple(about),
+        levels=levels,
         listed=tuple(listed),
         send_on=send_on,
         offers_plan=any(s.offers_plan for _, s in chosen),
