@@ -137,6 +137,7 @@ class Puller:
                     self._join({entity: page})
                 found = Found()
                 self._translate(entity, page, found)
+                found.removed.clear()  # what this pull does not bring is gone anyway
                 yield found.batch(what=WORDS[entity], done=done, expected=max(done, expected[entity]))
         for entity in entities:
             self.since[entity] = now

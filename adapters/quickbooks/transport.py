@@ -140,7 +140,7 @@ class _Books(QuickBooks):
         query = {**(params or {}), "minorversion": self.minorversion}
         if request_id:
             query["requestid"] = request_id
-        data = request_body if isinstance(request_body, (bytes, type(None))) else request_body.encode()
+        data = request_body.encode() if isinstance(request_body, str) else request_body or None
         session.access_token = session.access.token()
         for renewed in (False, True):
             headers = {
