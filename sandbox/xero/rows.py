@@ -191,7 +191,9 @@ def line_row(ledger: Ledger, line: Line, currency: str, mode: str, places: int) 
             "AccountID": account.id,
             "Quantity": decimal(quantity, 4),
         }
-    row |= {"Tracking": line.extra.get("Tracking", []), "LineItemID": line.id}
+    row["Tracking"] = line.extra.get("Tracking", [])
+    if line.id:
+        row["LineItemID"] = line.id
     for name in ("ItemCode", "DiscountRate", "DiscountAmount"):
         if name in line.extra:
             row[name] = line.extra[name]
