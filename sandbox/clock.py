@@ -40,8 +40,8 @@ class Clock:
             self._last = now - timedelta(milliseconds=1)
 
     def set_today(self, day: date) -> None:
-        """Pretend it is noon UTC of `day`: the same date in every zone from -11 to +11 hours."""
-        self.set(datetime.combine(day, time(12), UTC))
+        """Pretend it is 9:30 UTC of `day`: the same date everywhere from Alaska to New Zealand."""
+        self.set(datetime.combine(day, time(9, 30), UTC))
 
     def advance(self, **more: float) -> None:
         """`advance(days=30)`: arguments of timedelta."""

@@ -503,6 +503,11 @@ class Ledger:
                 kind=ref.kind, id=ref.id, version=record.version,
             )  # fmt: skip
 
+    @property
+    def stamped(self) -> datetime | None:
+        """The moment of the surrounding `at`, if any."""
+        return self._stamp
+
     # ---- inside --------------------------------------------------------------------------------------------
 
     def _now(self) -> datetime:
