@@ -126,13 +126,15 @@ class Puller:
     def _everything(self, entities: Sequence[str]) -> Iterator[Batch]:
         expected, now = rows.counts(self.transport, entities)
         if "Customer" in entities:
-            self._read_terms()
+            self.terms = {}
         for entity in entities:
             done = 0
             if expected[entity] == 0:
                 continue
             for page in rows.pages(self.transport, entity, expected=expected[entity]):
                 done += len(page)
+                if entity == "Customer":
+                    self._know_terms(page)
                 if "Payment" not in entities:
                     self._join({entity: page})
                 found = Found()
@@ -142,7 +144,10 @@ class Puller:
         for entity in entities:
             self.since[entity] = now
 
-    def _read_terms(self) -> None:
+    def _know_terms(self, customers: Iterable[Json]) -> None:
+        """Read the payment terms when a customer names some that we do not know."""
+        if all(translate.ref(c, "SalesTermRef") in ("", *self.terms) for c in customers):
+            return
         terms = [t for page in rows.pages(self.transport, "Term") for t in page]
         self.terms = translate.days_of_terms(terms)
 
@@ -194,9 +199,7 @@ class Puller:
         if gone.removed:
             yield gone.batch(what="changes")
         self._add_touched(live)
-        customers = live.get("Customer", [])
-        if any(translate.ref(c, "SalesTermRef") not in ("", *self.terms) for c in customers):
-            self._read_terms()
+        self._know_terms(live.get("Customer", []))
         found = Found()
         for entity in self.entities:
             self._translate(entity, live.get(entity, []), found)
