@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, holds, plans, reminders, review
-from connector.domain import aging
+from connector import books, conclusions, connections, db, drafting, holds, plans, reminders
 from connector.platforms import find
+from web.aged import aged
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 
@@ -29,12 +29,12 @@ def customer(connection_id: str, customer_id: str) -> str:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
         who = books.customer(tx, connection_id, customer_id)
-        if who is None:
-            abort(404)
         whole = books.of_customer(tx, connection_id, customer_id)
+        if who is None or whole is None:
+            abort(404)
         context = {
-            "conclusion": review.conclusion(tx, connection_id, customer_id),
-            "plans": [p for p in plans.of_connection(tx, connection_id) if p.plan.customer_id == customer_id],
+            "conclusion": conclusions.of_customer(tx, connection_id, customer_id),
+            "plans": plans.of_customer(tx, connection_id, customer_id),
             "holds": holds.active(tx, connection_id, customer_id, today=today),
             "messages": reminders.of_customer(tx, connection_id, customer_id),
         }
@@ -50,7 +50,7 @@ def customer(connection_id: str, customer_id: str) -> str:
         open_now=open_now,
         recent=recent,
         numbers={i.id: i.number for i in whole.invoices},
-        aged=aging.buckets(open_now, today),
+        aged=aged(open_now, today),
         reasons=REASONS,
         **context,
     )
@@ -64,12 +64,11 @@ def draft(connection_id: str, customer_id: str) -> Response:
         today = connections.today(connections.get(tx, connection_id), config())
     try:
         with db.transaction(engine()) as tx:
-            plan = plans.propose(
+            plan = drafting.propose_plan(
                 tx,
                 connection_id,
                 customer_id,
                 request.form.getlist("invoice"),
-                terms=None,
                 who=g.person.name,
                 now=db.now(),
                 today=today,
@@ -85,7 +84,9 @@ def hold(connection_id: str, customer_id: str) -> Response:
     need(connection_id, "act")
     with db.transaction(engine()) as tx:
         if lifted := request.form.get("lift"):
-            known = {str(h.id): h.id for h in holds.active(tx, connection_id, customer_id)}
+            known = {
+                str(h.id): h.id for h in holds.active(tx, connection_id, customer_id, today=db.now().date())
+            }
             if lifted not in known:
                 abort(404)
             holds.lift(tx, known[lifted], who=g.person.name, now=db.now())

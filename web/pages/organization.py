@@ -6,13 +6,27 @@ import datetime as dt
 from collections import Counter
 
 from flask import flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from connector import books, completeness, connections, db, jobs, outbox, plans, reminders, review, settings
+from connector import (
+    books,
+    completeness,
+    conclusions,
+    connections,
+    db,
+    jobs,
+    outbox,
+    plans,
+    reminders,
+    settings,
+)
 from connector.connections import Connection
 from connector.domain import aging
+from connector.domain.receivables import Invoice
 from connector.platforms import find
 from web import charts
+from web.aged import Aged, aged
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 from web.words import many, money
@@ -27,9 +41,9 @@ def organization(connection_id: str) -> str:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
         everything = books.invoices(tx, connection_id)
-        aged = aging.buckets([i for i in everything if i.balance], today)
+        owed = aged(everything, today)
         history = aging.weekly(everything, books.settlements(tx, connection_id), today, WEEKS)
-        conclusions = review.conclusions(tx, connection_id)
+        concluded = conclusions.of_connection(tx, connection_id)
         names = {c.id: c.name for c in books.customers(tx, connection_id)}
         running = plans.of_connection(tx, connection_id)
         differences = completeness.differences(tx, connection_id)
@@ -45,14 +59,14 @@ def organization(connection_id: str) -> str:
             "settings": settings.load(tx, connection_id),
         }
     main = connection.home_currency
-    ranked = sorted(conclusions, key=lambda c: (-c.priority, names.get(c.customer_id, "")))
+    ranked = sorted(concluded, key=lambda c: (-c.priority, names.get(c.customer_id, "")))
     return render_template(
         "organization.html",
         organization=connection,
         role=role,
         platform=find(connection.platform, config()),
         today=today,
-        aged=aged,
+        aged=owed,
         main=main,
         plans=running,
         plan_states=Counter(p.state for p in running),
@@ -61,15 +75,15 @@ def organization(connection_id: str) -> str:
         more=max(0, sum(bool(c.findings) for c in ranked) - 12),
         names=names,
         differences=differences,
-        chart=_chart(history, main, today) if history.get(main) else None,
-        opening=_opening(connection, running, aged, main),
+        chart=_chart(history[main], main, today) if history.get(main) else None,
+        opening=_opening(connection, running, owed, main),
         tab="overview",
         **context,
     )
 
 
 def _opening(
-    connection: Connection, running: list[plans.Record], aged: dict[str, aging.Aging], main: str
+    connection: Connection, running: list[plans.Record], aged: dict[str, Aged], main: str
 ) -> tuple[str, str]:
     waiting = sum(p.state == "proposed" for p in running)
     first = (
@@ -87,17 +101,15 @@ def _opening(
     return first, " ".join(rest)
 
 
-def _chart(history: dict[str, list[tuple[dt.date, aging.Aging]]], main: str, today: dt.date) -> charts.Markup:
+def _chart(weekly: list[tuple[dt.date, dict[str, int]]], main: str, today: dt.date) -> Markup:
     weeks = []
     month = None
-    for day, a in history[main]:
-        label = day.strftime("%b") if day.month != month else ""
+    for day, row in weekly:
+        weeks.append((day.strftime("%b") if day.month != month else "", Aged.of(row).buckets))
         month = day.month
-        weeks.append((label, (a.current, a.d1_30, a.d31_60, a.d61_90, a.over_90)))
-    now = history[main][-1][1]
-    return charts.aging_columns(
-        weeks, main, f"{money(now.overdue, main)} overdue of {money(now.total, main)} on {today}."
-    )
+    now = Aged.of(weekly[-1][1])
+    sentence = f"{money(now.overdue, main)} overdue of {money(now.total, main)} on {today}."
+    return charts.aging_columns(weeks, main, sentence)
 
 
 @blueprint.post("/organizations/<connection_id>/read-now")
@@ -117,11 +129,11 @@ def customers(connection_id: str) -> str:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
         names = {c.id: c.name for c in books.customers(tx, connection_id)}
-        open_of: dict[str, list[books.Invoice]] = {}
+        open_of: dict[str, list[Invoice]] = {}
         for invoice in books.invoices(tx, connection_id, open_only=True):
             open_of.setdefault(invoice.customer_id, []).append(invoice)
     rows = [
-        (c, name, aging.buckets(open_of.get(c, []), today))
+        (c, name, aged(open_of.get(c, []), today))
         for c, name in names.items()
         if (asked in name.lower() if asked else c in open_of)
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, jobs, outbox, plans
+from connector import books, connections, db, drafting, jobs, outbox, plans
+from connector.domain.calendar import Rhythm
+from connector.domain.propose import Wish
 from connector.platforms import find
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
@@ -32,7 +34,11 @@ def plan(plan_id: str) -> str:
             "customer": books.customer(tx, found.connection_id, found.plan.customer_id),
             "writes": outbox.of_plan(tx, plan_id),
             "versions": plans.versions(tx, plan_id),
-            "preview": plans.preview(tx, plan_id, today) if found.state == "proposed" else None,
+            "preview": drafting.preview(
+                tx, plan_id, today=today, credit_word=find(connection.platform, config()).credit_word
+            )
+            if found.state == "proposed"
+            else None,
         }
     return render_template(
         "plan_draft.html" if found.state == "proposed" else "plan.html",
@@ -53,22 +59,22 @@ def change(plan_id: str) -> Response:
     with db.reading(engine()) as tx:
         today = connections.today(connections.get(tx, found.connection_id), config())
     try:
-        terms = plans.Asked(
-            installments=int(request.form.get("installments") or 0) or None,
-            every=request.form.get("every") or None,
-            mode=request.form.get("mode") or None,
-        )
+        count = int(request.form.get("installments") or 0) or None
+        every = request.form.get("every")
         with db.transaction(engine()) as tx:
-            plans.edit(
+            drafting.redraft(
                 tx,
                 plan_id,
-                terms,
+                wish=Wish(installments=count, rhythm=Rhythm(every) if every else None)
+                if count or every
+                else None,
+                mode=request.form.get("mode", ""),
                 revision=int(request.form.get("revision", found.revision)),
                 who=g.person.name,
                 now=db.now(),
                 today=today,
             )
-    except plans.PlanProblem as problem:
+    except (plans.PlanProblem, plans.EditedMeanwhile) as problem:
         flash(str(problem), "look")
     except ValueError:
         flash("Write the number of payments as a whole number.", "look")
@@ -96,6 +102,6 @@ def _act(plan_id: str, step, sentence: str) -> Response:  # type: ignore[no-unty
             step(tx, plan_id, who=g.person.name, now=db.now(), today=today)
         jobs.wake_deliver(config(), found.connection_id)
         flash(sentence, "good")
-    except plans.PlanProblem as problem:
+    except (plans.PlanProblem, plans.EditedMeanwhile) as problem:
         flash(str(problem), "look")
     return redirect(url_for("pages.plan", plan_id=plan_id))

@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response
 
 from connector import books, connections, db, outbox, people, plans
 from connector.connections import Connection
-from connector.domain import aging
 from connector.platforms import find
 from web import charts
+from web.aged import Aged, aged
 from web.pages import blueprint
 from web.sign_in import config, engine
 from web.words import many
@@ -23,7 +23,7 @@ class Client:
 
     connection: Connection
     label: str
-    aged: dict[str, aging.Aging]
+    aged: dict[str, Aged]
     proposed: int
     failed: int
     running: int
@@ -49,7 +49,7 @@ def practice() -> str | Response:
                 Client(
                     connection=connection,
                     label=find(connection.platform, config()).label,
-                    aged=aging.buckets(books.invoices(tx, connection_id, open_only=True), today),
+                    aged=aged(books.invoices(tx, connection_id, open_only=True), today),
                     proposed=sum(p.state == "proposed" for p in mine),
                     failed=len(outbox.failures(tx, connection_id)),
                     running=sum(p.state == "running" for p in mine),
