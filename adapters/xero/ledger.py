@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
 
@@ -84,7 +85,8 @@ class XeroLedger:
     def document(self, kind: Kind, id: str) -> Document | None:
         if kind is Kind.INVOICE:
             found = self._get("Invoices", "get_invoice", id)
-            return self._first(found.Invoices if found else None, translate.invoice_document)
+            invoice = self._first(found.Invoices if found else None, translate.invoice_document)
+            return self._with_link_ids(invoice) if invoice else None
         if kind is Kind.CREDIT:
             found = self._get("CreditNotes", "get_credit_note", id)
             return self._first(found.CreditNotes if found else None, translate.credit_document)
@@ -92,6 +94,21 @@ class XeroLedger:
             fact = self._payment(id)
             return translate.payment_document(fact, self.deep_link) if fact else None
         return None
+
+    def _with_link_ids(self, invoice: Document) -> Document:
+        """An invoice names the credit notes on it, and only those name the allocation that undoing needs."""
+        links = []
+        for link in invoice.links:
+            if link.kind == "credit" and not link.link_id:
+                credit = self.document(Kind.CREDIT, link.id)
+                ids = (
+                    {each.amount: each.link_id for each in credit.links if each.id == invoice.id}
+                    if credit
+                    else {}
+                )
+                link = replace(link, link_id=ids.get(link.amount, ""))
+            links.append(link)
+        return replace(invoice, links=tuple(links))
 
     def _payment(self, id: str) -> Payment | None:
         """Xero keeps payments, overpayments and prepayments apart; an id is of one of them."""
@@ -299,17 +316,25 @@ class XeroLedger:
         raise faults.unreadable_answer(answer, writes=True)
 
     def add_note(self, draft: NoteDraft, key: str) -> str:
-        """A history record; with our marker as the last line, by which `notes` finds it again."""
+        """A history record, with our marker as its last line, by which `notes` finds it again."""
+        try:
+            self._write_note(draft, translate.NOTE_LIMIT, key)
+        except Refused:
+            if len(draft.text) + len(draft.marker) < translate.OLD_NOTE_LIMIT:
+                raise
+            self._write_note(draft, translate.OLD_NOTE_LIMIT, f"{key}-short")  # in several records
+        return draft.marker  # Xero gives a note no id
+
+    def _write_note(self, draft: NoteDraft, limit: int, key: str) -> None:
         resource = _HISTORY[draft.kind]
         answer = self._transport.write(
             f"PUT {resource.plural}/History",
             f"create_{resource.method}_history",
             draft.document_id,
-            body=translate.notes_body(_with_marker(draft.text, draft.marker)),
+            body=translate.notes_body(draft.text, draft.marker, limit),
             key=key,
         )
         self._elements(answer, "HistoryRecords")
-        return draft.marker  # Xero gives a note no id
 
     def attach(self, draft: AttachmentDraft, key: str) -> str:
         resource = _HISTORY[draft.kind]
@@ -539,10 +564,6 @@ def _parts(items: list[Any], size: int) -> list[list[Any]]:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _with_marker(text: str, marker: str) -> str:
-    return text if not marker or marker in text else f"{text}\n{marker}"
 
 
 def _usable(found: Account, country: str) -> Clearing:

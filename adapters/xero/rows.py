@@ -211,6 +211,7 @@ class Account(Row):
 
 
 class History(Row):
+    Changes: str | None = None
     Details: str | None = None
     DateUTC: str | None = None
 

@@ -35,7 +35,8 @@ from connector.domain.writes import CreditDraft, InvoiceDraft, LinkDraft
 from connector.platforms import Account, Clearing
 
 ZERO_ID = "00000000-0000-0000-0000-000000000000"
-NOTE_LIMIT = 2500  # characters of one history record
+NOTE_LIMIT = 2500  # characters of one history record, by the present page …
+OLD_NOTE_LIMIT = 250  # … and by an older one
 NO_TAX = frozenset({"", "NONE", "BASEXCLUDED"})  # tax types that keep an amount off every return
 
 
@@ -72,10 +73,13 @@ def day(text: str | None) -> dt.date | None:
     return dt.date.fromisoformat(text[:10])
 
 
-def version(text: str | None) -> str:
-    """When a record last changed, as ISO text with milliseconds: what an update compares."""
+def version(text: str | None, *more: object) -> str:
+    """When a record last changed, and `more` that Xero may change without moving that moment.
+
+    What an update compares with what was approved; equal means unchanged, nothing else may be read from it.
+    """
     found = moment(text)
-    return found.isoformat(timespec="milliseconds") if found else ""
+    return " ".join([found.isoformat(timespec="milliseconds") if found else "", *map(str, more)])
 
 
 def _minor(amount: Decimal | None, currency: str) -> int:
@@ -191,7 +195,7 @@ RECEIVABLE = "ACCREC"
 CREDIT = "ACCRECCREDIT"
 INVOICE_PAYMENT = "ACCRECPAYMENT"
 _CUSTOMER_MONEY = ("RECEIVE-OVERPAYMENT", "AROVERPAYMENT", "RECEIVE-PREPAYMENT", "ARPREPAYMENT")
-_MARKER = re.compile(r"plan=PP-\d+ v=\d+ ")
+_MARKER = re.compile(r"\bplan=PP-\d+ v=\d+ ")
 
 
 def _status(document: rows.Document, total: int, open_: int) -> Status:
@@ -234,12 +238,13 @@ def _invoice(i: rows.Invoice) -> Invoice:
     total, due_amount = _minor(i.Total, currency), _minor(i.AmountDue, currency)
     status = _status(i, total, due_amount)
     date = _date(i)
+    due = day(i.DueDateString or i.DueDate) or date  # a draft may have none yet
     return Invoice(
         id=_id(i.InvoiceID),
         number=i.InvoiceNumber or "",
         customer_id=_contact_id(i.Contact),
         date=date,
-        due=day(i.DueDateString or i.DueDate) or date,  # a draft may have none yet
+        due=due,
         currency=currency,
         total=total,
         balance=due_amount if status in (Status.OPEN, Status.PARTLY_PAID) else 0,
@@ -250,7 +255,7 @@ def _invoice(i: rows.Invoice) -> Invoice:
         reference=i.Reference or "",
         expected_payment=day(i.ExpectedPaymentDate),
         emailed=bool(i.SentToContact),  # absent when false
-        version=version(i.UpdatedDateUTC),
+        version=version(i.UpdatedDateUTC, due, due_amount),
         updated_at=moment(i.UpdatedDateUTC),
     )
 
@@ -518,7 +523,8 @@ def account(row: msgspec.Raw) -> Account:
     elif a.Type not in _CLEARING_TYPES:
         why_not = "it is not a current asset or current liability account"
     return Account(
-        id=_must(a.AccountID, "AccountID"),
+        id=a.Code
+        or _must(a.AccountID, "AccountID"),  # documents name an account by its code, where it has one
         code=a.Code or "",
         name=a.Name or "",
         type=a.Type or "",
@@ -529,10 +535,7 @@ def account(row: msgspec.Raw) -> Account:
 
 
 def clearing(found: Account, country: str) -> Clearing:
-    """Documents name their account by its code, as Xero's lines do; an account without one, by its id."""
-    return Clearing(
-        account_id=found.code or found.id, code=found.code, name=found.name, tax_code=no_tax_code(country)
-    )
+    return Clearing(account_id=found.id, code=found.code, name=found.name, tax_code=no_tax_code(country))
 
 
 def no_tax_code(country: str) -> str:
@@ -540,11 +543,15 @@ def no_tax_code(country: str) -> str:
     return "BASEXCLUDED" if country == "AU" else "NONE"
 
 
+_REMARK = "Note"
+
+
 def history(records: list[msgspec.Raw]) -> list[str]:
-    """The texts of a document's history, newest last."""
+    """What people and we wrote about a document, newest last; not what Xero notes by itself."""
     found = [rows.read(record, rows.History) for record in records]
     found.sort(key=lambda r: moment(r.DateUTC) or _EPOCH)
-    return [r.Details for r in found if r.Details]
+    remarks = [r for r in found if (r.Changes or _REMARK) == _REMARK or _MARKER.search(r.Details or "")]
+    return [r.Details for r in remarks if r.Details]
 
 
 def attachment_id(row: msgspec.Raw) -> str:
@@ -629,18 +636,22 @@ def link_body(draft: LinkDraft) -> dict[str, Any]:
     return {"Allocations": [allocation]}
 
 
-def notes_body(text: str) -> dict[str, Any]:
-    """One history record, or several where the text is longer than one may be."""
-    return {"HistoryRecords": [{"Details": part} for part in _parts(text)]}
+def notes_body(text: str, mark: str, limit: int) -> dict[str, Any]:
+    """History records of at most `limit` characters each; `mark` ends the last, to find the note again by."""
+    whole = text if not mark or mark in text else f"{text}\n{mark}"
+    if len(whole) > NOTE_LIMIT:  # beyond what any ledger keeps: cut the text, never the mark
+        whole = f"{text[: NOTE_LIMIT - len(mark) - 2]}…\n{mark}"
+    return {"HistoryRecords": [{"Details": part} for part in _parts(whole, limit)]}
 
 
-def _parts(text: str) -> list[str]:
+def _parts(text: str, limit: int) -> list[str]:
+    """Cut at line ends where there are any. The last line stays whole when it is short enough."""
     parts, rest = [], text
-    while len(rest) > NOTE_LIMIT:
-        cut = rest.rfind("\n", 1, NOTE_LIMIT + 1)
-        cut = cut if cut > 0 else NOTE_LIMIT
+    while len(rest) > limit:
+        cut = rest.rfind("\n", 1, limit + 1)
+        cut = cut if cut > 0 else limit
         parts.append(rest[:cut])
-        rest = rest[cut:].lstrip("\n")
+        rest = rest[cut:].removeprefix("\n")
     return [*parts, rest]
 
 

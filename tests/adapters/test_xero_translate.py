@@ -76,7 +76,7 @@ def test_a_sales_invoice():
     assert (found.currency, found.total, found.balance, found.tax) == ("NZD", 3450, 3450, 450)
     assert (found.status, found.rate, found.reference, found.marker) == (Status.OPEN, "1", "Tour", "")
     assert found.emailed is False  # absent when false
-    assert found.version == "2026-03-07T07:59:06.157+00:00"
+    assert found.version == "2026-03-07T07:59:06.157+00:00 2026-03-13 3450"
     assert found.updated_at == datetime(2026, 3, 7, 7, 59, 6, 157000, tzinfo=UTC)
 
 
@@ -94,6 +94,14 @@ def test_a_sales_invoice():
 def test_what_an_invoice_still_owes_follows_its_status(says: str, due: float, status: Status, balance: int):
     found = translate.invoice(an_invoice(Status=says, AmountDue=due))
     assert (found.status, found.balance, found.total) == (status, balance, 3450)
+
+
+def test_the_version_tells_also_what_xeros_time_of_change_hides():
+    seen = translate.invoice(an_invoice()).version
+    assert translate.invoice(an_invoice()).version == seen
+    assert translate.invoice(an_invoice(DueDateString="2026-04-13T00:00:00")).version != seen
+    assert translate.invoice(an_invoice(AmountDue=30.00)).version != seen
+    assert translate.invoice(an_invoice(UpdatedDateUTC="/Date(1772870346158+0000)/")).version != seen
 
 
 def test_a_deleted_invoice_is_gone_and_a_bill_is_none_of_our_business():
@@ -420,11 +428,13 @@ def test_history_is_read_oldest_first_whatever_order_xero_gives():
     found = translate.history(
         [
             raw({"Changes": "Note", "Details": "second", "DateUTC": "/Date(1772870346157+0000)/"}),
-            raw({"Changes": "Created", "Details": "first", "DateUTC": "/Date(1772841600000+0000)/"}),
-            raw({"Changes": "Updated", "DateUTC": "/Date(1772841600000+0000)/"}),
+            raw({"Changes": "Created", "Details": "by itself", "DateUTC": "/Date(1772841600000+0000)/"}),
+            raw({"Changes": "Note", "DateUTC": "/Date(1772841600000+0000)/"}),
+            raw({"Details": "first", "DateUTC": "/Date(1772841600000+0000)/"}),
+            raw({"Changes": "Remark", "Details": f"ours {MARKER}", "DateUTC": "/Date(1772870346158+0000)/"}),
         ]
     )
-    assert found == ["first", "second"]
+    assert found == ["first", "second", f"ours {MARKER}"]
 
 
 def test_only_the_element_itself_says_whether_it_was_carried_out():
@@ -520,14 +530,19 @@ def test_a_credit_note_and_its_allocation():
     }
 
 
-def test_a_long_note_becomes_several_records_and_loses_nothing():
-    lines = [f"line {n}: " + "x" * 90 for n in range(60)]
-    records = translate.notes_body("\n".join(lines))["HistoryRecords"]
-    assert len(records) > 1
-    assert all(len(record["Details"]) <= 2500 for record in records)
-    assert "\n".join(record["Details"] for record in records).split("\n") == lines
-    unbroken = translate.notes_body("y" * 5001)["HistoryRecords"]
-    assert [len(record["Details"]) for record in unbroken] == [2500, 2500, 1]
+def test_a_note_that_is_too_long_is_cut_and_keeps_its_mark():
+    (record,) = translate.notes_body("x" * 5000, MARKER, 2500)["HistoryRecords"]
+    assert len(record["Details"]) == 2500
+    assert record["Details"].endswith(f"x…\n{MARKER}")
+
+
+def test_where_records_are_short_a_note_becomes_several_and_loses_nothing():
+    lines = [f"Payment {n} of 100.00 is due on the {n}th of the month." for n in range(1, 21)]
+    records = [r["Details"] for r in translate.notes_body("\n".join(lines), MARKER, 250)["HistoryRecords"]]
+    assert all(len(record) <= 250 for record in records)
+    assert "\n".join(records).split("\n") == [*lines, MARKER]
+    unbroken = [r["Details"] for r in translate.notes_body("y" * 501, "", 250)["HistoryRecords"]]
+    assert [len(record) for record in unbroken] == [250, 250, 1]
 
 
 def test_an_envelope_keeps_its_rows_apart():
