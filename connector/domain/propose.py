@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
-from connector.domain.calendar import Rhythm, due_dates, next_business_day
+from connector.domain.calendar import Rhythm, business_day, due_dates, next_business_day
 from connector.domain.installments import affordable_count, deposit_amount, draft_rows
 from connector.domain.money import Money
 from connector.domain.plan import BadPlan, Installment, Source, Terms
@@ -105,9 +105,11 @@ def propose(
             f"{count} installments are too many; the most is {LONGEST}. Choose fewer.",
         )
     reasons += why
-    first = wish.first or next_business_day(today + dt.timedelta(policy.first_payment_days), country)
+    first = wish.first or today + dt.timedelta(policy.first_payment_days)
     if first < today:
         raise BadPlan("PAST_DATE", f"The first payment is on {first}, which has passed. Choose a later date.")
+    if business_day(first, country) < today:  # at a month's end the business day may lie before today
+        first = next_business_day(first, country)
     dates = due_dates(first, rhythm, count + bool(deposit), country)
     if deposit:
         reasons.append(f"A deposit of {Money(deposit, currency)} comes first.")

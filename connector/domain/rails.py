@@ -137,7 +137,7 @@ def cautions(plan: Plan, today: dt.date, policy: PlanPolicy) -> list[Refusal]:
                 "BELOW_MINIMUM", f"An installment is below the minimum of {Money(minimum, plan.currency)}."
             )
         )
-    if (plan.rows[0].due - today).days > policy.first_payment_days:
+    if (plan.rows[0].nominal - today).days > policy.first_payment_days:
         found.append(
             Refusal("LATE_START", f"The first payment is more than {policy.first_payment_days} days away.")
         )
