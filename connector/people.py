@@ -62,6 +62,22 @@ def sign_in(tx: Connection, identity: Identity, now: dt.datetime) -> Person:
     return person(tx, person_id)
 
 
+def link(tx: Connection, person_id: int, identity: Identity, now: dt.datetime) -> None:
+    """A signed-in person shows another ledger's sign-in: theirs from now on. One that is somebody's stays theirs."""
+    where = sa.and_(identities.c.issuer == identity.issuer, identities.c.subject == identity.subject)
+    if tx.scalar(sa.select(identities.c.person_id).where(where)) is None:
+        tx.execute(
+            sa.insert(identities).values(
+                issuer=identity.issuer,
+                subject=identity.subject,
+                person_id=person_id,
+                email=identity.email,
+                email_verified=identity.email_verified,
+                seen_at=now,
+            )
+        )
+
+
 def person(tx: Connection, person_id: int) -> Person:
     """Raises LookupError for an unknown id."""
     row = tx.execute(sa.select(people).where(people.c.id == person_id)).one_or_none()

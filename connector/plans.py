@@ -31,7 +31,8 @@ from connector.settings import EditedMeanwhile
 
 __all__ = ["EditedMeanwhile", "PlanProblem", "Record", "Row", "number_of", "shown"]
 
-ACTIVE = ("approved", "running")  # what makes its invoices "already planned", with an open proposal
+ACTIVE = ("approved", "running")
+COVERING = ("proposed", *ACTIVE, "broken")
 UNDER_WAY = ("cancelling", "undoing")
 
 
@@ -137,7 +138,13 @@ def of_connection(tx: Connection, connection_id: str, states: Collection[str] | 
 
 
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Record]:
-    return _records(tx, sa.and_(plans.c.connection_id == connection_id, plans.c.customer_id == customer_id))
+    return of_customers(tx, connection_id, [customer_id])
+
+
+def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[str]) -> list[Record]:
+    """Oldest first."""
+    mine = sa.and_(plans.c.connection_id == connection_id, plans.c.customer_id.in_(list(customer_ids)))
+    return _records(tx, mine)
 
 
 def to_deliver(tx: Connection, connection_id: str) -> list[str]:
@@ -171,14 +178,14 @@ def versions(tx: Connection, plan_id: str) -> list[Version]:
     ]
 
 
-def planned(tx: Connection, connection_id: str, *, but: str = "") -> frozenset[str]:
-    """Ids of the invoices that a plan covers: approved, running or waiting for approval; `but` leaves one out.
+def planned(records: Iterable[Record], *, but: str = "") -> frozenset[str]:
+    """Ids of the invoices that these plans cover: approved, running or waiting for approval; `but` leaves one out.
 
     Includes the installments' own invoices, so that nobody plans a plan.
     """
     covered: set[str] = set()
-    for record in of_connection(tx, connection_id, (*ACTIVE, "proposed", "broken")):
-        if record.id != but:
+    for record in records:
+        if record.id != but and record.state in COVERING:
             covered |= {s.invoice_id for s in record.plan.sources}
             covered |= {row.invoice_id for row in record.installments if row.invoice_id}
     return frozenset(covered)
@@ -219,7 +226,9 @@ def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) 
         acceptance=current.acceptance,
         proof=current.proof,
         installments=tuple(parts.get((row.number, row.version), ())),
-        draft=terms_of.load(newest.terms) if newest.version > row.version else None,
+        draft=terms_of.load(newest.terms)
+        if newest.version > row.version and newest.approved_at is None
+        else None,
     )
 
 
@@ -276,7 +285,7 @@ def facts(
     for invoice_id in wanted:
         if invoice_id not in by_id:
             raise LookupError(f"Customer {customer_id} has no invoice {invoice_id}. Check the id.")
-    chosen = tuple(_document(by_id[i]) for i in wanted)
+    chosen = tuple(document(by_id[i]) for i in wanted)
     currency = chosen[0].currency if chosen else connection.home_currency
     unapplied = sum(p.unapplied for p in picture.payments if not p.void and p.currency == currency)
     unapplied += sum(c.remaining for c in picture.credits if not c.void and c.currency == currency)
@@ -288,7 +297,7 @@ def facts(
         today=today,
         unapplied=unapplied,
         holds=holds_on(tx, connection_id, customer_id, wanted, today),
-        planned=planned(tx, connection_id, but=but),
+        planned=planned(of_customer(tx, connection_id, customer_id), but=but),
     )
 
 
@@ -303,7 +312,8 @@ def holds_on(
     )
 
 
-def _document(invoice: Invoice) -> Document:
+def document(invoice: Invoice) -> Document:
+    """A mirrored invoice as the rules want it; its lines are not known."""
     return Document(
         kind=Kind.INVOICE,
         id=invoice.id,
@@ -360,7 +370,7 @@ def add(
 
     Raises PlanProblem ALREADY_PLANNED when another plan covers one of its invoices.
     """
-    taken = planned(tx, connection_id)
+    taken = planned(of_customer(tx, connection_id, plan.customer_id))
     for source in plan.sources:
         if source.invoice_id in taken:
             raise PlanProblem(
@@ -498,13 +508,24 @@ def send_back(tx: Connection, plan_id: str, sentence: str, *, now: dt.datetime, 
     numbers and keys that the ledger has never seen.
     """
     record = get(tx, plan_id)
+    plan = record.plan
     if tried:
-        again = replace(record.plan, version=record.plan.version + 1, supersedes=record.plan.supersedes)
-        _keep_version(tx, again, who=audit.SYSTEM, why=sentence, now=now)
-        _bump(tx, record, now, state="proposed", version=again.version, progress="", attention=sentence)
+        plan = replace(plan, version=plan.version + 1)
+        _keep_version(tx, plan, who=audit.SYSTEM, why=sentence, now=now)
     else:
-        _version(tx, record.plan, approved_by=None, approved_at=None)
-        _bump(tx, record, now, state="proposed", progress="", attention=sentence)
+        _version(tx, plan, approved_by=None, approved_at=None)
+    if plan.supersedes is None:
+        _bump(tx, record, now, state="proposed", version=plan.version, progress="", attention=sentence)
+    else:  # the version before still stands in the ledger; the attempt to replace it becomes a draft
+        _bump(
+            tx,
+            record,
+            now,
+            state="running",
+            version=plan.supersedes,
+            progress="on_track",
+            attention=sentence,
+        )
     _log(tx, record, audit.SYSTEM, "sent a plan back to review", now, why=sentence)
     return get(tx, plan_id)
 
@@ -514,6 +535,15 @@ def attend(tx: Connection, plan_id: str, sentence: str, now: dt.datetime) -> Non
     record = get(tx, plan_id)
     if record.attention != sentence:
         _bump(tx, record, now, attention=sentence)
+
+
+def withdraw(tx: Connection, plan_id: str, now: dt.datetime) -> None:
+    """Drop a draft of our own that the books have overtaken; it leaves no trace but its line in the log."""
+    record = get(tx, plan_id)
+    if record.state != "proposed" or record.approved_at is not None:
+        raise PlanProblem("NOT_PROPOSED", f"Plan {plan_id} is {record.state} and stays.")
+    _bump(tx, record, now, state="withdrawn")
+    _log(tx, record, audit.SYSTEM, "withdrew a draft that the books had overtaken", now)
 
 
 def undo(tx: Connection, plan_id: str, why: str, now: dt.datetime) -> None:
@@ -532,7 +562,7 @@ def cancel(
     Later the documents stay and only what lies ahead ends. Cancelling twice is harmless.
     """
     record = get(tx, plan_id)
-    if record.state == "cancelled" or record.progress == "cancelling":
+    if record.state in ("cancelled", "withdrawn") or record.progress == "cancelling":
         return record
     if record.state == "finished":
         raise PlanProblem("FINISHED", f"Plan {plan_id} is finished; there is nothing to cancel.")

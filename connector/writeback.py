@@ -253,7 +253,7 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> Facts:
             today=today,
             unapplied=unapplied,
             holds=plans.holds_on(tx, p.connection_id, plan.customer_id, ids, today),
-            planned=plans.planned(tx, p.connection_id, but=plan.id),
+            planned=plans.planned(plans.of_customer(tx, p.connection_id, plan.customer_id), but=plan.id),
         )
 
 

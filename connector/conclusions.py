@@ -1,0 +1,176 @@
+"""What a review concluded about customers: findings with their history, an assessment, predictions.
+
+A finding stays open while it is seen; once it is gone it is closed and kept. Everything here can be rebuilt
+from the books by another review.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from connector.db import assessments, findings, predictions
+from connector.domain import codec
+from connector.domain.findings import Evidence, Finding
+
+NOT_ENOUGH = "not_enough_data"
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One currency of one customer. `buckets` by the due dates in the ledger, `contract` by the original ones."""
+
+    currency: str
+    open: int
+    overdue: int
+    unapplied: int
+    buckets: dict[str, int]
+    contract: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """One customer as of the last review. `priority` orders customers, highest first."""
+
+    customer_id: str
+    findings: tuple[Finding, ...] = ()
+    segment: str = NOT_ENOUGH
+    reasons: tuple[str, ...] = ()
+    priority: float = 0.0
+    balances: tuple[Balance, ...] = ()
+    as_of: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One open invoice. Chances from 0 to 1; `basis` says what they rest on: history, pooled or none."""
+
+    invoice_id: str
+    late: float | None = None
+    late_30: float | None = None
+    expected_payment: dt.date | None = None
+    basis: str = "none"
+
+
+def store(
+    tx: Connection, connection_id: str, concluded: Collection[Conclusion], *, today: dt.date, now: dt.datetime
+) -> None:
+    """Replace what was concluded about these customers."""
+    ids = [c.customer_id for c in concluded]
+    _store_findings(tx, connection_id, {c.customer_id: c.findings for c in concluded}, today)
+    mine = assessments.c.connection_id == connection_id
+    tx.execute(sa.delete(assessments).where(mine, assessments.c.customer_id.in_(ids)))
+    if concluded:
+        tx.execute(
+            sa.insert(assessments),
+            [
+                {
+                    "connection_id": connection_id,
+                    "customer_id": c.customer_id,
+                    "segment": c.segment,
+                    "reasons": list(c.reasons),
+                    "priority": c.priority,
+                    "balances": codec.to_json(c.balances),
+                    "as_of": today,
+                    "reviewed_at": now,
+                }
+                for c in concluded
+            ],
+        )
+
+
+def _store_findings(
+    tx: Connection, connection_id: str, seen: Mapping[str, Iterable[Finding]], today: dt.date
+) -> None:
+    still = sa.and_(
+        findings.c.connection_id == connection_id,
+        findings.c.customer_id.in_(list(seen)),
+        findings.c.closed_on.is_(None),
+    )
+    open_ = {
+        (row.customer_id, row.kind, row.key): row for row in tx.execute(sa.select(findings).where(still))
+    }
+    new = []
+    for customer_id, found in seen.items():
+        for position, finding in enumerate(found):
+            values = {
+                "position": position,
+                "since": finding.since,
+                "evidence": codec.to_json(finding.evidence),
+                "text": finding.text,
+                "seen_on": today,
+            }
+            old = open_.pop((customer_id, finding.kind, finding.currency), None)
+            if old is None:
+                new.append(
+                    {
+                        "connection_id": connection_id,
+                        "customer_id": customer_id,
+                        "kind": finding.kind,
+                        "key": finding.currency,
+                        "opened_on": today,
+                        **values,
+                    }
+                )
+            elif any(getattr(old, name) != value for name, value in values.items()):
+                tx.execute(sa.update(findings).where(findings.c.id == old.id).values(**values))
+    if new:
+        tx.execute(sa.insert(findings), new)
+    if open_:
+        gone = [row.id for row in open_.values()]
+        tx.execute(sa.update(findings).where(findings.c.id.in_(gone)).values(closed_on=today))
+
+
+def of_connection(tx: Connection, connection_id: str) -> list[Conclusion]:
+    """Every reviewed customer, the most pressing first."""
+    return _conclusions(tx, connection_id, None)
+
+
+def of_customer(tx: Connection, connection_id: str, customer_id: str) -> Conclusion | None:
+    """None before the first review."""
+    return next(iter(_conclusions(tx, connection_id, customer_id)), None)
+
+
+def _conclusions(tx: Connection, connection_id: str, customer_id: str | None) -> list[Conclusion]:
+    query = sa.select(assessments).where(assessments.c.connection_id == connection_id)
+    open_ = sa.select(findings).where(
+        findings.c.connection_id == connection_id, findings.c.closed_on.is_(None)
+    )
+    if customer_id is not None:
+        query = query.where(assessments.c.customer_id == customer_id)
+        open_ = open_.where(findings.c.customer_id == customer_id)
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for row in tx.execute(open_.order_by(findings.c.customer_id, findings.c.position)):
+        found[row.customer_id].append(_finding(row))
+    return [
+        Conclusion(
+            customer_id=row.customer_id,
+            findings=tuple(found[row.customer_id]),
+            segment=row.segment,
+            reasons=tuple(row.reasons or ()),
+            priority=row.priority,
+            balances=tuple(codec.from_json(Balance, b) for b in row.balances or ()),
+            as_of=row.as_of,
+        )
+        for row in tx.execute(query.order_by(assessments.c.priority.desc(), assessments.c.customer_id))
+    ]
+
+
+def _finding(row: Any) -> Finding:
+    evidence = tuple(codec.from_json(Evidence, e) for e in row.evidence or ())
+    return Finding(row.kind, row.since, evidence, row.key, row.text)
+
+
+def predicted(tx: Connection, connection_id: str) -> dict[str, Prediction]:
+    """Predictions by invoice id."""
+    query = sa.select(predictions).where(predictions.c.connection_id == connection_id)
+    return {
+        row.invoice_id: Prediction(row.invoice_id, row.late, row.late_30, row.expected_payment, row.basis)
+        for row in tx.execute(query)
+    }

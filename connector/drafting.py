@@ -1,0 +1,359 @@
+"""Draft plans: because the policy sees a customer in need of one, or because a person asks. Nothing leaves.
+
+A draft knows its mode, its rows, its reasons, and what it would do to the books, all from our mirror.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.engine import Connection
+
+from connector import audit, books, connections, plans, settings
+from connector.domain import plan_words, plan_writes, proof, propose, rails, refusals
+from connector.domain.agreement import Agreement, Parties, agreement
+from connector.domain.plan import BadPlan, Plan
+from connector.domain.plan_words import Words
+from connector.domain.policy import Mode, Policy
+from connector.domain.proof import Effect
+from connector.domain.propose import Wish
+from connector.domain.receivables import Invoice, Status
+from connector.domain.refusals import Facts, ModeChoice, Refusal
+from connector.domain.writes import Draft
+from connector.plans import PlanProblem, Record
+
+LIVE = (Status.OPEN, Status.PARTLY_PAID)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a page shows before anybody approves."""
+
+    plan: Plan
+    refusals: tuple[Refusal, ...]  # with any of these the plan cannot be approved
+    cautions: tuple[Refusal, ...]  # a person should see and mean these
+    choice: ModeChoice
+    drafts: tuple[Draft, ...]
+    tasks: tuple[str, ...]
+    effect: Effect
+    agreement: Agreement
+    message: str  # what the customer reads on the first installment; "" in notes mode
+    alternatives: tuple[Plan, ...]  # the same plan in each other mode that is offered
+
+
+def propose_plan(
+    tx: Connection,
+    connection_id: str,
+    customer_id: str,
+    invoice_ids: Collection[str] = (),
+    *,
+    who: str,
+    now: dt.datetime,
+    today: dt.date,
+    wish: Wish | None = None,
+    mode: str = "",
+) -> Record:
+    """Draft a plan over these invoices (none named: all that are overdue, of one currency), and store it.
+
+    `mode` is "split", "notes" or "" for what the books allow. Raises PlanProblem, LookupError.
+    """
+    picture = books.of_customer(tx, connection_id, customer_id)
+    if picture is None:
+        raise LookupError(f"There is no customer {customer_id} in these books. Sync, or check the id.")
+    chosen = _chosen(tx, connection_id, picture, invoice_ids, today)
+    plan = _draft(tx, connection_id, picture, chosen, today, wish, mode)
+    bad = rails.problems(plan, today, settings.load(tx, connection_id).policy.plan)
+    if bad:
+        raise PlanProblem(bad[0].code, " ".join(b.sentence for b in bad))
+    return plans.add(tx, connection_id, plan, who=who, now=now)
+
+
+def _chosen(
+    tx: Connection,
+    connection_id: str,
+    picture: books.Receivables,
+    invoice_ids: Collection[str],
+    today: dt.date,
+) -> list[Invoice]:
+    by_id = {i.id: i for i in picture.invoices}
+    if invoice_ids:
+        for invoice_id in invoice_ids:
+            if invoice_id not in by_id:
+                raise LookupError(
+                    f"Customer {picture.customer.id} has no invoice {invoice_id}. Give the ledger's id of one."
+                )
+        return [by_id[i] for i in dict.fromkeys(invoice_ids)]
+    taken = plans.planned(plans.of_customer(tx, connection_id, picture.customer.id))
+    late = [
+        i
+        for i in picture.invoices
+        if i.status in LIVE and i.balance > 0 and i.due < today and not i.marker and i.id not in taken
+    ]
+    if not late:
+        raise PlanProblem(
+            "NO_INVOICE",
+            f"{picture.customer.name} has no overdue invoice outside a plan. Name the invoices to plan.",
+        )
+    currency = min(late, key=lambda i: i.due).currency
+    return [i for i in late if i.currency == currency]
+
+
+def _draft(
+    tx: Connection,
+    connection_id: str,
+    picture: books.Receivables,
+    chosen: Sequence[Invoice],
+    today: dt.date,
+    wish: Wish | None = None,
+    mode: str = "",
+) -> Plan:
+    policy = settings.load(tx, connection_id).policy
+    country = policy.country or picture.customer.country or connections.get(tx, connection_id).country
+    try:
+        made = propose.propose(
+            chosen,
+            policy.plan,
+            today,
+            country,
+            invoices=picture.invoices,
+            payments=picture.payments,
+            wish=wish,
+        )
+    except BadPlan as bad:
+        raise PlanProblem(bad.code, bad.sentence) from None
+    plan = Plan(
+        id="",
+        version=1,
+        customer_id=picture.customer.id,
+        currency=made.currency,
+        mode=Mode.NOTES,
+        sources=propose.sources(made.invoices),
+        rows=made.rows,
+        drafted_on=today,
+        terms=made.terms,
+        reasons=made.reasons,
+    )
+    facts = plans.facts(tx, connection_id, picture.customer.id, [i.id for i in made.invoices], today)
+    choice = refusals.choose_mode(facts, wanted=mode or policy.plan.mode, plan=plan)
+    if mode and choice.mode != mode:
+        first = choice.refused[Mode(mode)][0]
+        raise PlanProblem(first.code, first.sentence)
+    if choice.mode is None:
+        first = choice.refused[Mode.NOTES][0]
+        raise PlanProblem(first.code, first.sentence)
+    reasons = plan.reasons if choice.mode is Mode.SPLIT else (*plan.reasons, choice.why)
+    return replace(plan, mode=choice.mode, reasons=reasons)
+
+
+# ---------------------------------------------------------------- by policy
+
+
+def draft_by_policy(
+    tx: Connection,
+    connection_id: str,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    policy: Policy,
+    *,
+    now: dt.datetime,
+    today: dt.date,
+) -> int:
+    """Draft what the policy wants for one customer, and keep earlier drafts true. Returns how many are new.
+
+    `records` are the customer's plans. One plan for each currency; never for an invoice in a plan; never again
+    what a person turned down.
+    """
+    records = _refresh(tx, picture, records, now, today)
+    if any(r.state == "proposed" for r in records):
+        return 0
+    taken = plans.planned(records)
+    drafted = 0
+    for group in propose.candidates(picture.invoices, policy.plan, today, taken).values():
+        if any(_turned_down(r, group) for r in records):
+            continue
+        try:
+            plan = _draft(tx, connection_id, picture, group, today)
+        except PlanProblem:
+            continue  # what stands against it is on the customer's page; there is nothing to propose
+        if rails.problems(plan, today, policy.plan):
+            continue
+        record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now)
+        drafted += 1
+        if rails.approves_itself(record.plan, today, policy.plan):
+            plans.approve(tx, record.id, who="the policy", now=now, today=today)
+    return drafted
+
+
+def _turned_down(record: Record, group: Sequence[Invoice]) -> bool:
+    """A person cancelled a plan over the same balances: do not come back with it."""
+    return record.state == "cancelled" and {(s.invoice_id, s.balance) for s in record.plan.sources} == {
+        (i.id, i.balance) for i in group
+    }
+
+
+def _refresh(
+    tx: Connection,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    now: dt.datetime,
+    today: dt.date,
+) -> list[Record]:
+    """Our own untouched drafts follow the books: one that no longer fits is withdrawn. Returns what is left."""
+    by_id = {i.id: i for i in picture.invoices}
+    left = list(records)
+    for record in records:
+        untouched = record.created_by == audit.SYSTEM and record.revision == 1
+        if record.state != "proposed" or not untouched:
+            continue
+        still = [
+            by_id[s.invoice_id]
+            for s in record.plan.sources
+            if s.invoice_id in by_id
+            and by_id[s.invoice_id].status in LIVE
+            and by_id[s.invoice_id].balance > 0
+        ]
+        same = [(i.id, i.balance) for i in still] == [(s.invoice_id, s.balance) for s in record.plan.sources]
+        if not same or record.plan.rows[0].due < today:
+            plans.withdraw(tx, record.id, now=now)
+            left.remove(record)
+    return left
+
+
+# ---------------------------------------------------------------- what a page shows
+
+
+def preview(tx: Connection, plan_id: str, *, today: dt.date, credit_word: str = "credit note") -> Preview:
+    """What the plan (or its draft) would write and move, computed from the mirror. No network."""
+    record = plans.get(tx, plan_id)
+    plan = record.draft or record.plan
+    connection = connections.get(tx, record.connection_id)
+    decided = settings.load(tx, record.connection_id)
+    picture = books.of_customer(tx, record.connection_id, plan.customer_id)
+    ids = [s.invoice_id for s in plan.sources]
+    facts = plans.facts(tx, record.connection_id, plan.customer_id, ids, today, but=plan.id)
+    words = Words(credit_word, connection.country)
+    laid = _laid(plan, words, decided, today)
+    written, links = proof.as_documents(laid.drafts)
+    applied = proof.applied(facts.invoices, picture.payments, picture.credits) if picture else []
+    return Preview(
+        plan=plan,
+        refusals=tuple(plans.refusals(tx, plan_id, today)),
+        cautions=tuple(rails.cautions(plan, today, decided.policy.plan)),
+        choice=refusals.choose_mode(facts, wanted=str(plan.mode), plan=plan),
+        drafts=laid.drafts,
+        tasks=laid.tasks,
+        effect=proof.effect(
+            facts.invoices,
+            applied,
+            written,
+            links,
+            clearing=frozenset({_clearing(decided)[0], _clearing(decided)[1]} - {""}),
+            currency=plan.currency,
+        ),
+        agreement=agreement(plan, parties(connection, picture, decided)),
+        message=plan_words.installment_message(plan, plan.rows[0], words) if plan.mode is Mode.SPLIT else "",
+        alternatives=_alternatives(facts, plan),
+    )
+
+
+def parties(
+    connection: connections.Connection, picture: books.Receivables | None, decided: settings.Settings
+) -> Parties:
+    """Who agrees with whom, as far as the books know."""
+    return Parties(
+        creditor=connection.organization,
+        customer=picture.customer.name if picture else "",
+        contact=connection.organization,
+        reply="reply to this message",
+        country=decided.policy.country or connection.country,
+    )
+
+
+def _clearing(decided: settings.Settings) -> tuple[str, str]:
+    """The clearing account and item; a stand-in until the ledger has confirmed one."""
+    found = decided.clearing_found
+    return (found.account_id, found.item_id) if found else ("clearing", "")
+
+
+def _laid(plan: Plan, words: Words, decided: settings.Settings, today: dt.date) -> plan_writes.WriteSet:
+    account, item = _clearing(decided)
+    where = plan_writes.Books(words, account, item)
+    return plan_writes.approve(plan, where, posted_on=today, approved_by="you")
+
+
+def _alternatives(facts: Facts, plan: Plan) -> tuple[Plan, ...]:
+    offered = refusals.choose_mode(facts, plan=plan).offered
+    return tuple(replace(plan, mode=mode) for mode in offered if mode is not plan.mode)
+
+
+# ---------------------------------------------------------------- renegotiation
+
+
+def renegotiation(
+    tx: Connection, plan_id: str, *, who: str, why: str, now: dt.datetime, today: dt.date, wish: Wish
+) -> Record:
+    """Propose new rows for what is still open of a running or broken plan. Raises PlanProblem.
+
+    A split's next version credits its own open installments; in notes mode the invoices stay the sources.
+    """
+    record = plans.get(tx, plan_id)
+    if record.state not in ("running", "broken"):
+        raise PlanProblem(
+            "NOT_RUNNING", f"Plan {plan_id} is {record.state}; only a running plan can be renegotiated."
+        )
+    picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
+    if picture is None:
+        raise LookupError(f"The customer of plan {plan_id} is no longer in the books.")
+    by_id = {i.id: i for i in picture.invoices}
+    old = record.plan
+    if old.mode is Mode.SPLIT:
+        documents = {
+            row.n: plans.document(by_id[row.invoice_id])
+            for row in record.installments
+            if row.invoice_id in by_id
+        }
+        sources = plan_writes.renegotiation_sources(old, documents)
+    else:
+        sources = propose.sources([by_id[s.invoice_id] for s in old.sources if s.invoice_id in by_id])
+        sources = tuple(s for s in sources if s.balance > 0)
+    if not sources:
+        raise PlanProblem("NOT_OPEN", f"Nothing is open on plan {plan_id} any more.")
+    invoices = [by_id[s.invoice_id] for s in sources]
+    made = _draft_rows(tx, record, picture, invoices, today, wish)
+    plan = replace(
+        old,
+        sources=sources,
+        originals=old.originals or old.sources if old.mode is Mode.SPLIT else old.originals,
+        rows=made.rows,
+        terms=made.terms,
+        waivers=(),
+        drafted_on=today,
+        reasons=(why, *made.reasons) if why else made.reasons,
+    )
+    return plans.renegotiate(tx, plan_id, plan, who=who, why=why, now=now)
+
+
+def _draft_rows(
+    tx: Connection,
+    record: Record,
+    picture: books.Receivables,
+    invoices: Sequence[Invoice],
+    today: dt.date,
+    wish: Wish,
+) -> propose.Proposal:
+    policy = settings.load(tx, record.connection_id).policy
+    country = policy.country or picture.customer.country or connections.get(tx, record.connection_id).country
+    try:
+        return propose.propose(
+            invoices,
+            policy.plan,
+            today,
+            country,
+            invoices=picture.invoices,
+            payments=picture.payments,
+            wish=wish,
+        )
+    except BadPlan as bad:
+        raise PlanProblem(bad.code, bad.sentence) from None

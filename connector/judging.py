@@ -1,0 +1,115 @@
+"""One customer's books, judged for one day: findings, balances and where plans stand. Pure; shared with replay."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+
+from connector.conclusions import Balance, Conclusion
+from connector.domain import aging, findings, plan_writes, progress
+from connector.domain.aging import Debt
+from connector.domain.findings import Receivables
+from connector.domain.plan import Plan
+from connector.domain.policy import Mode, Policy
+from connector.domain.progress import Progress
+from connector.domain.receivables import CreditNote, Customer, Invoice, Payment
+
+# What a customer with findings weighs beside the share of the money: late money first, then part-payments.
+_WEIGHTS = {"broken_promise": 4.0, "overdue": 2.0, "partly_paid": 1.0}
+
+
+def judge(
+    customer: Customer,
+    invoices: Sequence[Invoice],
+    payments: Sequence[Payment],
+    credits: Sequence[CreditNote],
+    policy: Policy,
+    today: dt.date,
+    *,
+    country: str = "",
+    running: Iterable[tuple[Plan, Progress]] = (),
+    contract: Mapping[str, Sequence[Debt]] | None = None,
+) -> Conclusion:
+    """What the books say about one customer on `today`. `running` are the plans that count, as they stand."""
+    agreed: dict[str, dt.date] = {}
+    for plan, stands in running:
+        if plan.mode is Mode.NOTES:
+            agreed |= plan_writes.next_dates(plan, {r.n: r.open for r in stands.rows})
+    receivables = Receivables(
+        customer=customer,
+        invoices=tuple(invoices),
+        payments=tuple(payments),
+        credits=tuple(credits),
+        agreed=agreed,
+        country=customer.country or policy.country or country,
+    )
+    found = tuple(findings.detect(receivables, policy, today))
+    return Conclusion(
+        customer_id=customer.id,
+        findings=found,
+        balances=balances(invoices, payments, credits, today, contract),
+        priority=priority(found, invoices, today),
+        as_of=today,
+    )
+
+
+def balances(
+    invoices: Sequence[Invoice],
+    payments: Iterable[Payment],
+    credits: Iterable[CreditNote],
+    today: dt.date,
+    contract: Mapping[str, Sequence[Debt]] | None = None,
+) -> tuple[Balance, ...]:
+    """What is open, overdue and unapplied per currency. Overdue is strictly after the due date, as in the ledger."""
+    by_due = aging.buckets(aging.debts(invoices), today)
+    by_contract = aging.buckets(aging.debts(invoices, contract), today)
+    unapplied: dict[str, int] = {}
+    for payment in payments:
+        if not payment.void and payment.unapplied:
+            unapplied[payment.currency] = unapplied.get(payment.currency, 0) + payment.unapplied
+    for credit in credits:
+        if not credit.void and credit.remaining:
+            unapplied[credit.currency] = unapplied.get(credit.currency, 0) + credit.remaining
+    none = dict.fromkeys(aging.BUCKETS, 0)
+    result = []
+    for currency in sorted({*by_due, *unapplied}):
+        row = by_due.get(currency, none)
+        open_ = sum(row.values())
+        result.append(
+            Balance(
+                currency=currency,
+                open=open_,
+                overdue=open_ - row["current"],
+                unapplied=unapplied.get(currency, 0),
+                buckets=row,
+                contract=by_contract.get(currency, none),
+            )
+        )
+    return tuple(result)
+
+
+def priority(found: Iterable[findings.Finding], invoices: Iterable[Invoice], today: dt.date) -> float:
+    """Who first: the weight of the findings, times the days that the oldest open debt is late. 0.0 when nothing is."""
+    weight = sum(_WEIGHTS.get(f.kind, 0.5) for f in found)
+    late = max((aging.days_overdue(i.due, today) for i in invoices if i.balance > 0), default=0)
+    return round(weight * (1 + late / 30), 3)
+
+
+def stand(
+    plan: Plan,
+    invoice_ids: Mapping[int, str],
+    invoices: Iterable[Invoice],
+    payments: Iterable[Payment],
+    credits: Iterable[CreditNote],
+    today: dt.date,
+) -> Progress:
+    """Where a plan stands by the books; `invoice_ids` are its installments' by row number."""
+    by_id = {i.id: i for i in invoices}
+    return progress.progress(
+        plan,
+        today,
+        installments={n: by_id[id] for n, id in invoice_ids.items() if id in by_id},
+        sources={s.invoice_id: by_id[s.invoice_id] for s in plan.sources if s.invoice_id in by_id},
+        payments=payments,
+        credits=credits,
+    )

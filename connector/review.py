@@ -1,0 +1,144 @@
+"""STEP 2: run the rules over the books and store what follows. No network, nothing leaves.
+
+books → findings, balances, where each plan stands → drafted plans → reminders that are due or held. A part of
+the customers at a time, each part in one transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy.engine import Connection, Engine
+
+from connector import books, conclusions, connections, db, drafting, judging, outbox, plans, settings
+from connector.domain import aging
+from connector.domain.aging import Debt
+from connector.domain.policy import Mode
+from connector.domain.progress import Progress
+from connector.plans import Record
+
+PART = 200  # customers in one transaction
+LIVING = ("running", "broken", "finished")  # a finished plan may open again when a payment bounces
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What one review found. Counts."""
+
+    customers: int = 0
+    findings: int = 0
+    plans_drafted: int = 0
+    plans_moved: int = 0
+    reminders_due: int = 0
+    reminders_held: int = 0
+
+    def __add__(self, other: Reviewed) -> Reviewed:
+        return Reviewed(
+            self.customers + other.customers,
+            self.findings + other.findings,
+            self.plans_drafted + other.plans_drafted,
+            self.plans_moved + other.plans_moved,
+            self.reminders_due + other.reminders_due,
+            self.reminders_held + other.reminders_held,
+        )
+
+
+def review(
+    engine: Engine,
+    connection_id: str,
+    *,
+    now: dt.datetime,
+    today: dt.date,
+    customer_ids: Collection[str] | None = None,
+) -> Reviewed:
+    """Look at these customers, or at all. `today` is the organization's day. Safe to run twice."""
+    with db.reading(engine) as tx:
+        ids = (
+            sorted(customer_ids)
+            if customer_ids is not None
+            else [c.id for c in books.customers(tx, connection_id)]
+        )
+    total = Reviewed()
+    rest = iter(ids)
+    while part := list(islice(rest, PART)):
+        with db.transaction(engine) as tx:
+            total += _part(tx, connection_id, part, now, today)
+    return total
+
+
+def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, today: dt.date) -> Reviewed:
+    connection = connections.get(tx, connection_id)
+    decided = settings.load(tx, connection_id)
+    records = _by_customer(plans.of_customers(tx, connection_id, ids))
+    total = Reviewed()
+    concluded = []
+    for picture in books.each_customer(tx, connection_id, ids):
+        mine = records.get(picture.customer.id, [])
+        standing = [(r, _stand(r, picture, today)) for r in mine if r.state in LIVING]
+        conclusion = judging.judge(
+            picture.customer,
+            picture.invoices,
+            picture.payments,
+            picture.credits,
+            decided.policy,
+            today,
+            country=connection.country,
+            running=[(r.plan, p) for r, p in standing if r.state == "running"],
+            contract=_contract(standing),
+        )
+        moved = sum(_move(tx, r, p, now) for r, p in standing)
+        drafted = drafting.draft_by_policy(
+            tx, connection_id, picture, mine, decided.policy, now=now, today=today
+        )
+        concluded.append(conclusion)
+        total += Reviewed(1, len(conclusion.findings), drafted, moved)
+    conclusions.store(tx, connection_id, concluded, today=today, now=now)
+    return total
+
+
+def _by_customer(records: Iterable[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.plan.customer_id, []).append(record)
+    return found
+
+
+def _stand(record: Record, picture: books.Receivables, today: dt.date) -> Progress:
+    ids = {row.n: row.invoice_id for row in record.installments if row.invoice_id}
+    return judging.stand(record.plan, ids, picture.invoices, picture.payments, picture.credits, today)
+
+
+def _move(tx: Connection, record: Record, stands: Progress, now: dt.datetime) -> bool:
+    """Store where the plan stands. A paused plan is never late; one that is being taken back is left alone."""
+    if record.progress in plans.UNDER_WAY:
+        return False
+    state, pace = stands.state, str(stands.pace)
+    if record.paused_at is not None and state != "finished":
+        state, pace = "running", "paused"
+    failed = [w.error for w in outbox.of_batch(tx, record.connection_id, record.batch) if w.state == "failed"]
+    attention = " ".join([*failed, *stands.attention])
+    return plans.moved(
+        tx,
+        record.id,
+        state=state,
+        progress=pace,
+        attention=attention,
+        open_by_row={r.n: (r.open, str(r.state)) for r in stands.rows},
+        now=now,
+    )
+
+
+def _contract(standing: Iterable[tuple[Record, Progress]]) -> dict[str, list[Debt]]:
+    """The original due dates inside each open installment, by the installment's invoice."""
+    found: dict[str, list[Debt]] = {}
+    for record, stands in standing:
+        if record.plan.mode is Mode.SPLIT:
+            ids = {row.n: row.invoice_id for row in record.installments}
+            open_ = {r.n: r.open for r in stands.rows}
+            for n, debts in aging.contract_debts(record.plan, open_).items():
+                if invoice_id := ids.get(n):
+                    found[invoice_id] = debts
+    return found

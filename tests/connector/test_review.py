@@ -1,0 +1,278 @@
+"""What a review concludes from the books, dated: findings, drafts, where plans stand."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from sqlalchemy.engine import Engine
+
+from connector import conclusions, db, drafting, plans, review
+from connector.domain.plan import Plan
+from connector.domain.policy import Mode
+from connector.domain.propose import Wish
+from connector.domain.writes import RemoveDraft
+from connector.platforms import Refused
+from tests.connector.conftest import NOON, TODAY
+from tests.connector.plan_story import Story, a_story
+
+DAY = dt.date
+
+
+@pytest.fixture
+def story(engine: Engine, connection_id: str) -> Story:
+    return a_story(engine, connection_id)
+
+
+def reviewed(story: Story, today: dt.date = TODAY) -> review.Reviewed:
+    return review.review(story.engine, story.connection_id, now=story.now, today=today)
+
+
+def all_plans(story: Story) -> list[plans.Record]:
+    with db.reading(story.engine) as tx:
+        return plans.of_connection(tx, story.connection_id)
+
+
+def test_findings_balances_and_a_drafted_plan(story: Story) -> None:
+    result = reviewed(story)
+    assert (result.customers, result.findings, result.plans_drafted) == (1, 2, 1)
+    with db.reading(story.engine) as tx:
+        found = conclusions.of_customer(tx, story.connection_id, "58")
+    assert found is not None
+    assert [(f.kind, f.since) for f in found.findings] == [
+        ("overdue", DAY(2026, 9, 1)),
+        ("partly_paid", DAY(2026, 9, 20)),
+    ]
+    balance = found.balances[0]
+    assert (balance.currency, balance.open, balance.overdue) == ("USD", 108000, 85000)
+    assert balance.buckets["61-90"] == 85000
+    plan = all_plans(story)[0]
+    assert (plan.state, plan.plan.mode, plan.plan.principal) == ("proposed", Mode.SPLIT, 85000)
+    assert [s.invoice_id for s in plan.plan.sources] == ["147"]
+
+
+def test_reviewing_twice_drafts_and_finds_nothing_twice(story: Story) -> None:
+    reviewed(story)
+    assert reviewed(story).plans_drafted == 0
+    assert len(all_plans(story)) == 1
+    with db.reading(story.engine) as tx:
+        rows = tx.execute(db.findings.select()).all()
+    assert len(rows) == 2
+
+
+def test_a_draft_follows_the_books_and_a_finding_is_closed(story: Story) -> None:
+    reviewed(story)
+    story.ledger.pay("147", 20000, DAY(2026, 11, 22))
+    story.sync()
+    reviewed(story, DAY(2026, 11, 23))
+    assert [(p.state, p.plan.principal) for p in all_plans(story)] == [
+        ("withdrawn", 85000),
+        ("proposed", 65000),
+    ]
+    story.ledger.pay("147", 65000, DAY(2026, 11, 24))
+    story.sync()
+    reviewed(story, DAY(2026, 11, 25))
+    assert [p.state for p in all_plans(story)] == ["withdrawn", "withdrawn"]
+    with db.reading(story.engine) as tx:
+        assert conclusions.of_connection(tx, story.connection_id)[0].findings == ()
+        closed = {row.closed_on for row in tx.execute(db.findings.select())}
+    assert closed == {DAY(2026, 11, 25)}
+
+
+def test_a_plan_that_a_person_turned_down_does_not_come_back(story: Story) -> None:
+    reviewed(story)
+    story.cancel(all_plans(story)[0].id)
+    reviewed(story, DAY(2026, 11, 22))
+    assert [p.state for p in all_plans(story)] == ["cancelled"]
+
+
+def test_a_running_plan_moves_with_the_money(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    story.sync()
+    first, second, third = [row.invoice_id or "" for row in story.plan(plan.id).installments]
+    reviewed(story)
+    assert story.plan(plan.id).progress == "on_track"
+
+    story.ledger.pay(first, 28333, DAY(2026, 12, 20))
+    story.ledger.pay(second, 10000, DAY(2027, 1, 20))
+    story.sync()
+    reviewed(story, DAY(2027, 1, 24))
+    assert [(r.open, r.state) for r in story.plan(plan.id).installments] == [
+        (0, "paid"),
+        (18333, "partly_paid"),
+        (28334, "open"),
+    ]
+    reviewed(story, DAY(2027, 1, 25))  # the tolerance of three days is over
+    assert story.plan(plan.id).progress == "late"
+    reviewed(story, DAY(2027, 2, 1))
+    assert (story.plan(plan.id).state, story.plan(plan.id).progress) == ("broken", "broken")
+
+    story.ledger.pay(second, 18333, DAY(2027, 2, 1))
+    story.ledger.pay(third, 28334, DAY(2027, 2, 1))
+    story.sync()
+    reviewed(story, DAY(2027, 2, 2))
+    assert story.plan(plan.id).state == "finished"
+
+
+def test_a_split_does_not_make_the_debt_look_younger(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    story.sync()
+    reviewed(story)
+    with db.reading(story.engine) as tx:
+        balance = conclusions.of_connection(tx, story.connection_id)[0].balances[0]
+    assert balance.buckets["61-90"] == 0
+    assert balance.contract["61-90"] == 85000
+    assert sum(balance.contract.values()) == sum(balance.buckets.values()) == balance.open == 108000
+
+
+def test_a_paused_plan_is_never_late(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    story.sync()
+    with db.transaction(story.engine) as tx:
+        plans.pause(tx, plan.id, who="J. Doe", now=NOON)
+    reviewed(story, DAY(2027, 3, 1))
+    assert (story.plan(plan.id).state, story.plan(plan.id).progress) == ("running", "paused")
+
+
+def test_somebody_voids_an_installment_in_the_ledger(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    second = story.plan(plan.id).installments[1].invoice_id or ""
+    story.ledger.remove(RemoveDraft("invoice", second, ""), "")
+    story.sync()
+    reviewed(story)
+    assert "Installment 2 was voided in the ledger" in story.plan(plan.id).attention
+
+
+# ---------------------------------------------------------------- what people ask for
+
+
+def proposed(story: Story, *invoice_ids: str, **asked: object) -> Plan:
+    with db.transaction(story.engine) as tx:
+        return drafting.propose_plan(
+            tx,
+            story.connection_id,
+            "58",
+            invoice_ids,
+            who="J. Doe",
+            now=NOON,
+            today=TODAY,
+            wish=Wish(**asked),  # type: ignore[arg-type]
+        ).plan
+
+
+def test_a_person_asks_for_four_installments_over_two_invoices(story: Story) -> None:
+    plan = proposed(story, "147", "160", installments=4)
+    assert [r.total for r in plan.rows] == [27000, 27000, 27000, 27000]
+    assert plan.mode is Mode.SPLIT
+
+
+@pytest.mark.parametrize(
+    ("invoices", "count", "words"),
+    [
+        (["147"], 0, "at least one installment"),
+        (["147"], 400, "400 installments are too many"),
+        (["999"], 3, "has no invoice 999"),
+    ],
+)
+def test_bad_requests_are_refused_with_a_sentence(
+    story: Story, invoices: list[str], count: int, words: str
+) -> None:
+    with pytest.raises((plans.PlanProblem, LookupError), match=words):
+        proposed(story, *invoices, installments=count)
+    assert all_plans(story) == []
+
+
+def test_the_preview_shows_the_zeros(story: Story) -> None:
+    plan = proposed(story, "147", installments=3)
+    with db.reading(story.engine) as tx:
+        shown = drafting.preview(tx, plan.id, today=TODAY)
+    assert shown.refusals == ()
+    assert shown.effect.neutral
+    assert shown.effect.early_income == 73913
+    assert [r.change for r in shown.effect.totals("accrual")] == [0] * len(shown.effect.totals("accrual"))
+    assert shown.message.startswith("Installment request 1 of 3 for invoice 1001. Not a tax invoice.")
+    assert shown.alternatives[0].mode is Mode.NOTES
+
+
+def test_without_answers_there_are_only_notes(engine: Engine, connection_id: str) -> None:
+    story = a_story(engine, connection_id)
+    with db.transaction(engine) as tx:
+        tx.execute(db.settings.delete())
+    plan = proposed(story, "147")
+    assert plan.mode is Mode.NOTES
+    assert "Tell us how you report" in plan.reasons[-1]
+
+
+def test_two_people_edit_the_same_plan(story: Story) -> None:
+    plan = proposed(story, "147")
+    with db.transaction(story.engine) as tx:
+        seen = plans.get(tx, plan.id)
+        plans.edit(tx, plan.id, seen.plan, revision=seen.revision, who="Ann", now=NOON)
+        with pytest.raises(plans.EditedMeanwhile, match="Somebody else changed plan"):
+            plans.edit(tx, plan.id, seen.plan, revision=seen.revision, who="Bo", now=NOON)
+        with pytest.raises(plans.EditedMeanwhile):
+            plans.approve(tx, plan.id, who="Bo", now=NOON, today=TODAY, revision=seen.revision)
+
+
+def test_a_renegotiated_plan_credits_its_own_installments(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    first = story.plan(plan.id).installments[0].invoice_id or ""
+    story.ledger.pay(first, 28333, DAY(2026, 12, 20))
+    story.sync()
+    story.today, story.now = DAY(2027, 1, 22), dt.datetime(2027, 1, 22, 12, tzinfo=dt.UTC)
+    before = story.ledger.trial_balance()
+    with db.transaction(story.engine) as tx:
+        drafted = drafting.renegotiation(
+            tx,
+            plan.id,
+            who="J. Doe",
+            why="Two more months",
+            now=story.now,
+            today=story.today,
+            wish=Wish(installments=4),
+        )
+    assert drafted.draft is not None
+    assert [r.total for r in drafted.draft.rows] == [14166, 14167, 14167, 14167]
+    assert story.plan(plan.id).plan.version == 1
+    story.approve(plan.id)
+    story.deliver()
+    assert story.ledger.trial_balance() == before
+    now = story.plan(plan.id)
+    assert (now.state, now.plan.version, now.attention) == ("running", 2, "")
+    open_ = [d for d in story.ledger.documents.values() if d.balance and "role=inst" in d.marker]
+    assert [(d.balance, "v=2" in d.marker) for d in open_] == [
+        (14166, True),
+        (14167, True),
+        (14167, True),
+        (14167, True),
+    ]
+
+
+def test_a_renegotiation_that_the_ledger_refuses_leaves_the_plan_running_as_it_was(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    story.sync()
+    before = story.ledger.trial_balance()
+    wish = Wish(installments=4)
+    with db.transaction(story.engine) as tx:
+        drafting.renegotiation(tx, plan.id, who="J. Doe", why="", now=NOON, today=TODAY, wish=wish)
+    story.approve(plan.id)
+    story.ledger.refuse["link"] = Refused("Not today.")
+    story.deliver()
+    back = story.plan(plan.id)
+    assert (back.state, back.plan.version, back.draft.version if back.draft else None) == ("running", 1, 3)
+    assert "Not today" in back.attention
+    assert story.ledger.trial_balance() == before
+    assert [row.open for row in back.installments] == [28333, 28333, 28334]
+    assert all(story.ledger.documents[row.invoice_id or ""].balance == row.open for row in back.installments)
