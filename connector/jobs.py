@@ -139,15 +139,15 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
             log.info("%s: connection %s does not exist any more", name, connection_id)
         except Exception:
             log.exception("%s of %s failed; the sweep tries again", name, connection_id)
-            _rest(settings, name, connection_id)
+            _rest(settings, name, connection_id, 5 * WOKEN)
 
     return run
 
 
-def _rest(settings: Config, function: str, connection_id: str) -> None:
-    """Keep the sweep from waking a failing job at every turn."""
+def _rest(settings: Config, function: str, connection_id: str, seconds: float) -> None:
+    """Keep the sweep from waking a job that cannot go on yet at every turn."""
     try:
-        embedded.redis(settings).set(_woken(function, connection_id), "1", ex=5 * WOKEN)
+        embedded.redis(settings).set(_woken(function, connection_id), "1", ex=max(1, int(seconds)))
     except redis.RedisError:
         return
 
@@ -185,8 +185,9 @@ def review_connection(
         with db.reading(engine) as tx:
             connection = connections.get(tx, connection_id)
             changed = books.changed(tx, connection_id)
-        if connection.status == "disconnected" or connection.last_sync_at is None:
-            return
+            pulling = sync.lease_name(connection_id) in leases.held(tx, db.now())
+        if connection.status == "disconnected" or connection.last_sync_at is None or pulling:
+            return  # half a pull is no picture: an invoice may be there and its payment not yet
         today = connections.today(connection, settings)
         whole = all_customers or connection.last_review_on != today
         if whole or changed:
@@ -229,6 +230,9 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
     )
     if delivered.done:
         wake_sync(settings, connection_id)
+    if delivered.retry_at is not None:
+        wait = (delivered.retry_at - db.now()).total_seconds()
+        _rest(settings, "deliver_connection", connection_id, wait)
 
 
 @_job
@@ -271,10 +275,10 @@ def sweep(settings: Config, now: dt.datetime | None = None) -> int:
         changed = list(tx.scalars(sa.select(c.connection_id).distinct()))
     resting = {id for id, c in connected.items() if c.retry_at and c.retry_at > now}
     retries = [id for id, c in connected.items() if c.retry_at and c.retry_at <= now]
-    first_syncs = [id for id, c in connected.items() if c.last_sync_at is None]
+    first_syncs = {id for id, c in connected.items() if c.last_sync_at is None}
     pressing = [("deliver_connection", "write", id) for id in due]
     pressing += [("sync_connection", "sync", id) for id in {*news, *retries, *first_syncs} - resting]
-    pressing += [("review_connection", "review", id) for id in changed]
+    pressing += [("review_connection", "review", id) for id in changed if id not in first_syncs]
     routine = _routine(connected, settings, now)
     room = _room(settings)
     woken = 0

@@ -1,0 +1,94 @@
+"""The clock: one acts, another takes over, and no failure ends it."""
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from connector import clock, config, connections, db, inbox, jobs
+from connector.domain.receivables import Kind
+from connector.inbox import Change
+from tests.connector.json_ledger import Ledgers
+
+NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture(autouse=True)
+def _quick_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "TURN", 0.05)
+
+
+@contextmanager
+def running(settings: config.Config) -> Iterator[threading.Event]:
+    stop = threading.Event()
+    thread = threading.Thread(target=clock.main, args=(settings, stop))
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join()
+
+
+def owner(store: Engine) -> str | None:
+    with db.reading(store) as tx:
+        found: str | None = tx.scalar(sa.select(db.leases.c.owner).where(db.leases.c.name == "clock"))
+        return found
+
+
+def until(what: object, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not what():  # type: ignore[operator]
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def test_a_clock_wakes_what_is_due(store: Engine, installation: config.Config, connected: str) -> None:
+    with running(installation):
+        until(lambda: jobs.queue(installation).count == 1)
+    assert owner(store) is None
+
+
+def test_a_second_clock_waits_and_takes_over(store: Engine, installation: config.Config) -> None:
+    with running(installation) as first:
+        until(lambda: owner(store))
+        active = owner(store)
+        with running(installation):
+            time.sleep(0.3)
+            assert owner(store) == active
+            first.set()
+            until(lambda: owner(store) not in (None, active))
+
+
+def test_a_clock_goes_on_after_a_failure(
+    store: Engine, installation: config.Config, connected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with db.transaction(store) as tx:
+        tx.execute(sa.update(db.connections).values(facts={"closed_until": "not a date"}))
+    with running(installation):
+        until(lambda: "the sweep failed" in caplog.text)
+        with db.transaction(store) as tx:
+            tx.execute(sa.update(db.connections).values(facts=None))
+        until(lambda: jobs.queue(installation).count == 1)
+
+
+def test_tidying_drops_old_changes_and_asks_again_for_a_revocation(
+    store: Engine, installation: config.Config, connected: str, ledgers: Ledgers
+) -> None:
+    with db.transaction(store) as tx:
+        inbox.record(tx, [Change("json", "books-1", Kind.INVOICE, "1", "updated", NOON, "e1")], NOON)
+        inbox.drained(tx, [p.id for p in inbox.pending(tx, connected)], NOON)
+    ledgers.fail("TryLater", "Down.")
+    connections.disconnect(store, installation, connected)
+    clock.tidy(installation, NOON + dt.timedelta(days=13))
+    with db.reading(store) as tx:
+        assert tx.scalar(sa.select(sa.func.count()).select_from(db.inbox)) == 1
+    assert len(ledgers.get("revoked")) == 1
+    clock.tidy(installation, NOON + dt.timedelta(days=15))
+    with db.reading(store) as tx:
+        assert tx.scalar(sa.select(sa.func.count()).select_from(db.inbox)) == 0
