@@ -63,8 +63,6 @@ def _rows(
 
 
 def _split(principal: int, count: int) -> list[int]:
-    if count < 1:
-        raise BadPlan("NO_INSTALLMENTS", "A plan needs at least one installment. Choose how many.")
     if principal < count:
         raise BadPlan(
             "TOO_MANY_INSTALLMENTS",

@@ -294,7 +294,7 @@ def test_weighted_plans_add_up_without_negative_interest(principal, weights, cha
 
 @given(st.data())
 def test_edited_rows_always_add_up(data):
-    principal = data.draw(money_amounts)
+    principal = data.draw(st.integers(12_00, 10**9))
     count = data.draw(st.integers(1, 12))
     method = data.draw(st.sampled_from(list(Method)))
     dates = due_dates(date(2026, 12, 21), Rhythm.MONTHLY, count, "US")

@@ -275,6 +275,11 @@ def test_what_no_allocation_explains_counts_as_an_unknown_credit():
     assert sum(on_cash.values()) == 0
 
 
+def test_what_is_explained_in_full_leaves_no_gap():
+    payment = Payment("p1", "58", date(2026, 9, 20), "USD", 30000, 0, (Allocation("147", 30000),))
+    assert proof.applied([INVOICE_1001], [payment], []) == [Applied("147", 30000, date(2026, 9, 20))]
+
+
 def test_an_invoice_without_lines_counts_as_income():
     bare = replace(INVOICE_1001, lines=(Line("", "", 60000),))
     result = effect([bare], [], [], [], clearing=CLEARING, currency="USD")

@@ -248,6 +248,8 @@ def test_interest_needs_its_clause_and_stays_under_its_cap():
     high = PlanPolicy(interest=InterestPolicy(clause="Terms 7", cap=Decimal(40)))
     assert problems(flat, APPROVAL, high) == []
     assert codes(cautions(flat, APPROVAL, high)) == ["LATE_START", "INTEREST_HIGH"]
+    calm = PlanPolicy(interest=InterestPolicy(clause="Terms 7", cap=Decimal(40), warn_above=Decimal(35)))
+    assert codes(cautions(flat, APPROVAL, calm)) == ["LATE_START"]
     low = PlanPolicy(interest=InterestPolicy(clause="Terms 7", cap=Decimal(18)))
     (refusal,) = problems(flat, APPROVAL, low)
     assert refusal.code == "INTEREST_OVER_CAP"
