@@ -46,7 +46,10 @@ class Child:
 
     def start(self) -> None:
         self.started = time.monotonic()
-        self.process = subprocess.Popen(self.command, env=self.environment, start_new_session=True)
+        # Standard output is the command's own (JSON, say): what children print goes with the log.
+        self.process = subprocess.Popen(
+            self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
+        )
 
     def look(self) -> None:
         """Start it when it is not running, unless it has just failed."""
