@@ -6,6 +6,7 @@ and the field; unknown keys are ignored; missing ones mean that the source has n
 
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import json
@@ -172,6 +173,8 @@ class _Loading:
         kept = (rules.unique_numbers, rules.link_touches_documents, rules.unique_names)
         rules.unique_numbers = rules.link_touches_documents = rules.unique_names = False
         organization.closed_until = None
+        collecting = gc.isenabled()
+        gc.disable()  # hundreds of thousands of new objects, none of them garbage
         try:
             with ledger.quietly():
                 self._customers()
@@ -181,6 +184,8 @@ class _Loading:
         finally:
             rules.unique_numbers, rules.link_touches_documents, rules.unique_names = kept
             organization.closed_until = self.closed_until
+            if collecting:
+                gc.enable()
         return ledger
 
     def _customers(self) -> None:
