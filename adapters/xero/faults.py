@@ -243,11 +243,15 @@ def _lacks_scope(answer: Answer) -> bool:
     return bool(re.search(r"insuff?icient?_scope|insufficent_scope", challenge, re.IGNORECASE))
 
 
+_NOT_CONNECTED = "AuthenticationUnsuccessful"  # how a 403 says: this organization is not ours to see
+
+
 def _no_permission(answer: Answer) -> PlatformError:
     body = _json(answer.body) or {}
     detail = str(body.get("Detail") or body.get("detail") or "")
     details = {"words": _scrub(detail), "reference": answer.reference}
-    if _lacks_scope(answer) or re.search(r"scope", detail, re.IGNORECASE):
+    other_reason = answer.status == 403 and detail not in ("", _NOT_CONNECTED)
+    if _lacks_scope(answer) or other_reason:
         return Reconnect(
             "The permission that Xero gave us does not cover this. Press Reconnect and allow everything "
             "that is asked.",

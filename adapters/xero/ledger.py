@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import msgspec
 
@@ -231,30 +232,37 @@ class XeroLedger:
 
     def clearing(self, account: str | None, today: date) -> Clearing:
         known = self.accounts()
-        country = self._known_facts().country
+        tax_code = self._off_return_code()
         if account:
             wanted = account.strip().lower()
             for found in known:
                 if wanted in (found.id.lower(), found.code.lower()):
-                    return _usable(found, country)
+                    return _usable(found, tax_code)
             raise Refused(
                 f"Xero has no account {account}. Choose another clearing account in the settings.",
                 code="CLEARING_INVALID",
             )
         for found in known:
             if found.name.strip().lower() == CLEARING_NAME.lower():
-                return _usable(found, country)
+                return _usable(found, tax_code)
         code = _free_code(known)
         answer = self._transport.write(
             "PUT Accounts",
             "create_account",
-            body=translate.account_body(code, CLEARING_NAME, country),
-            key=f"forbear-clearing-{code}",
+            body=translate.account_body(code, CLEARING_NAME, tax_code),
+            key=f"forbear-clearing-{uuid4()}",  # the name, not the key, keeps it from being made twice
         )
         elements = self._elements(answer, "Accounts")
         if not elements:
             raise faults.unreadable_answer(answer, writes=True)
-        return _usable(_understood(translate.account, elements[0]), country)
+        return _usable(_understood(translate.account, elements[0]), tax_code)
+
+    def _off_return_code(self) -> str:
+        """Only Australian books have a code of their own for what stays off the return."""
+        if self._known_facts().country != "AU":
+            return translate.NO_TAX_CODE
+        found = ask(self._transport, "TaxRates", "get_tax_rates")
+        return _understood(translate.off_return_code, found.TaxRates or [])
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
         answer = self._transport.write(
@@ -566,14 +574,14 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _usable(found: Account, country: str) -> Clearing:
+def _usable(found: Account, tax_code: str) -> Clearing:
     if not found.usable_for_clearing:
         raise Refused(
             f"Account {found.code or found.name} cannot be the clearing account: {found.why_not}. "
             "Choose another one in the settings.",
             code="CLEARING_INVALID",
         )
-    return translate.clearing(found, country)
+    return translate.clearing(found, tax_code)
 
 
 def _free_code(known: list[Account]) -> str:

@@ -36,6 +36,7 @@ class Envelope(Row):
     Prepayments: list[msgspec.Raw] | None = None
     Contacts: list[msgspec.Raw] | None = None
     Accounts: list[msgspec.Raw] | None = None
+    TaxRates: list[msgspec.Raw] | None = None
     Organisations: list[msgspec.Raw] | None = None
     InvoiceReminders: list[msgspec.Raw] | None = None
     HistoryRecords: list[msgspec.Raw] | None = None
@@ -208,6 +209,11 @@ class Account(Row):
     Type: str | None = None
     Status: str | None = None
     SystemAccount: str | None = None
+
+
+class TaxRate(Row):
+    TaxType: str | None = None
+    Status: str | None = None
 
 
 class History(Row):

@@ -37,7 +37,8 @@ from connector.platforms import Account, Clearing
 ZERO_ID = "00000000-0000-0000-0000-000000000000"
 NOTE_LIMIT = 2500  # characters of one history record, by the present page …
 OLD_NOTE_LIMIT = 250  # … and by an older one
-NO_TAX = frozenset({"", "NONE", "BASEXCLUDED"})  # tax types that keep an amount off every return
+_OFF_AUSTRALIAN_RETURN = "BASEXCLUDED"
+_NO_TAX = frozenset({"", "NONE", _OFF_AUSTRALIAN_RETURN})  # these keep an amount off every return
 
 
 class Unusable(ValueError):
@@ -534,13 +535,17 @@ def account(row: msgspec.Raw) -> Account:
     )
 
 
-def clearing(found: Account, country: str) -> Clearing:
-    return Clearing(account_id=found.id, code=found.code, name=found.name, tax_code=no_tax_code(country))
+def clearing(found: Account, tax_code: str) -> Clearing:
+    return Clearing(account_id=found.id, code=found.code, name=found.name, tax_code=tax_code)
 
 
-def no_tax_code(country: str) -> str:
-    """The tax type that is on no return: a zero-rated one would swell the turnover boxes."""
-    return "BASEXCLUDED" if country == "AU" else "NONE"
+NO_TAX_CODE = "NONE"
+
+
+def off_return_code(tax_rates: list[msgspec.Raw]) -> str:
+    """The tax type that is on no return. Australia's own where the books have it: there NONE is reported."""
+    known = {r.TaxType for r in (rows.read(row, rows.TaxRate) for row in tax_rates) if r.Status != "DELETED"}
+    return _OFF_AUSTRALIAN_RETURN if _OFF_AUSTRALIAN_RETURN in known else NO_TAX_CODE
 
 
 _REMARK = "Note"
@@ -598,7 +603,7 @@ def _posting(draft: CreditDraft | InvoiceDraft) -> dict[str, Any]:
     return {
         "Contact": {"ContactID": draft.customer_id},  # any other field here would edit the contact itself
         "Date": draft.date.isoformat(),
-        "LineAmountTypes": "NoTax" if draft.tax_code in NO_TAX else "Inclusive",
+        "LineAmountTypes": "NoTax" if draft.tax_code in _NO_TAX else "Inclusive",
         "CurrencyCode": draft.currency,
         "Reference": draft.marker,
         "Status": "AUTHORISED",
@@ -668,12 +673,12 @@ def credit_status_body(credit_id: str, draft: bool) -> dict[str, Any]:
     return {"CreditNotes": [{"CreditNoteID": credit_id, "Status": "DELETED" if draft else "VOIDED"}]}
 
 
-def account_body(code: str, name: str, country: str) -> dict[str, Any]:
+def account_body(code: str, name: str, tax_code: str) -> dict[str, Any]:
     return {
         "Code": code,
         "Name": name,
         "Type": "CURRENT",
-        "TaxType": no_tax_code(country),
+        "TaxType": tax_code,
         "EnablePaymentsToAccount": False,
         "Description": "Payment plans move balances through here; it nets to zero.",
     }

@@ -113,7 +113,7 @@ def test_an_expired_token_may_be_renewed_and_a_missing_scope_may_not():
         (answer(401, EXPIRED), "TOKEN_REFUSED"),
         (answer(401, {"Detail": "AuthenticationUnsuccessful"}), "TOKEN_REFUSED"),
         (answer(401, b"", www_authenticate="insufficent_scope"), "SCOPE_MISSING"),
-        (answer(403, {"Detail": "The token lacks the required scope"}), "SCOPE_MISSING"),
+        (answer(403, {"Detail": "AuthorizationUnsuccessful"}), "SCOPE_MISSING"),
         (answer(403, {"Detail": "AuthenticationUnsuccessful"}), "DISCONNECTED"),
         (answer(403, {"title": "Forbidden", "detail": "AuthenticationUnsuccessful"}), "DISCONNECTED"),
         (answer(403, b"<html>"), "DISCONNECTED"),

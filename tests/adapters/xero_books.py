@@ -19,7 +19,7 @@ import requests
 from adapters import oauth
 from adapters.xero import platform
 from connector import config
-from connector.platforms import Call, Grant, Ledger, OpenGate, OrganizationRef, Platform, Reconnect, Token
+from connector.platforms import Call, Grant, Ledger, OpenGate, OrganizationRef, Platform, Token
 from sandbox.clock import Clock
 from sandbox.documents import Customer, Terms
 from sandbox.ledger import Ledger as Books
@@ -64,16 +64,6 @@ class Permission:
         if self.held.access_token == rejected:
             self.held = self.platform.refresh(self.held)
         return self.held.access_token
-
-
-class Gone:
-    """An Access whose permission has ended."""
-
-    def token(self) -> str:
-        return "once-good"
-
-    def renew(self, rejected: str) -> str:
-        raise Reconnect("The permission has ended.")
 
 
 @dataclass
