@@ -138,19 +138,24 @@ def _parts(ids: Sequence[str]) -> Iterator[list[str]]:
 # ---------------------------------------------------------------- store
 
 
-def store(tx: Transaction, connection_id: str, batch: Batch, seen: int) -> set[str]:
+def store(
+    tx: Transaction, connection_id: str, batch: Batch, seen: int, *, unsettled: set[str] | None = None
+) -> set[str]:
     """Put one page of a pull into the books; return the ids of customers whose picture changed.
 
     `seen` is the sync's generation (see `remove_unseen`). Storing the same page twice changes nothing.
+    `unsettled` collects invoices that some payment or credit settled before and now settles by less: not
+    every ledger reports such an invoice as changed.
     """
     changed: set[str] = set()
+    unsettled = set() if unsettled is None else unsettled
     # Removals first: a record that is both removed and present in one page is present.
     for kind in Kind:
         id = _SHAPES[kind].table.c.id
         for part in _parts([gone for k, gone in batch.removed if k == kind]):
             # A ledger entry that touches several customers is several records of ours: "9", "9/2", "9/3".
             split = [id.startswith(f"{one}/", autoescape=True) for one in part]
-            changed |= _remove(tx, connection_id, kind, sa.or_(id.in_(part), *split))
+            changed |= _remove(tx, connection_id, kind, sa.or_(id.in_(part), *split), unsettled)
     for kind, records in (
         (Kind.CUSTOMER, batch.customers),
         (Kind.INVOICE, batch.invoices),
@@ -158,12 +163,14 @@ def store(tx: Transaction, connection_id: str, batch: Batch, seen: int) -> set[s
         (Kind.CREDIT, batch.credits),
     ):
         if records:
-            changed |= _store_kind(tx, connection_id, kind, list(records), seen)
+            changed |= _store_kind(tx, connection_id, kind, list(records), seen, unsettled)
     changed.discard("")
     return changed
 
 
-def _store_kind(tx: Transaction, connection_id: str, kind: Kind, records: list[Any], seen: int) -> set[str]:
+def _store_kind(
+    tx: Transaction, connection_id: str, kind: Kind, records: list[Any], seen: int, unsettled: set[str]
+) -> set[str]:
     shape = _SHAPES[kind]
     last = {record.id: record for record in records}  # a page may repeat a record: its last word counts
     rows = dict(zip(last, shape.rows(list(last.values()), tx.dialect.name), strict=True))
@@ -186,6 +193,8 @@ def _store_kind(tx: Transaction, connection_id: str, kind: Kind, records: list[A
         _upsert(tx, connection_id, shape, [rows[id] for id in different], seen)
         if parts is not None:
             _replace_parts(tx, connection_id, kind, different, parts, parts_before)
+            for id in different:
+                unsettled |= _lost_money(parts_before.get(id, []), parts.get(id, []))
     same = [id for id in rows if id in before and id not in set(different)]
     for part in _parts(same):
         c = shape.table.c
@@ -233,6 +242,15 @@ def _parts_of(tx: Transaction, connection_id: str, kind: Kind, records: dict[str
     }
 
 
+def _lost_money(before: list[tuple[Any, ...]], now: list[tuple[Any, ...]]) -> set[str]:
+    """The invoices that get less of one payment or credit than before."""
+    sums: dict[str, int] = defaultdict(int)
+    for sign, parts in ((1, before), (-1, now)):
+        for invoice_id, amount, *_ in parts:
+            sums[invoice_id] += sign * amount
+    return {id for id, less in sums.items() if less > 0}
+
+
 def _parts_before(tx: Transaction, connection_id: str, kind: Kind, ids: list[str]) -> Parts:
     found: Parts = defaultdict(list)
     for part in _parts(ids):
@@ -271,13 +289,23 @@ def _forget_parts(tx: Transaction, connection_id: str, kind: Kind, ids: list[str
         )
 
 
-def _remove(tx: Transaction, connection_id: str, kind: Kind, which: sa.ColumnElement[bool]) -> set[str]:
+def _remove(
+    tx: Transaction,
+    connection_id: str,
+    kind: Kind,
+    which: sa.ColumnElement[bool],
+    unsettled: set[str] | None = None,
+) -> set[str]:
     shape = _SHAPES[kind]
     c = shape.table.c
     gone = sa.delete(shape.table).where(c.connection_id == connection_id, which)
     rows = tx.execute(gone.returning(c.id, c[shape.names[shape.owner]])).all()
     if kind in (Kind.PAYMENT, Kind.CREDIT):
-        _forget_parts(tx, connection_id, kind, [row[0] for row in rows])
+        ids = [row[0] for row in rows]
+        if unsettled is not None:
+            for parts in _parts_before(tx, connection_id, kind, ids).values():
+                unsettled |= _lost_money(parts, [])
+        _forget_parts(tx, connection_id, kind, ids)
     return {row[1] for row in rows}
 
 
@@ -368,6 +396,11 @@ def reviewed(tx: Transaction, connection_id: str, seen: dict[str, dt.datetime]) 
                     c.connection_id == connection_id, c.customer_id.in_(part), c.changed_at <= moment
                 )
             )
+
+
+def drop_invoice(tx: Transaction, connection_id: str, invoice_id: str) -> set[str]:
+    """The ledger has this invoice no more. Returns the customer concerned."""
+    return _remove(tx, connection_id, Kind.INVOICE, db.invoices.c.id == invoice_id)
 
 
 def forget(tx: Transaction, connection_id: str) -> None:

@@ -21,6 +21,7 @@ from connector.platforms import Ledger
 log = logging.getLogger(__name__)
 
 Key = tuple[str, str]  # customer, currency
+set_aside = sync.set_aside  # the other thing that is missing from the mirror, and known to be
 
 
 @dataclass(frozen=True, slots=True)

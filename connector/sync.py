@@ -106,6 +106,8 @@ class _Sync:
         self._engine, self._config, self._id, self._lease = engine, config, connection_id, lease
         self._say = say or (lambda sentence: None)
         self._ledger = ledger
+        self._unsettled: set[str] = set()  # invoices that lost money by what this pull brought
+        self._brought: set[str] = set()  # invoices that it brought itself
 
     def run(self, full: bool, thorough: bool) -> Synced:
         with db.reading(self._engine) as tx:
@@ -123,7 +125,9 @@ class _Sync:
             log.info("connection %s: the cursor is too old; reading everything", self._id)
             done.full = True
             self._pull(ledger, connection, None, done)
-        self._meet_strangers(ledger, done)
+        if not done.full:
+            self._reread_unsettled(ledger, done)
+            self._meet_strangers(ledger, done)
         self._finish(done, [p.id for p in pending])
         return done
 
@@ -153,11 +157,21 @@ class _Sync:
             self._lease.keep()
             self._store(batch, generation, done)
 
+    def _reread_unsettled(self, ledger: Ledger, done: Synced) -> None:
+        """Read the invoices whose payment went away or shrank, where the ledger did not report them itself."""
+        for id in sorted(self._unsettled - self._brought):
+            document = ledger.document(Kind.INVOICE, id)
+            with db.transaction(self._engine) as tx:
+                if document is None:
+                    changed = books.drop_invoice(tx, self._id, id)
+                else:
+                    changed = books.put_document(tx, self._id, document)
+                books.note_changed(tx, self._id, changed, db.now())
+            done.changed |= changed
+
     def _meet_strangers(self, ledger: Ledger, done: Synced) -> None:
         """Ask for customers whom a document named before any list did: made a minute ago, or in a list that
         this pull did not read."""
-        if done.full:
-            return
         with db.reading(self._engine) as tx:
             known = {c.id for c in books.customers(tx, self._id, done.changed)}
             known |= {one.id for one in set_aside(tx, self._id) if one.kind is Kind.CUSTOMER}
@@ -193,13 +207,14 @@ class _Sync:
             )
             if still.rowcount != 1:
                 raise Reconnect("The organization was disconnected meanwhile.")
-            changed = books.store(tx, self._id, batch, generation)
+            changed = books.store(tx, self._id, batch, generation, unsettled=self._unsettled)
             _set_aside(tx, self._id, batch, generation, now)
             if batch.complete:
                 done.full = True
                 changed |= books.remove_unseen(tx, self._id, batch.complete, generation)
                 _forget_set_aside(tx, self._id, batch.complete, generation)
             books.note_changed(tx, self._id, changed, now)
+        self._brought |= {invoice.id for invoice in batch.invoices} if not done.full else set()
         done.changed |= changed
         done.removed += len(batch.removed)
         done.set_aside += len(batch.unreadable)

@@ -21,6 +21,7 @@ from connector.domain.receivables import (
     Allocation,
     CreditNote,
     Customer,
+    Document,
     Invoice,
     Kind,
     Organization,
@@ -200,6 +201,15 @@ class JsonLedger:
     def customer(self, id: str) -> Customer | None:
         found = self._call(f"customer {id}")["records"].get(f"customer:{id}")
         return _customer(id, found[1]) if found else None
+
+    def document(self, kind: Kind, id: str) -> Document | None:
+        found = self._call(f"document {id}")["records"].get(f"{kind}:{id}")
+        if found is None:
+            return None
+        i = _invoice(id, found[1])
+        return Document(
+            kind, id, i.number, i.customer_id, i.date, i.due, i.currency, i.total, i.balance, i.tax, i.status
+        )
 
     def balances(self) -> dict[str, dict[str, int]]:
         state = self._call("balances")

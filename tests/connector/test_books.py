@@ -153,6 +153,27 @@ def test_a_record_repeated_on_one_page_counts_with_its_last_word(store: Engine, 
         assert [i.balance for i in books.invoices(tx, connected)] == [1]
 
 
+@pytest.mark.parametrize(
+    ("batch", "lost"),
+    [
+        (Batch(payments=(PAYMENT,)), set()),
+        (Batch(payments=(replace(PAYMENT, allocations=(Allocation("147", 36_000),)),)), set()),
+        (Batch(payments=(replace(PAYMENT, allocations=(Allocation("147", 34_999),)),)), {"147"}),
+        (Batch(payments=(replace(PAYMENT, allocations=(Allocation("150", 35_000),)),)), {"147"}),
+        (Batch(credits=(replace(CREDIT, allocations=()),)), {"147"}),
+        (Batch(removed=((Kind.PAYMENT, "201"),)), {"147"}),
+    ],
+)
+def test_invoices_that_lost_money_are_known(
+    batch: Batch, lost: set[str], store: Engine, connected: str
+) -> None:
+    put(store, connected, ALL)
+    unsettled: set[str] = set()
+    with db.transaction(store) as tx:
+        books.store(tx, connected, batch, 1, unsettled=unsettled)
+    assert unsettled == lost
+
+
 def test_removing_takes_the_allocations_and_the_parts_of_a_split_entry(store: Engine, connected: str) -> None:
     parts = [replace(PAYMENT, id=id) for id in ("JournalEntry:12", "JournalEntry:12/2", "JournalEntry:123")]
     put(store, connected, Batch(payments=tuple(parts)))

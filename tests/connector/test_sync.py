@@ -109,6 +109,28 @@ def test_a_customer_that_only_a_document_names_is_asked_for(
     assert known.name == "Four Winds"
 
 
+def test_an_invoice_whose_payment_was_deleted_is_read_again_where_the_ledger_does_not_say(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    books_of_three.invoice("i1", "1", 10_000, 6_000)
+    books_of_three.payment("p2", "2", 500, ("i2", 500))
+    books_of_three.invoice("i2", "2", 10_000, 9_500)
+    books_of_three.payment("p3", "3", 10_000, ("i3", 10_000))
+    run(store, installation, connected)
+    with books_of_three.state() as s:  # i1 goes up without being reported; i3 is deleted along
+        s["records"]["invoice:i1"][1]["balance"] = 10_000
+    books_of_three.remove("payment", "p1")
+    books_of_three.remove("payment", "p2")
+    books_of_three.invoice("i2", "2", 10_000)
+    books_of_three.remove("payment", "p3")
+    books_of_three.remove("invoice", "i3", silently=True)
+    books_of_three.set(calls=[])
+    assert run(store, installation, connected).changed == {"1", "2", "3"}
+    assert books_of_three.calls() == ["pull all", "document i1", "document i3"]
+    with db.reading(store) as tx:
+        assert {i.id: i.balance for i in books.invoices(tx, connected)} == {"i1": 10_000, "i2": 10_000}
+
+
 def test_a_first_sync_that_the_ledger_lets_resume_goes_on_where_it_stopped(
     store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
 ) -> None:
