@@ -11,7 +11,7 @@ from connector.domain.money import Money
 from connector.domain.plan import Plan
 from connector.domain.plan_words import named, originals
 from connector.domain.policy import Method
-from connector.domain.regions import region
+from connector.domain.regions import spelled
 from connector.domain.reminder_words import day
 
 
@@ -48,7 +48,7 @@ def agreement(plan: Plan, parties: Parties) -> Agreement:
         ("Schedule", _schedule(plan, parties)),
         ("How to pay", _how(plan, parties)),
         ("Interest and fees", _charges(plan)),
-        ("Order of payments", _order(plan)),
+        ("Order of payments", _order(plan, parties)),
         (
             "Paying early",
             "You may pay all or part at any time, without penalty. Interest not yet due is then not charged.",
@@ -71,7 +71,7 @@ def _money(plan: Plan, minor: int) -> str:
 def _summary(plan: Plan, parties: Parties) -> str:
     totals = {r.total for r in plan.rows}
     count = len(plan.rows)
-    word = region(parties.country).installment.lower() + ("s" if count != 1 else "")
+    word = spelled("installments" if count != 1 else "installment", parties.country)
     each = f" of {_money(plan, plan.rows[0].total)}" if len(totals) == 1 else ""
     charge = (
         f"including {_money(plan, plan.interest)} interest" if plan.interest else "without interest or fees"
@@ -99,7 +99,7 @@ def _owed(plan: Plan, parties: Parties) -> str:
 
 
 def _schedule(plan: Plan, parties: Parties) -> str:
-    word = region(parties.country).installment
+    word = spelled("Installment", parties.country)
     rows = []
     for row in plan.rows:
         parts = f" (balance {_money(plan, row.principal)}, interest {_money(plan, row.interest)})"
@@ -131,12 +131,9 @@ def _charges(plan: Plan) -> str:
     )
 
 
-def _order(plan: Plan) -> str:
-    first = (
-        "interest that has fallen due, then the oldest installment"
-        if plan.interest
-        else "the oldest installment"
-    )
+def _order(plan: Plan, parties: Parties) -> str:
+    oldest = spelled("the oldest installment", parties.country)
+    first = f"interest that has fallen due, then {oldest}" if plan.interest else oldest
     return f"A payment goes to {first} first; what is left goes to the next."
 
 
@@ -146,9 +143,9 @@ def _waived(plan: Plan) -> str:
 
 
 def _missed(plan: Plan, parties: Parties) -> str:
-    grace = plan.terms.grace_days
+    grace, row = plan.terms.grace_days, spelled("installment", parties.country)
     return (
-        f"If an installment is not paid by its date, the creditor writes to you, and you have {grace} business days "
+        f"If an {row} is not paid by its date, the creditor writes to you, and you have {grace} business days "
         f"to pay it or to agree another date with {parties.contact}. Only after that, and after a further notice, "
         "may the creditor end the plan; all that is open then falls due, without further interest from this plan."
     )
@@ -158,7 +155,8 @@ def _rest(parties: Parties) -> str:
     return (
         "Invoices outside this plan stay payable on their own dates. Waiting is not giving up: neither side "
         f"waives any right by it. This agreement follows {parties.governing_law}. An acknowledgment in writing can "
-        "start time limits for claims anew. The installment requests are not tax invoices."
+        f"start time limits for claims anew. The {spelled('installment', parties.country)} requests are not tax "
+        "invoices."
     )
 
 

@@ -62,6 +62,8 @@ def from_json(cls: type[T], data: Any, name: str = "") -> T:
 
 
 def _read(kind: Any, value: Any, name: str) -> Any:
+    if kind in (object, Any):
+        return value
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
         if value is None:
@@ -100,9 +102,9 @@ def _scalar(kind: Any, value: Any, name: str) -> Any:
         return number
     if not isinstance(value, str):
         raise WrongValue(name, f"should be text, not {value!r}.")
-    if kind is dt.date:
+    if kind in (dt.date, dt.datetime):
         try:
-            return dt.date.fromisoformat(value)
+            return kind.fromisoformat(value)
         except ValueError:
             raise WrongValue(name, f"should be a date such as 2026-11-21, not {value!r}.") from None
     if isinstance(kind, type) and issubclass(kind, StrEnum):

@@ -135,9 +135,15 @@ def propose(
         rhythm=rhythm,
         deposit=deposit,
     )
+    if left_out := [i for i in invoices if i not in ordered and not i.marker and _is_overdue(i, today)]:
+        reasons.append(f"{len(left_out)} more of their invoices are overdue and not in this plan.")
     if not any(r.interest for r in rows):
         reasons.append("No interest and no fees.")
     return Proposal(currency, tuple(ordered), rows, terms, tuple(reasons), able.amount if able else None)
+
+
+def _is_overdue(invoice: Invoice, today: dt.date) -> bool:
+    return invoice.balance > 0 and invoice.status in (Status.OPEN, Status.PARTLY_PAID) and invoice.due < today
 
 
 def _what(invoices: Sequence[Invoice], balance: int, currency: str, today: dt.date) -> str:

@@ -73,3 +73,8 @@ def region(country: str) -> Region:
     """The profile of a country (ISO 3166, a region after a hyphen is left aside)."""
     code = country.upper().partition("-")[0]
     return _REGIONS.get(code, Region(code))
+
+
+def spelled(words: str, country: str) -> str:
+    """Our own words as the country spells them (installment, instalment). Never for names or numbers."""
+    return words.replace("nstallment", "nstalment") if region(country).installment == "Instalment" else words

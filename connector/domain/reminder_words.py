@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from connector.domain.dunning import Open, Reminder
 from connector.domain.money import Money
+from connector.domain.regions import spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Sender:
     person: str
     reply: str  # e-mail address or telephone number
     how_to_pay: str = ""  # e.g. "Bank transfer to … with the invoice number"
+    country: str = ""  # whose spelling the message uses
 
 
 _PLAN = "If money is tight, tell us what you can manage; we can usually agree a plan."
@@ -43,13 +45,12 @@ _BODIES = {
 
 def text(reminder: Reminder, customer_name: str, sender: Sender, today: dt.date) -> str:
     """The whole message. A level of the policy's own that has no words here gets those of `check`."""
-    lines = [f"Dear {customer_name},", ""]
-    lines += [_line(d, today) for d in reminder.listed]
+    lines = [_line(d, sender, today) for d in reminder.listed]
     lines += _totals(reminder)
     if sender.how_to_pay:
         lines.append(f"How to pay: {sender.how_to_pay}.")
     lines.append(f"Questions: {sender.person}, {sender.reply}.")
-    lines += ["", _BODIES.get(reminder.level, _BODIES["check"])]
+    lines += ["", spelled(_BODIES.get(reminder.level, _BODIES["check"]), sender.country)]
     thanks = _thanks(reminder)
     if thanks:
         lines.append(thanks)
@@ -57,7 +58,7 @@ def text(reminder: Reminder, customer_name: str, sender: Sender, today: dt.date)
         if reminder.offers_plan:
             lines.append(_PLAN)
         lines += [_DISPUTE, _CROSSED]
-    return "\n".join([*lines, "", sender.person, sender.organization])
+    return "\n".join([f"Dear {customer_name},", "", *lines, "", sender.person, sender.organization])
 
 
 def day(date: dt.date) -> str:
@@ -65,7 +66,7 @@ def day(date: dt.date) -> str:
     return f"{date.day} {date:%B %Y}"
 
 
-def _line(document: Open, today: dt.date) -> str:
+def _line(document: Open, sender: Sender, today: dt.date) -> str:
     invoice = document.invoice
     late = (today - document.due).days
     when = f"due {day(document.due)}"
@@ -73,7 +74,8 @@ def _line(document: Open, today: dt.date) -> str:
         when += f" ({late} day{'s' if late != 1 else ''} ago)"
     name = f"Invoice {invoice.number or invoice.id}"
     if document.installment is not None:
-        name = f"Installment {document.installment} of your plan, invoice {invoice.number or invoice.id}"
+        word = spelled("Installment", sender.country)
+        name = f"{word} {document.installment} of your plan, invoice {invoice.number or invoice.id}"
     link = f" Pay here: {invoice.pay_link}" if invoice.pay_link else ""
     return f"{name}: {Money(document.amount, invoice.currency)}, {when}.{link}"
 

@@ -67,6 +67,7 @@ def test_a_plan_without_interest_or_waiver_says_none():
     assert "850.00 USD in 3 instalments, without interest or fees" in text
     assert "Waived" not in text
     assert "- Instalment 1: 283.33 USD by 21 December 2026\n" in text
+    assert "nstallment" not in text
 
 
 def test_declining_interest_states_how_days_are_counted():

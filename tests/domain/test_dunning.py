@@ -281,6 +281,15 @@ def test_an_installment_is_named_as_part_of_the_plan():
     assert "Do you need a few more days" in message
 
 
+def test_the_senders_country_spells_our_words_and_nobody_elses():
+    found = reminder([an_open("i2", number="Installment-7", installment=2)], after(2))
+    british = text(found, "Installment Ltd", replace(SENDER, country="GB"), after(2))
+    assert "Instalment 2 of your plan" in british
+    assert "invoice Installment-7:" in british
+    assert "We have not seen this instalment yet." in british
+    assert "Dear Installment Ltd" in british
+
+
 def test_every_overdue_level_offers_help_and_a_way_to_object_and_nothing_harsh():
     harsh = ("immediate", "legal", "collection", "disappointed", "refuse", "ignore", "excuse", "!", "failed")
     for ladder, installment in ((POLICY.invoice_ladder, None), (POLICY.installment_ladder, 1)):

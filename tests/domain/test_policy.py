@@ -147,6 +147,19 @@ def test_named_values_are_read_as_a_group():
     assert codec.to_json(Customer("1", "A", ledger_balance={"USD": 5}))["ledger_balance"] == {"USD": 5}
 
 
+def test_moments_and_anything_else_are_read_as_they_were_written():
+    from datetime import UTC, datetime
+
+    from connector.domain.proof import Difference
+    from connector.domain.receivables import Customer
+
+    moment = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    customer = Customer("1", "A", updated_at=moment)
+    assert from_json(Customer, codec.to_json(customer)) == customer
+    difference = Difference("1001-P1.1", "total", 1, 2, "…")
+    assert from_json(Difference, codec.to_json(difference)) == difference
+
+
 def test_countries_differ():
     assert region("US").consumer_max_installments == 4
     assert region("gb-sct").installment == "Instalment"

@@ -99,6 +99,19 @@ def test_invoices_are_taken_oldest_first():
     assert "not yet due" in propose([an_invoice(due=TODAY)], POLICY, TODAY).reasons[0]
 
 
+def test_what_stays_outside_the_plan_is_said():
+    chosen, newer = an_invoice(), an_invoice("2", date(2026, 11, 1))
+    others = [
+        an_invoice("3", TODAY),
+        an_invoice("4", balance=0),
+        an_invoice("5", marker="plan=PP-1"),
+        newer,
+        chosen,
+    ]
+    reasons = propose([chosen], POLICY, TODAY, invoices=others).reasons
+    assert "1 more of their invoices are overdue and not in this plan." in reasons
+
+
 def test_what_a_person_asks_for_counts():
     wish = Wish(installments=4, rhythm=Rhythm.TWO_WEEKLY, first=date(2026, 12, 1), deposit=25000)
     found = propose([an_invoice()], POLICY, TODAY, "US", wish=wish)
