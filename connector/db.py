@@ -422,6 +422,7 @@ reminders = sa.Table(
     _text("level", None),
     _text("cycle", None),  # which round of dunning this level belongs to
     sa.Column("due_on", sa.Date, nullable=False),
+    sa.Column("reached_on", sa.Date),  # the organization's day on which it was noted or sent
     sa.Column("invoices", Json, nullable=False),
     sa.Column("text", Text),
     sa.Column("channel", Text),

@@ -232,10 +232,11 @@ def retry(tx: Connection, write_id: int, *, who: str, now: dt.datetime) -> Write
     """Put a failed write back in line; harmless for any other. Raises LookupError for an unknown id."""
     write = get(tx, write_id)
     where = sa.and_(writes.c.id == write_id, writes.c.state == "failed")
-    # `sending`, not `pending`: a refusal we misread may still have been carried out, so look first.
-    if tx.execute(
-        sa.update(writes).where(where).values(state="sending", not_before=None, updated_at=now)
-    ).rowcount:
+    # `sending`, not `pending`: a refusal we misread may still have been carried out, so look first. A new key:
+    # a ledger may answer the old one with its old refusal.
+    key = f"{write.key[: KEY_LENGTH - 4]}-r{write.attempts}"
+    again = {"state": "sending", "key": key, "not_before": None, "updated_at": now}
+    if tx.execute(sa.update(writes).where(where).values(**again)).rowcount:
         audit.record(
             tx,
             who=who,

@@ -13,14 +13,28 @@ from itertools import islice
 
 from sqlalchemy.engine import Connection, Engine
 
-from connector import books, conclusions, connections, db, drafting, judging, outbox, plans, settings
+from connector import (
+    books,
+    conclusions,
+    connections,
+    db,
+    drafting,
+    judging,
+    outbox,
+    plans,
+    reminders,
+    reminding,
+    settings,
+)
 from connector.domain import aging
 from connector.domain.aging import Debt
 from connector.domain.policy import Mode
 from connector.domain.progress import Progress
 from connector.plans import Record
+from connector.reminders import Reminder
 
 PART = 200  # customers in one transaction
+REMINDED = ("running", "broken")
 LIVING = ("running", "broken", "finished")  # a finished plan may open again when a payment bounces
 
 
@@ -73,6 +87,9 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
     connection = connections.get(tx, connection_id)
     decided = settings.load(tx, connection_id)
     records = _by_customer(plans.of_customers(tx, connection_id, ids))
+    sent: dict[str, list[Reminder]] = {}
+    for earlier in reminders.of_customers(tx, connection_id, ids):
+        sent.setdefault(earlier.customer_id, []).append(earlier)
     total = Reviewed()
     concluded = []
     for picture in books.each_customer(tx, connection_id, ids):
@@ -93,8 +110,26 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
         drafted = drafting.draft_by_policy(
             tx, connection_id, picture, mine, decided.policy, now=now, today=today
         )
+        reminder = reminding.draw_up(
+            tx,
+            connection,
+            decided,
+            picture,
+            [(r, s) for r, s in standing if r.state in REMINDED],
+            plans.of_customer(tx, connection_id, picture.customer.id) if drafted or moved else mine,
+            sent.get(picture.customer.id, []),
+            now=now,
+            today=today,
+        )
         concluded.append(conclusion)
-        total += Reviewed(1, len(conclusion.findings), drafted, moved)
+        total += Reviewed(
+            1,
+            len(conclusion.findings),
+            drafted,
+            moved,
+            int(reminder is not None and reminder.state == "due"),
+            int(reminder is not None and reminder.state == "held"),
+        )
     conclusions.store(tx, connection_id, concluded, today=today, now=now)
     return total
 

@@ -112,7 +112,8 @@ def _run(p: Performer) -> None:
     with db.reading(p.engine) as tx:
         batches = outbox.open_batches(tx, p.connection_id, p.clock())
     for batch in batches:
-        _batch(p, batch)
+        if not batch.startswith("reminder "):  # those have a last look of their own first
+            _batch(p, batch)
     reminding.deliver(p)
 
 

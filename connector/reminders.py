@@ -1,0 +1,205 @@
+"""Reminders that are due: each at most once for a customer, level and cycle, with what holds it.
+
+due → held | noted | sent. The text is what the customer would read; the note in the ledger is short.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from connector.db import reminders
+from connector.domain.dunning import Contact
+
+OPEN = ("due", "held")
+REACHED = ("noted", "sent")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """One document that a reminder speaks of. `key` as dunning.Open.key; `amount` is minor units."""
+
+    key: str
+    invoice_id: str
+    number: str
+    amount: int
+    currency: str
+    due: dt.date
+    level: str  # the step of its ladder that it takes with this reminder; "" when it is only listed
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """`cycle` is the oldest document that moves with it; `due_on` the day it became due."""
+
+    id: int
+    connection_id: str
+    customer_id: str
+    level: str
+    cycle: str
+    due_on: dt.date
+    reached_on: dt.date | None
+    invoices: tuple[About, ...]
+    text: str
+    state: str
+    held_because: tuple[str, ...]
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+def put(
+    tx: Connection,
+    connection_id: str,
+    customer_id: str,
+    level: str,
+    about: Sequence[About],
+    *,
+    text: str,
+    held_because: Sequence[str],
+    due_on: dt.date,
+    now: dt.datetime,
+) -> Reminder | None:
+    """Keep what is due for a customer, in place of what was due and has not left. None: it left already."""
+    cycle = next(a.key for a in about if a.level)
+    mine = sa.and_(reminders.c.connection_id == connection_id, reminders.c.customer_id == customer_id)
+    same = sa.and_(mine, reminders.c.level == level, reminders.c.cycle == cycle)
+    values = {
+        "invoices": [_dump(a) for a in about],
+        "text": text,
+        "state": "held" if held_because else "due",
+        "held_because": list(held_because),
+        "updated_at": now,
+    }
+    old = tx.execute(sa.select(reminders).where(same)).one_or_none()
+    clear(tx, connection_id, [customer_id], keep=old.id if old else None)
+    if old is None:
+        inserted = tx.execute(
+            sa.insert(reminders).values(
+                connection_id=connection_id,
+                customer_id=customer_id,
+                level=level,
+                cycle=cycle,
+                due_on=due_on,
+                channel="note",
+                created_at=now,
+                **values,
+            )
+        )
+        return get(tx, inserted.inserted_primary_key[0])  # type: ignore[index]
+    if old.state not in OPEN:
+        return None
+    if any(getattr(old, name) != value for name, value in values.items() if name != "updated_at"):
+        tx.execute(sa.update(reminders).where(reminders.c.id == old.id).values(**values))
+    return get(tx, old.id)
+
+
+def clear(
+    tx: Connection, connection_id: str, customer_ids: Collection[str], *, keep: int | None = None
+) -> None:
+    """Forget what was due for these customers and never left: it is due no more."""
+    where = sa.and_(
+        reminders.c.connection_id == connection_id,
+        reminders.c.customer_id.in_(list(customer_ids)),
+        reminders.c.state.in_(OPEN),
+    )
+    if keep is not None:
+        where = sa.and_(where, reminders.c.id != keep)
+    tx.execute(sa.delete(reminders).where(where))
+
+
+def hold(tx: Connection, reminder_id: int, because: Sequence[str], now: dt.datetime) -> None:
+    """The last look before it left found something."""
+    _set(tx, reminder_id, state="held", held_because=list(because), updated_at=now)
+
+
+def reached(tx: Connection, reminder_id: int, state: str, on: dt.date, now: dt.datetime) -> None:
+    """It is in the ledger ("noted") or with the customer ("sent") since the organization's day `on`."""
+    _set(tx, reminder_id, state=state, held_because=[], reached_on=on, updated_at=now)
+
+
+def _set(tx: Connection, reminder_id: int, **values: Any) -> None:
+    tx.execute(sa.update(reminders).where(reminders.c.id == reminder_id).values(**values))
+
+
+def get(tx: Connection, reminder_id: int) -> Reminder:
+    """Raises LookupError for an unknown id."""
+    row = tx.execute(sa.select(reminders).where(reminders.c.id == reminder_id)).one_or_none()
+    if row is None:
+        raise LookupError(f"There is no reminder {reminder_id}.")
+    return _reminder(row)
+
+
+def of_connection(
+    tx: Connection, connection_id: str, states: Collection[str] | None = None
+) -> list[Reminder]:
+    """Oldest first."""
+    query = sa.select(reminders).where(reminders.c.connection_id == connection_id)
+    if states is not None:
+        query = query.where(reminders.c.state.in_(list(states)))
+    return [_reminder(row) for row in tx.execute(query.order_by(reminders.c.id))]
+
+
+def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Reminder]:
+    return of_customers(tx, connection_id, [customer_id])
+
+
+def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[str]) -> list[Reminder]:
+    query = sa.select(reminders).where(
+        reminders.c.connection_id == connection_id, reminders.c.customer_id.in_(list(customer_ids))
+    )
+    return [_reminder(row) for row in tx.execute(query.order_by(reminders.c.id))]
+
+
+def contacts(of_one_customer: Sequence[Reminder]) -> list[Contact]:
+    """What reached the customer, as the ladder wants it."""
+    return [
+        Contact(r.reached_on, {a.key: a.level for a in r.invoices if a.level})
+        for r in of_one_customer
+        if r.state in REACHED and r.reached_on
+    ]
+
+
+def _dump(about: About) -> dict[str, Any]:
+    return {
+        "key": about.key,
+        "id": about.invoice_id,
+        "number": about.number,
+        "amount": about.amount,
+        "currency": about.currency,
+        "due": about.due.isoformat(),
+        "level": about.level,
+    }
+
+
+def _reminder(row: Any) -> Reminder:
+    return Reminder(
+        id=row.id,
+        connection_id=row.connection_id,
+        customer_id=row.customer_id,
+        level=row.level,
+        cycle=row.cycle,
+        due_on=row.due_on,
+        reached_on=row.reached_on,
+        invoices=tuple(
+            About(
+                a["key"],
+                a["id"],
+                a["number"],
+                a["amount"],
+                a["currency"],
+                dt.date.fromisoformat(a["due"]),
+                a["level"],
+            )
+            for a in row.invoices
+        ),
+        text=row.text or "",
+        state=row.state,
+        held_because=tuple(row.held_because or ()),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,71 @@
+"""What Forbear would have said on an earlier day, from a books file: only what was known then counts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from connector import books_file, export, judging
+from connector.books_file import CompanyLine, Known
+from connector.domain.policy import Policy
+from connector.domain.receivables import CreditNote, Invoice, Payment
+
+
+def replay(path: Path, days: Sequence[dt.date], policy: Policy | None = None) -> list[dict[str, Any]]:
+    """One export for each of `days`, in their order. Raises WrongBooks."""
+    companies = list(books_file.companies(path))
+    return [
+        {
+            "as_of": day.isoformat(),
+            "connections": [company(c, day, policy or Policy()) for c in companies],
+        }
+        for day in days
+    ]
+
+
+def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
+    """One company as it would have been judged at the end of `day`."""
+    known = books_file.known_on(books, day)
+    invoices: dict[str, list[Invoice]] = _by_customer(known.invoices)
+    payments: dict[str, list[Payment]] = _by_customer(known.payments)
+    credits: dict[str, list[CreditNote]] = _by_customer(known.credits)
+    customers = []
+    for customer in known.customers:
+        conclusion = judging.judge(
+            customer,
+            invoices.get(customer.id, []),
+            payments.get(customer.id, []),
+            credits.get(customer.id, []),
+            policy,
+            day,
+            country=known.organization.country,
+        )
+        held = ["disputed"] if _disputed(known, invoices.get(customer.id, [])) else []
+        customers.append(export.customer(customer, conclusion, conclusion.balances, held))
+    return {
+        "id": books.company.id,
+        "platform": "books",
+        "organization": books.company.name,
+        "external_id": books.company.id,
+        "status": "connected",
+        "as_of": day.isoformat(),
+        "customers": customers,
+        "invoices": [export.invoice(i) for i in known.invoices],
+        "plans": [],
+        "reminders": [],
+        "writes": [],
+    }
+
+
+def _disputed(known: Known, invoices: Iterable[Invoice]) -> bool:
+    return any(i.id in known.disputed and i.balance > 0 for i in invoices)
+
+
+def _by_customer(records: Iterable[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for record in records:
+        found[record.customer_id].append(record)
+    return found
