@@ -460,7 +460,6 @@ def upgrade() -> None:
         sa.Column("cycle", sa.Text(), nullable=False),
         sa.Column("due_on", sa.Date(), nullable=False),
         sa.Column("reached_on", sa.Date(), nullable=True),
-        sa.Column("reached_on", sa.Date(), nullable=True),
         sa.Column("invoices", JSON, nullable=False),
         sa.Column("text", sa.Text(), nullable=True),
         sa.Column("channel", sa.Text(), nullable=True),
