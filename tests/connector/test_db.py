@@ -22,6 +22,26 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_uses(store: Engine
         assert compare_metadata(context, db.metadata) == []
 
 
+def test_the_migrations_make_the_same_indexes_with_their_conditions(tmp_path: Path) -> None:
+    migrated = config.load({"FORBEAR_DATA_DIR": str(tmp_path / "migrated")})
+    db.migrate(migrated)
+    made = config.load({"FORBEAR_DATA_DIR": str(tmp_path / "made")})
+    with db.transaction(db.engine(made)) as tx:
+        db.metadata.create_all(tx)
+
+    def indexes(settings: config.Config) -> set[tuple[str, str]]:
+        engine = db.engine(settings)
+        with db.reading(engine) as tx:
+            rows = tx.exec_driver_sql(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> ''"
+            )
+            found = {(row[0], row[1]) for row in rows}
+        engine.dispose()
+        return found
+
+    assert indexes(migrated) == indexes(made) != set()
+
+
 def test_migrating_twice_changes_nothing_and_says_so(installation: config.Config) -> None:
     db.migrate(installation)
     assert db.is_migrated(db.engine(installation))
