@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
-from sandbox.documents import Customer, Terms
+from sandbox.documents import Customer, Invoice, Terms
 from sandbox.ledger import Ledger
 from sandbox.xero.envelope import Json, moment, without_nulls
 from sandbox.xero.rows import money
@@ -31,6 +32,7 @@ def contact_row(ledger: Ledger, customer: Customer, today: dt.date, *, summary: 
 
     Which fields a summary drops is not documented for contacts; these are the costly ones.
     """
+    documents = ledger.documents_of(customer.id, "invoice", "credit_note", "advance", "journal")
     row = without_nulls(
         {
             "ContactID": customer.id,
@@ -46,7 +48,7 @@ def contact_row(ledger: Ledger, customer: Customer, today: dt.date, *, summary: 
             "Phones": _phones(customer),
             "UpdatedDateUTC": moment(customer.updated),
             "IsSupplier": False,
-            "IsCustomer": bool(ledger.documents_of(customer.id, "invoice")) if not summary else None,
+            "IsCustomer": any(isinstance(found, Invoice) for found in documents),
             "DefaultCurrency": customer.currency or None,
             "MergedToContactID": customer.merged_into or None,
             "HasAttachments": False,
@@ -61,21 +63,17 @@ def contact_row(ledger: Ledger, customer: Customer, today: dt.date, *, summary: 
         row["PaymentTerms"] = {
             "Sales": {"Day": customer.terms.days, "Type": TERM_TYPES[customer.terms.basis]}
         }
-    balances = receivable(ledger, customer, today)
-    if balances:
-        row["Balances"] = {"AccountsReceivable": balances}
+    if documents:
+        code = customer.currency or ledger.organization.home_currency
+        row["Balances"] = {"AccountsReceivable": _receivable(documents, code, today)}
     return row
 
 
-def receivable(ledger: Ledger, customer: Customer, today: dt.date) -> Json | None:
-    """Outstanding and overdue, raw across currencies; None for a contact with nothing on it.
+def _receivable(documents: list[Any], code: str, today: dt.date) -> Json:
+    """Outstanding and overdue, raw across currencies.
 
     Credits that wait to be used lower what is outstanding, not what is overdue.
     """
-    documents = ledger.documents_of(customer.id, "invoice", "credit_note", "advance", "journal")
-    if not documents:
-        return None
-    code = customer.currency or ledger.organization.home_currency
     outstanding = overdue = 0
     for document in documents:
         due = getattr(document, "due", None)

@@ -310,7 +310,7 @@ def _payment_fields(ledger: Ledger) -> Fields:
         "invoice.contact.contactid": lambda row: row.customer,
         "account.accountid": lambda row: account(row).id,
         "account.code": lambda row: account(row).code,
-        "batchpaymentid": lambda row: getattr(row, "batch", "") or None,
+        "batchpaymentid": lambda row: rows.batch_id(ledger, row) if getattr(row, "batch", "") else None,
     }
 
 

@@ -8,6 +8,8 @@ the ledger each time: nothing here is stored.
 from __future__ import annotations
 
 import datetime as dt
+import re
+import uuid
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
@@ -24,15 +26,17 @@ from sandbox.documents import (
     Sale,
 )
 from sandbox.ledger import Ledger
-from sandbox.money import to_decimal
+from sandbox.money import exponent, to_decimal
 from sandbox.tables import Table
 from sandbox.xero.envelope import Json, day, day_string, decimal, moment, moment_string
 
 T = TypeVar("T")
 LINE_MODES = {"exclusive": "Exclusive", "inclusive": "Inclusive", "none": "NoTax"}
 ADVANCE_NAMES = {"overpayment": "Overpayment", "prepayment": "Prepayment"}
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _STATUSES = {"draft": "DRAFT", "submitted": "SUBMITTED", "void": "VOIDED", "deleted": "DELETED"}
 _RATE_PLACES = 10
+_PAR = Decimal("1.000000")
 
 
 class Settled(NamedTuple):
@@ -71,9 +75,11 @@ def settled(ledger: Ledger, invoice: Invoice) -> Settled:
 def currency_rate(document: Sale | Payment | Advance | Refund) -> Decimal:
     """Xero states foreign units for one home unit; what an app sent is given back as sent."""
     sent = document.extra.get("CurrencyRate")
+    if document.rate == 1 and sent is None:
+        return _PAR
     if sent is not None:
         return decimal(sent, max(6, min(_RATE_PLACES, -int(Decimal(sent).as_tuple().exponent))))
-    return decimal(1 / document.rate, 6 if document.rate == 1 else _RATE_PLACES)
+    return decimal(1 / document.rate, _RATE_PLACES)
 
 
 # documents
@@ -125,7 +131,7 @@ def credit_note_row(ledger: Ledger, note: CreditNote, *, lines: bool = True, pla
         "ID": note.id,
         "Type": "ACCRECCREDIT",
         "Reference": note.reference,
-        "Payments": [_payment_stub(refund) for refund in refunds_of(ledger, ref)],
+        "Payments": [_payment_stub(ledger, refund) for refund in refunds_of(ledger, ref)],
         "Allocations": [allocation_row(ledger, allocation) for allocation in allocations],
         "RemainingCredit": money(amount_due(note), code),
         "CurrencyRate": currency_rate(note),
@@ -152,7 +158,7 @@ def advance_row(ledger: Ledger, advance: Advance, *, lines: bool = True, places:
         "Reference": advance.reference,
         "RemainingCredit": money(advance.balance, code),
         "Allocations": [allocation_row(ledger, found) for found in applied_to_invoices(ledger, ref)],
-        "Payments": [_payment_stub(refund) for refund in refunds_of(ledger, ref)],
+        "Payments": [_payment_stub(ledger, refund) for refund in refunds_of(ledger, ref)],
         "CurrencyRate": currency_rate(advance),
         "HasAttachments": False,
         "Contact": contact_stub(ledger, advance.customer),
@@ -225,8 +231,9 @@ def payment_row(ledger: Ledger, payment: Payment | Refund, *, strings: bool = Fa
         "HasValidationErrors": False,
     }
     if isinstance(payment, Payment) and payment.batch:
-        row["BatchPaymentID"] = payment.batch
-        row["BatchPayment"] = _batch(ledger, payment.batch, batches(ledger)[payment.batch], strings)
+        batch = batch_id(ledger, payment)
+        row["BatchPaymentID"] = batch
+        row["BatchPayment"] = _batch(ledger, batch, batches(ledger)[batch], strings)
     return row
 
 
@@ -316,7 +323,7 @@ def _payment_target(ledger: Ledger, target: Ref | None) -> Json:
     }
 
 
-def _payment_stub(payment: Payment | Refund) -> Json:
+def _payment_stub(ledger: Ledger, payment: Payment | Refund) -> Json:
     row: Json = {
         "PaymentID": payment.id,
         "Date": day(payment.date),
@@ -327,7 +334,7 @@ def _payment_stub(payment: Payment | Refund) -> Json:
         "HasValidationErrors": False,
     }
     if isinstance(payment, Payment) and payment.batch:
-        row["BatchPaymentID"] = payment.batch
+        row["BatchPaymentID"] = batch_id(ledger, payment)
     return row
 
 
@@ -355,14 +362,21 @@ def attached(ledger: Ledger) -> frozenset[Ref]:
     )
 
 
+def batch_id(ledger: Ledger, payment: Payment) -> str:
+    """The BatchPaymentID: the books' own name for the remittance, as a GUID."""
+    if _GUID.fullmatch(payment.batch):
+        return payment.batch
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{ledger.organization.id}/batch/{payment.batch}"))
+
+
 def batches(ledger: Ledger) -> dict[str, list[Payment]]:
-    """The payments of every batch."""
+    """The payments of every batch, by BatchPaymentID."""
 
     def gather() -> dict[str, list[Payment]]:
         found: dict[str, list[Payment]] = {}
         for payment in ledger.payments:
             if payment.batch:
-                found.setdefault(payment.batch, []).append(payment)
+                found.setdefault(batch_id(ledger, payment), []).append(payment)
         return found
 
     return kept(ledger, "batches", ledger.payments, gather)
@@ -407,7 +421,7 @@ def _settlements(ledger: Ledger, invoice: Invoice) -> Json:
         kind, identity = allocation.source
         applied = money(allocation.amount, invoice.currency)
         if kind == "payment":
-            rows["Payments"].append(_payment_stub(ledger.payments[identity]) | {"Amount": applied})
+            rows["Payments"].append(_payment_stub(ledger, ledger.payments[identity]) | {"Amount": applied})
         elif kind == "credit_note":
             note = ledger.credit_notes[identity]
             rows["CreditNotes"].append(
@@ -452,7 +466,7 @@ def contact_stub(ledger: Ledger, customer: str) -> Json:
 def money(minor: int, currency: str) -> Decimal:
     """Minor units as Xero prints them: two decimals, more only where the currency has more."""
     amount = to_decimal(minor, currency)
-    return decimal(amount, max(2, -int(amount.as_tuple().exponent)))
+    return amount if exponent(currency) >= 2 else decimal(amount, 2)
 
 
 def _sale(ledger: Ledger, sale: Sale, lines: bool, places: int) -> Json:

@@ -23,11 +23,12 @@ from openapi_core.testing import MockRequest, MockResponse
 from werkzeug.serving import make_server
 
 from sandbox import xero
+from sandbox.books import own_rules
 from sandbox.clock import Clock
 from sandbox.documents import Account, Customer, Invoice, Line, Terms
 from sandbox.grants import USERS
 from sandbox.ledger import Ledger
-from sandbox.organization import RULES, Organization
+from sandbox.organization import Organization
 from sandbox.world import World
 from sandbox.xero.scopes import GRANULAR
 from tests.conftest import SHARED
@@ -41,12 +42,13 @@ KNOWN_MISFITS = ("DELETE /CreditNotes/", "DELETE /Overpayments/", "DELETE /Prepa
 
 
 class Office:
-    """One organisation, "Kauri Joinery" (NZD, 15 % GST), its sandbox server and a connected app."""
+    """One organisation, its sandbox server and a connected app; by default "Kauri Joinery" (NZD, 15 % GST)."""
 
-    def __init__(self, scopes: frozenset[str] = frozenset(GRANULAR)) -> None:
-        self.world = World(Clock(), unthrottled=True)
+    def __init__(self, scopes: frozenset[str] = frozenset(GRANULAR), ledger: Ledger | None = None) -> None:
+        self.world = World(ledger.clock if ledger else Clock(), unthrottled=True)
         self.world.clock.set(NOON, frozen=True)
-        self.ledger = self.world.add(_books(self.world.clock))
+        self.ledger = self.world.add(ledger or _books(self.world.clock))
+        self.tenant = self.ledger.organization.id
         self.token = self.connect(scopes)
         self.misfits: list[str] = []
         app = flask.Flask("office")
@@ -58,10 +60,10 @@ class Office:
         self.base = f"http://127.0.0.1:{self._server.server_port}/xero/api.xro/2.0"
         self.session = requests.Session()
 
-    def connect(self, scopes: frozenset[str], tenants: tuple[str, ...] = (TENANT,)) -> str:
+    def connect(self, scopes: frozenset[str]) -> str:
         """A user's consent: an access token."""
         grants = self.world.grants
-        code = grants.allow("xero", USERS[0], "sandbox-app", scopes, tenants, "http://localhost/back")
+        code = grants.allow("xero", USERS[0], "sandbox-app", scopes, (self.tenant,), "http://localhost/back")
         consent = grants.exchange("xero", code, "sandbox-app", "http://localhost/back", "")
         return grants.issue(consent, "http://localhost")[0]
 
@@ -76,7 +78,7 @@ class Office:
         """One plain HTTP request with token and tenant; `headers=` adds to or (None) takes from them."""
         headers = {
             "Authorization": f"Bearer {self.token}",
-            "xero-tenant-id": TENANT,
+            "xero-tenant-id": self.tenant,
             "Accept": "application/json",
             **options.pop("headers", {}),
         }
@@ -191,7 +193,7 @@ def _books(clock: Clock) -> Ledger:
         timezone="Pacific/Auckland",
         tax_name="GST",
         tax_rate="15",
-        rules=RULES["xero"],
+        rules=own_rules("xero"),
     )
     ledger = Ledger(organization, clock)
     ledger.add_account(Account(code="850", name="Plan clearing", type="current_asset"))
