@@ -22,6 +22,7 @@ from connector import config
 from connector.platforms import Call, Grant, Ledger, OpenGate, OrganizationRef, Platform, Token
 from sandbox.clock import Clock
 from sandbox.documents import Customer, Terms
+from sandbox.grants import USERS, User
 from sandbox.ledger import Ledger as Books
 from sandbox.organization import RULES, Organization
 from sandbox.server import Server
@@ -84,7 +85,9 @@ class Xero:
         assert found is not None
         return found.id
 
-    def consent(self, *companies: str, decision: str = "allow", nonce: str = "n-1") -> dict[str, str]:
+    def consent(
+        self, *companies: str, decision: str = "allow", nonce: str = "n-1", user: User = USERS[0]
+    ) -> dict[str, str]:
         """Walk the consent page; the query that comes back."""
         url = self.platform.authorization_url(
             redirect_uri=REDIRECT, state="s-1", nonce=nonce, verifier=VERIFIER
@@ -92,16 +95,14 @@ class Xero:
         parts = urlsplit(url)
         form: dict[str, Any] = {name: values[0] for name, values in parse_qs(parts.query).items()}
         page = urlunsplit(parts._replace(query=""))
-        answer = requests.post(
-            page, data={**form, "decision": decision, "company": companies}, allow_redirects=False, timeout=10
-        )
+        form |= {"decision": decision, "company": companies, "user": user.subject}
+        answer = requests.post(page, data=form, allow_redirects=False, timeout=10)
         assert answer.status_code == 302, answer.text
         back = parse_qs(urlsplit(answer.headers["Location"]).query)
         return {name: values[0] for name, values in back.items()}
 
-    def connect(self, *companies: str, nonce: str = "n-1") -> Grant:
-        answer = self.consent(*(companies or (HARBOUR,)), nonce=nonce)
-        return self.exchange(answer, nonce)
+    def connect(self, *companies: str, user: User = USERS[0]) -> Grant:
+        return self.exchange(self.consent(*(companies or (HARBOUR,)), user=user))
 
     def exchange(self, answer: Mapping[str, str], nonce: str = "n-1") -> Grant:
         return self.platform.exchange(answer, redirect_uri=REDIRECT, nonce=nonce, verifier=VERIFIER)

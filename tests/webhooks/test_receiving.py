@@ -67,6 +67,31 @@ def test_a_signed_delivery_is_recorded_and_answered_empty(client: FlaskClient, e
     assert recorded(engine) == [(TENANT, "invoice", "updated")]
 
 
+def test_a_delivery_wakes_a_sync_of_the_organization_it_names(
+    client: FlaskClient, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+):
+    woken: list[str] = []
+    monkeypatch.setattr(
+        webhooks.jobs, "wake_sync", lambda settings, connection_id: woken.append(connection_id)
+    )
+    with db.transaction(engine) as tx:
+        for id, tenant, status in (("c1", TENANT, "connected"), ("c2", "another", "disconnected")):
+            row = {
+                "id": id,
+                "platform": "xero",
+                "external_id": tenant,
+                "status": status,
+                "created_at": db.now(),
+            }
+            tx.execute(sa.insert(db.connections).values(row))
+    assert deliver(client, EVENT).status_code == 200
+    assert woken == ["c1"]
+    assert deliver(client, EVENT.replace(TENANT.encode(), b"another")).status_code == 200
+    assert deliver(client, EVENT.replace(TENANT.encode(), b"unheard of")).status_code == 200
+    assert woken == ["c1"]
+    assert len(recorded(engine)) == 3
+
+
 def test_a_repeated_delivery_is_recorded_once(client: FlaskClient, engine: sa.Engine):
     assert [deliver(client, EVENT).status_code for _ in range(3)] == [200, 200, 200]
     assert len(recorded(engine)) == 1
