@@ -108,6 +108,7 @@ def _draft(
     today: dt.date,
     wish: Wish | None = None,
     mode: str = "",
+    but: str = "",
 ) -> Plan:
     policy = settings.load(tx, connection_id).policy
     country = policy.country or picture.customer.country or connections.get(tx, connection_id).country
@@ -135,7 +136,7 @@ def _draft(
         terms=made.terms,
         reasons=made.reasons,
     )
-    facts = plans.facts(tx, connection_id, picture.customer.id, [i.id for i in made.invoices], today)
+    facts = plans.facts(tx, connection_id, picture.customer.id, [i.id for i in made.invoices], today, but)
     choice = refusals.choose_mode(facts, wanted=mode or policy.plan.mode, plan=plan)
     if mode and choice.mode != mode:
         first = choice.refused[Mode(mode)][0]
@@ -145,6 +146,39 @@ def _draft(
         raise PlanProblem(first.code, first.sentence)
     reasons = plan.reasons if choice.mode is Mode.SPLIT else (*plan.reasons, choice.why)
     return replace(plan, mode=choice.mode, reasons=reasons)
+
+
+def redraft(
+    tx: Connection,
+    plan_id: str,
+    *,
+    revision: int,
+    who: str,
+    now: dt.datetime,
+    today: dt.date,
+    wish: Wish | None = None,
+    mode: str = "",
+) -> Record:
+    """Draft a proposed plan anew over the same invoices, by the books and answers of today.
+
+    Raises PlanProblem, EditedMeanwhile when it is no longer at `revision`.
+    """
+    record = plans.get(tx, plan_id)
+    if record.draft is not None:
+        raise PlanProblem("NOT_PROPOSED", f"Plan {plan_id} is running. Renegotiate it instead.")
+    picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
+    if picture is None:
+        raise LookupError(f"The customer of plan {plan_id} is no longer in the books.")
+    by_id = {i.id: i for i in picture.invoices}
+    chosen = [by_id[s.invoice_id] for s in record.plan.sources if s.invoice_id in by_id]
+    chosen = [i for i in chosen if i.balance > 0 and i.status in LIVE]
+    if not chosen:
+        raise PlanProblem("NOT_OPEN", f"Nothing is open on the invoices of plan {plan_id}. Cancel it.")
+    plan = _draft(tx, record.connection_id, picture, chosen, today, wish, mode, but=plan_id)
+    bad = rails.problems(plan, today, settings.load(tx, record.connection_id).policy.plan)
+    if bad:
+        raise PlanProblem(bad[0].code, " ".join(b.sentence for b in bad))
+    return plans.edit(tx, plan_id, plan, revision=revision, who=who, now=now)
 
 
 # ---------------------------------------------------------------- by policy
@@ -165,7 +199,7 @@ def draft_by_policy(
     `records` are the customer's plans. One plan for each currency; never for an invoice in a plan; never again
     what a person turned down.
     """
-    records = _refresh(tx, picture, records, now, today)
+    records = _refresh(tx, connection_id, picture, records, policy, now, today)
     if any(r.state == "proposed" for r in records):
         return 0
     taken = plans.planned(records)
@@ -195,8 +229,10 @@ def _turned_down(record: Record, group: Sequence[Invoice]) -> bool:
 
 def _refresh(
     tx: Connection,
+    connection_id: str,
     picture: books.Receivables,
     records: Sequence[Record],
+    policy: Policy,
     now: dt.datetime,
     today: dt.date,
 ) -> list[Record]:
@@ -215,6 +251,11 @@ def _refresh(
             and by_id[s.invoice_id].balance > 0
         ]
         same = [(i.id, i.balance) for i in still] == [(s.invoice_id, s.balance) for s in record.plan.sources]
+        if same:
+            ids = [i.id for i in still]
+            known = plans.facts(tx, connection_id, picture.customer.id, ids, today, but=record.id)
+            choice = refusals.choose_mode(known, wanted=policy.plan.mode, plan=record.plan)
+            same = choice.mode in (None, record.plan.mode)  # the accountant may have answered meanwhile
         if not same or record.plan.rows[0].due < today:
             plans.withdraw(tx, record.id, now=now)
             left.remove(record)

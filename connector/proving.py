@@ -33,9 +33,32 @@ class Proven:
     differences: tuple[Difference, ...]
     effect: Effect
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, at: dt.datetime) -> dict[str, Any]:
+        """For the plan's record; `load` reads it back."""
         data: dict[str, Any] = codec.to_json(self)
-        return data
+        return data | {"at": at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A proof as it was stored when a plan was written. `at` is when the ledger was read back (UTC)."""
+
+    at: dt.datetime
+    effect: Effect
+    sources: tuple[Document, ...]
+    written: tuple[Document, ...]
+
+
+def load(stored: dict[str, Any] | None) -> Proof | None:
+    """`Record.proof` back as a proof; None while nothing is proven."""
+    if not stored or "effect" not in stored:
+        return None
+    return Proof(
+        at=dt.datetime.fromisoformat(stored["at"]),
+        effect=codec.from_json(Effect, stored["effect"]),
+        sources=tuple(codec.from_json(Document, d) for d in stored["sources"]),
+        written=tuple(codec.from_json(Document, d) for d in stored["written"]),
+    )
 
 
 def starting(

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from connector import audit
+from connector import audit, connections, db
+from connector.config import Config
 from connector.db import settings
 from connector.domain import policy as rules
 from connector.domain.policy import Answers, Basis, Policy
@@ -147,6 +148,21 @@ def clearing_confirmed(tx: Connection, connection_id: str, found: Clearing, now:
             {"account": found.code or found.name},
             revision=before.revision,
         )
+
+
+def find_clearing(engine: Engine, config: Config, connection_id: str, *, now: dt.datetime) -> Clearing:
+    """Ask the ledger for the chosen clearing account now; it is made where it may be. A network call.
+
+    Raises the four errors of the port: Refused says why the account cannot serve.
+    """
+    with db.reading(engine) as tx:
+        chosen = load(tx, connection_id).clearing
+        today = connections.today(connections.get(tx, connection_id), config)
+    ledger = connections.open_ledger(engine, config, connection_id)
+    found = ledger.clearing(None if chosen == AUTO else chosen, today)
+    with db.transaction(engine) as tx:
+        clearing_confirmed(tx, connection_id, found, now)
+    return found
 
 
 def set_live(tx: Connection, connection_id: str, live: bool, *, who: str, now: dt.datetime) -> Settings:

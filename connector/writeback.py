@@ -268,7 +268,9 @@ def _prove(p: Performer, record: Record) -> None:
         raise Stopped("NOT_AS_MEANT", " ".join(d.sentence for d in proven.differences))
     with db.transaction(p.engine) as tx:
         rows = proving.installment_ids(record.plan, proven.written)
-        plans.written(tx, record.id, invoice_ids=rows, proof=proven.to_json(), attention="", now=p.clock())
+        plans.written(
+            tx, record.id, invoice_ids=rows, proof=proven.to_json(p.clock()), attention="", now=p.clock()
+        )
         for document in (*proven.sources, *proven.written):
             books.put_document(tx, p.connection_id, document)
     p.say(f"{record.id}: read back and proven")

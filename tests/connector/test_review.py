@@ -276,3 +276,29 @@ def test_a_renegotiation_that_the_ledger_refuses_leaves_the_plan_running_as_it_w
     assert story.ledger.trial_balance() == before
     assert [row.open for row in back.installments] == [28333, 28333, 28334]
     assert all(story.ledger.documents[row.invoice_id or ""].balance == row.open for row in back.installments)
+
+
+def test_a_draft_made_before_the_answers_is_made_anew_as_a_split(story: Story) -> None:
+    with db.transaction(story.engine) as tx:
+        tx.execute(db.settings.delete())
+    reviewed(story)
+    assert [p.plan.mode for p in all_plans(story)] == [Mode.NOTES]
+    story.answer()
+    reviewed(story)
+    assert [(p.state, p.plan.mode) for p in all_plans(story)] == [
+        ("withdrawn", Mode.NOTES),
+        ("proposed", Mode.SPLIT),
+    ]
+
+
+def test_a_proposal_is_drafted_anew_as_a_person_wishes(story: Story) -> None:
+    plan = proposed(story, "147")
+    with db.transaction(story.engine) as tx:
+        seen = plans.get(tx, plan.id)
+        wish = Wish(installments=5)
+        again = drafting.redraft(
+            tx, plan.id, wish=wish, revision=seen.revision, who="Ann", now=NOON, today=TODAY
+        )
+        assert [r.total for r in again.plan.rows] == [17000] * 5
+        with pytest.raises(plans.EditedMeanwhile):
+            drafting.redraft(tx, plan.id, wish=wish, revision=seen.revision, who="Bo", now=NOON, today=TODAY)
