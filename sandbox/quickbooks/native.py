@@ -58,13 +58,13 @@ def amount(minor: int, currency: str) -> Decimal:
 
 def total(minor: int, currency: str) -> Decimal | int:
     """Money without decimals when it is whole: 100, 0, 337.50."""
-    value = money.to_decimal(minor, currency)
-    return int(value) if value == value.to_integral_value() else value
+    whole, rest = divmod(minor, 10 ** money.exponent(currency))
+    return money.to_decimal(minor, currency) if rest else whole
 
 
 def number(value: Decimal) -> Decimal | int:
     """A plain number: 1, 0.5."""
-    if value == value.to_integral_value():
+    if value == int(value):
         return int(value)
     return Decimal(f"{value.normalize():f}")
 

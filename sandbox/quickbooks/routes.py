@@ -315,11 +315,13 @@ def _add_writing(routes: Blueprint, desk: Desk) -> None:
     @routes.post(f"{_HOME}/<entity>")
     def post(realm: str, entity: str) -> Response:
         operation = request.args.get("operation", "save")
-        return desk.write(
-            realm,
-            f"{operation} {_spelled(entity)}",
-            lambda ledger: writes.post(ledger, _name(entity), _body(), request.args, desk.switch),
-        )
+
+        def save(ledger: Ledger) -> Json:
+            if (entity.lower(), operation) == ("bill", "void"):
+                raise faults.system_failure(200)  # that is how the real one says that bills cannot be voided
+            return writes.post(ledger, _name(entity), _body(), request.args, desk.switch)
+
+        return desk.write(realm, f"{operation} {_spelled(entity)}", save)
 
 
 def _spelled(path: str) -> str:
@@ -329,6 +331,7 @@ def _spelled(path: str) -> str:
 def _uploaded(ledger: Ledger, metadata: Json, content: bytes, filename: str) -> Json:
     """Each file has its own outcome; a fault is nested in a 200."""
     try:
+        writes.check_subscription(ledger)
         schema.check("Attachable", metadata)
         attachment = attachables.read(ledger, metadata, content, filename)
         made = writes.add(ledger, ENTITIES["Attachable"], attachment)

@@ -63,7 +63,7 @@ def render_invoice(ledger: Ledger, invoice: Invoice) -> Json:
         "AllowOnlineACHPayment": False,
     }
     body |= _render_sale(ledger, invoice)
-    body["LinkedTxn"] = [] if invoice.status == "void" else _linked(ledger, invoice)
+    body["LinkedTxn"] = _linked(ledger, invoice)
     if invoice.due:
         body["DueDate"] = invoice.due.isoformat()
     return body
@@ -103,6 +103,8 @@ def _render_sale(ledger: Ledger, sale: Sale) -> Json:
     if organization.multicurrency:
         _add_home(body, sale, organization.home_currency)
     body |= sale.extra.get("quickbooks", {})
+    if organization.country == "US":
+        body.pop("GlobalTaxCalculation", None)
     if sale.emailed_at:
         body["EmailStatus"] = "EmailSent"
         body["DeliveryInfo"] = {"DeliveryType": "Email", "DeliveryTime": native.stamp(sale.emailed_at)}

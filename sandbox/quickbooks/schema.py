@@ -190,6 +190,7 @@ LONGEST: dict[str, int] = {
 }
 
 MOST_LINES = 10_000
+LARGEST_NUMBER = Decimal(10) ** 11
 
 
 def check(entity: str, body: Mapping[str, Any], *, strings_are_numbers: bool = True) -> None:
@@ -246,7 +247,8 @@ def _check_number(key: str, value: Any, lenient: bool) -> None:
     try:
         if isinstance(value, (bool, dict, list)):
             raise InvalidOperation
-        Decimal(value)
+        if not abs(Decimal(str(value))) < LARGEST_NUMBER:  # also true of NaN
+            raise InvalidOperation
     except InvalidOperation:
         raise faults.bad_number(key, value)
 

@@ -40,8 +40,7 @@ def post(ledger: Ledger, name: str, body: Json, params: Mapping[str, str], switc
 
     Raises Fault.
     """
-    if not ledger.organization.active:
-        raise faults.subscription_ended()
+    check_subscription(ledger)
     operation = params.get("operation", "").lower()
     include = params.get("include", "").lower()
     if name == "Preferences":
@@ -64,6 +63,12 @@ def post(ledger: Ledger, name: str, body: Json, params: Mapping[str, str], switc
         if include == "invoicelink" and name == "Invoice":
             answer = with_link(ledger, record, answer)
         return {name: answer}
+
+
+def check_subscription(ledger: Ledger) -> None:
+    """A company that no longer pays can be read, not written. Raises Fault 6190."""
+    if not ledger.organization.active:
+        raise faults.subscription_ended()
 
 
 @contextmanager
@@ -233,6 +238,7 @@ def _void(ledger: Ledger, entity: Entity, operation: str, body: Json) -> Json:
 
 def send(ledger: Ledger, name: str, id: str, address: str) -> Json:
     """E-mail a document to `address`, or to the one on it. Raises Fault 610 or 6000."""
+    check_subscription(ledger)
     entity = ENTITIES.get(name)
     if entity is None or name not in ("Invoice", "CreditMemo"):
         raise faults.unsupported()

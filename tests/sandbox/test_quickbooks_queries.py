@@ -157,6 +157,14 @@ def test_a_moment_without_offset_is_pacific_time(company: Company):
     ) == ["1", "2"]
 
 
+def test_times_compare_in_whole_seconds_as_they_are_shown(company: Company):
+    with company.books.at(datetime(2026, 12, 3, 12, 0, 0, 500_000, tzinfo=UTC)):
+        company.books.edit(Ref("invoice", "3"), private_note="half past the second")
+    query = "select * from Invoice where MetaData.LastUpdatedTime {} '2026-12-03T12:00:00Z'"
+    assert company.ids(query.format(">")) == []
+    assert company.ids(query.format("=")) == ["3"]
+
+
 def test_deleted_rows_never_appear(company: Company):
     spare = company.invoice("1", "7.77", TxnDate="2026-10-02")
     company.save("Invoice", {"Id": spare["Id"], "SyncToken": "0"}, operation="delete")

@@ -83,6 +83,7 @@ def test_the_due_date_follows_the_documents_terms_then_the_customers(company: Co
         ({"CustomerMemo": {"text": "x"}}, "2010", "MemoRef|Memo"),
         ({"TxnDate": "21/11/2026"}, "2010", "invalid date"),
         ({"ExchangeRate": "one"}, "2080", "ExchangeRate"),
+        ({"Deposit": float("nan")}, "2080", "Deposit"),
         ({"EmailStatus": "NeedToSend"}, "6000", "email"),
         ({"CurrencyRef": {"value": "EUR"}}, "6000", "currenc"),
     ],
@@ -206,6 +207,9 @@ def test_names_of_accounts_items_and_terms_are_unique(company: Company):
     item = {"Name": "Installment", "Type": "Service", "IncomeAccountRef": {"value": made["Id"]}}
     company.save("Item", item)
     assert company.refused("item", item) == "6240"
+    other = company.save("Item", item | {"Name": "Interest"})
+    rename = {"Id": other["Id"], "SyncToken": "0", "sparse": True, "Name": "installment"}
+    assert company.refused("item", rename) == "6240"
     company.save("Term", {"Name": "Net 7", "DueDays": 7})
     assert company.refused("term", {"Name": "net 7", "DueDays": 7}) == "6240"
     assert company.refused("term", {"Name": "x" * 32, "DueDays": 7}) == "2050"
@@ -339,6 +343,8 @@ def test_the_books_are_closed_to_a_date(company: Company, diner: str):
 def test_a_subscription_that_ended_lets_only_reading_through(company: Company, diner: str):
     company.books.organization.active = False
     assert company.refused("invoice", sale(diner, "5")) == "6190"
+    nested = upload(company, "Customer", diner).json()["AttachableResponse"][0]
+    assert nested["Fault"]["Error"][0]["code"] == "6190"
     assert company.read("Customer", diner)["DisplayName"] == "Red Rock Diner"
 
 
@@ -364,6 +370,7 @@ def test_a_void_invoice_keeps_its_lines_at_whole_zero(company: Company, diner: s
     assert (line["Amount"], line["SalesItemLineDetail"]["Qty"], line["Description"]) == (0, 0, "Rosebush")
     assert line["SalesItemLineDetail"]["ItemRef"] == {"value": "2", "name": "Delivery"}
     assert voided["TxnTaxDetail"] == {"TotalTax": 0}
+    assert voided["Line"][1] == {"Amount": 0, "DetailType": "SubTotalLineDetail", "SubTotalLineDetail": {}}
     assert '"Amount":0,' in answer.text
     assert '"Balance":0,' in answer.text
     assert "0.00" not in answer.text
@@ -499,6 +506,11 @@ def test_bodies_that_are_no_json_object(company: Company):
     for body in (b"{", b"[1]", b""):
         answer = company.call("POST", "invoice", data=body, headers={"Content-Type": "application/json"})
         assert fault(answer)["code"] == "2010"
+
+
+def test_voiding_a_bill_is_a_fault_in_a_200(company: Company):
+    answer = company.post("bill", {"Id": "1", "SyncToken": "0"}, operation="void")
+    assert (answer.status_code, fault(answer)["code"]) == (200, "10000")
 
 
 def test_paths_that_lead_nowhere(company: Company):
