@@ -6,6 +6,9 @@ receivable and payable accounts are never used (contract 3.2).
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import date
+
 from adapters.quickbooks import drafts, facts, rows, translate
 from adapters.quickbooks.retry_key import request_id
 from adapters.quickbooks.transport import Json, Transport
@@ -16,12 +19,14 @@ ACCOUNT = "Payment plan clearing"
 ITEM = "Payment plan installment (not a sale)"
 
 
-def find_or_create(transport: Transport, wanted: str | None, organization: Organization) -> Clearing:
+def find_or_create(
+    transport: Transport, wanted: str | None, organization: Organization, today: date
+) -> Clearing:
     """The pair, usable. `wanted`: an account's id, number or name; None for the default, made if missing.
 
     Raises Refused, which names what to change in QuickBooks.
     """
-    raw = _named_account(transport, wanted) if wanted else _default_account(transport)
+    raw = _named_account(transport, wanted) if wanted else _default_account(transport, today)
     account = facts.account(raw, organization.home_currency)
     if not account.usable_for_clearing:
         raise Refused(
@@ -30,7 +35,7 @@ def find_or_create(transport: Transport, wanted: str | None, organization: Organ
             code="CLEARING_INVALID",
         )
     us = organization.country == "US"
-    item = _item(transport, account, us)
+    item = _item(transport, account, us, today)
     return Clearing(
         account_id=account.id,
         code=account.code,
@@ -52,10 +57,10 @@ def _named_account(transport: Transport, wanted: str) -> Json:
     )
 
 
-def _default_account(transport: Transport) -> Json:
+def _default_account(transport: Transport, today: date) -> Json:
     found = _by_name(transport, "Account", ACCOUNT)
     if found is None:
-        _create(transport, "Account", drafts.clearing_account(ACCOUNT))
+        _create(transport, "Account", drafts.clearing_account(ACCOUNT), today)
         found = _by_name(transport, "Account", ACCOUNT)
     if found is None:
         raise Refused(
@@ -66,12 +71,12 @@ def _default_account(transport: Transport) -> Json:
     return found
 
 
-def _item(transport: Transport, account: Account, us: bool) -> Json:
+def _item(transport: Transport, account: Account, us: bool, today: date) -> Json:
     """The item that posts to `account`. An older item for another account is left as it is."""
     for name in (ITEM, f"{ITEM} {account.id}"):
         found = _by_name(transport, "Item", name)
         if found is None:
-            _create(transport, "Item", drafts.clearing_item(name, account.id, us))
+            _create(transport, "Item", drafts.clearing_item(name, account.id, us), today)
             found = _by_name(transport, "Item", name)
         if found is not None and translate.ref(found, "IncomeAccountRef") == account.id:
             if found.get("Active") is False or translate.text(found, "Type") != "Service":
@@ -89,13 +94,17 @@ def _item(transport: Transport, account: Account, us: bool) -> Json:
 
 
 def _by_name(transport: Transport, entity: str, name: str) -> Json | None:
-    found = [raw for page in rows.pages(transport, entity, f"Name = {rows.quoted(name)}") for raw in page]
+    """The account or item of this name, also when it was made inactive: QuickBooks then renames it."""
+    found = rows.by_ids(transport, entity, "Name", [name, f"{name} (deleted)"])
+    found.sort(key=lambda raw: raw.get("Active") is False)
     return found[0] if found else None
 
 
-def _create(transport: Transport, entity: str, body: Json) -> None:
-    """Make it; another process that was quicker, or a name that is taken, shows when it is looked for."""
-    try:
-        transport.create(entity, body, request_id("clearing", entity, *map(str, body.values())))
-    except OutOfDate:
-        return
+def _create(transport: Transport, entity: str, body: Json, today: date) -> None:
+    """Make it; another process that was quicker, or a name that is taken, shows when it is looked for.
+
+    The day is part of the retry key: what was made and then renamed long ago is not answered again.
+    """
+    key = request_id("clearing", entity, today.isoformat(), *map(str, body.values()))
+    with suppress(OutOfDate):
+        transport.create(entity, body, key)

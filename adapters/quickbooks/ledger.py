@@ -192,7 +192,7 @@ class QuickBooksLedger:
 
     def clearing(self, account: str | None, today: date) -> Clearing:
         organization = self.organization()
-        return clearing.find_or_create(self._transport, account, organization)
+        return clearing.find_or_create(self._transport, account, organization, today)
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
         answer = self._transport.create("CreditMemo", drafts.credit_memo(draft), request_id(key))
@@ -286,7 +286,14 @@ class QuickBooksLedger:
                 code="5010",
             )
         body = drafts.due_date(raw, draft.due.isoformat(), draft.note)
-        return self._written(Kind.INVOICE, self._transport.update("Invoice", body, request_id(key)))
+        moved = self._written(Kind.INVOICE, self._transport.update("Invoice", body, request_id(key)))
+        if moved.due != draft.due:  # seen in closed periods: success is answered, and nothing happens
+            raise Refused(
+                "QuickBooks answered without moving the due date; the invoice's period is probably closed. "
+                "Keep the new date as a note instead.",
+                code="6210",
+            )
+        return moved
 
     def send(self, draft: SendDraft, key: str) -> None:
         """QuickBooks takes no `requestid` here: after an uncertain answer a person must look."""

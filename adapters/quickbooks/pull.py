@@ -21,7 +21,7 @@ from adapters.quickbooks import rows, settlement, translate
 from adapters.quickbooks.settlement import Joined
 from adapters.quickbooks.transport import Json, Transport
 from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Payment
-from connector.platforms import Batch, Cursor, Unreadable
+from connector.platforms import Batch, Cursor, Refused, Unreadable
 
 # In the order of a full pull: Payments before what they join to invoices.
 ENTITIES = {
@@ -159,7 +159,10 @@ class Puller:
         None when the cursor is older than the ledger remembers, by the ledger's own clock.
         """
         oldest = min((self.since[e] for e in known), key=_moment)
-        changed, now = self._ask(known, oldest)
+        try:
+            changed, now = self._ask(known, oldest)
+        except Refused:  # how QuickBooks answers a time too long ago today is unverified
+            return None
         if not now or _moment(now) - _moment(oldest) > LOOK_BACK:
             return None
         if sum(map(len, changed.values())) < CUT:
@@ -217,6 +220,11 @@ class Puller:
         self._fetch(live, "Invoice", invoices)
         for entity in ("CreditMemo", "JournalEntry", "Deposit"):
             self._fetch(live, entity, sources.get(entity, []))
+        # A Payment without money joins credits; one that was taken apart no longer names them.
+        customers = [
+            translate.ref(p, "CustomerRef") for p in live.get("Payment", []) if not p.get("TotalAmt")
+        ]
+        self._fetch(live, "CreditMemo", customers, "CustomerRef")
         self._join(live)
 
     def _join(self, live: Mapping[str, Sequence[Json]]) -> None:
@@ -246,11 +254,15 @@ class Puller:
                         sources[kind].append(id)
         return list(invoices), sources
 
-    def _fetch(self, live: dict[str, list[Json]], entity: str, ids: Iterable[str]) -> None:
+    def _fetch(
+        self, live: dict[str, list[Json]], entity: str, values: Iterable[str], field: str = "Id"
+    ) -> None:
+        """Add the records of `entity` with these values that are not there yet."""
         there = {str(raw.get("Id")) for raw in live.get(entity, [])}
-        missing = [id for id in ids if id not in there]
+        missing = [v for v in dict.fromkeys(values) if v and not (field == "Id" and v in there)]
         if missing and entity in self.entities:
-            live.setdefault(entity, []).extend(rows.by_ids(self.transport, entity, "Id", missing))
+            found = rows.by_ids(self.transport, entity, field, missing)
+            live.setdefault(entity, []).extend(raw for raw in found if str(raw.get("Id")) not in there)
 
     # Translation
 
