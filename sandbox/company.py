@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from heapq import heappop, heappush
 
 from sandbox import acts
 from sandbox.books import own_rules
@@ -84,6 +85,7 @@ class _Story:
         self.random = random.Random(f"{SEED} {organization.name}")
         self.quickbooks = organization.platform == "quickbooks"
         self.acts: list[Act] = []
+        self.planned = 0
         self.number = 2000
         self.goods: list[Item] = []
 
@@ -99,16 +101,15 @@ class _Story:
             self._banking()
         with ledger.quietly():
             while self.acts:  # acts plan further acts (a payment follows its invoice)
-                self.acts.sort(key=lambda a: (a[0], a[1]), reverse=True)
-                day, order, act = self.acts.pop()
-                if day <= self.today:
-                    with ledger.at(_moment(day, order)):
-                        act()
+                day, order, act = heappop(self.acts)
+                with ledger.at(_moment(day, order)):
+                    act()
         return ledger
 
     def _plan(self, day: date, act: Callable[[], None]) -> None:
         if day <= self.today:
-            self.acts.append((day, len(self.acts) + self.number, act))
+            self.planned += 1
+            heappush(self.acts, (day, self.planned, act))
 
     # ---- setting up ----------------------------------------------------------------------------------------
 

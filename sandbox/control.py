@@ -6,6 +6,7 @@ Errors are {"error": sentence} with 400 (not understood), 404 (not there) or 409
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from collections import defaultdict
 from datetime import UTC, date, datetime
@@ -199,6 +200,12 @@ def _company_routes(pages: Blueprint, world: World) -> None:
         found = ACTS[name](ledger, **_typed(given))
         made = found if isinstance(found, list) else [found]
         return flask.jsonify([plain(m) for m in made if m is not None]), 200
+
+    @pages.get("/companies/<id>/meter")
+    def meter(id: str) -> Response:
+        """QuickBooks: successful calls by price class, as its layer counted them."""
+        face = importlib.import_module("sandbox.quickbooks")
+        return flask.jsonify(dict(face.memory_of(world, of(id).organization.id).meter))
 
     @pages.get("/companies/<id>/deletions")
     def deletions(id: str) -> Response:

@@ -83,7 +83,7 @@ class Delivery:
         self.attempts: deque[Attempt] = deque(maxlen=5000)
         self.sequence = 0
         self._checked: set[str] = set()
-        self._queues: dict[Platform, queue.Queue[Event]] = {
+        self._queues: dict[Platform, queue.Queue[Event | None]] = {
             "quickbooks": queue.Queue(),
             "xero": queue.Queue(),
         }
@@ -147,6 +147,8 @@ class Delivery:
 
     def stop(self) -> None:
         self._stop.set()
+        for waiting in self._queues.values():
+            waiting.put(None)  # wakes the sender
         for thread in self._threads:
             thread.join(timeout=5)
 
@@ -162,10 +164,9 @@ class Delivery:
     def _run(self, platform: Platform) -> None:
         waiting = self._queues[platform]
         while not self._stop.is_set():
-            try:
-                first = waiting.get(timeout=0.2)
-            except queue.Empty:
-                continue
+            first = waiting.get()
+            if first is None:
+                return
             self._busy[platform] = True
             try:
                 for batch in self._misbehave(self._gather(waiting, first)):
@@ -175,14 +176,16 @@ class Delivery:
             finally:
                 self._busy[platform] = False
 
-    def _gather(self, waiting: queue.Queue[Event], first: Event) -> list[Event]:
+    def _gather(self, waiting: queue.Queue[Event | None], first: Event) -> list[Event]:
         self._stop.wait(float(self.world.switch("webhooks.gather_seconds", 0.2)))
         events = [first]
         while len(events) < MOST_EVENTS:
             try:
-                events.append(waiting.get_nowait())
+                event = waiting.get_nowait()
             except queue.Empty:
                 break
+            if event is not None:
+                events.append(event)
         return events
 
     def _misbehave(self, events: list[Event]) -> list[list[Event]]:

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal
 
 from joserfc import jwt
@@ -59,6 +60,12 @@ USERS = (
     User("2c93a7de-51b0-4c4e-9a40-6f0f3c7cc0b2", "sam@harbourbooks.example", "Sam", "Okafor"),
     User("3f0b8e1c-7d52-4f3b-8a2d-0f5c9d1e77c3", "casey@unproven.example", "Casey", "Dunn", email_verified=False),
 )  # fmt: skip
+
+
+@cache
+def signing_key() -> RSAKey:
+    """One key per process: making one takes a moment."""
+    return RSAKey.generate_key(2048, {"kid": "sandbox-1"})
 
 
 class Denied(Exception):
@@ -148,7 +155,7 @@ class Grants:
     refresh: dict[str, Secret] = field(default_factory=dict)
     connections: dict[str, Connection] = field(default_factory=dict)
     skip: float = 0.0  # seconds that tests skipped
-    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "sandbox-1"}))
+    key: RSAKey = field(default_factory=signing_key)
     lock: Any = field(default_factory=threading.RLock, repr=False)
 
     def now(self) -> float:

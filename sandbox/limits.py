@@ -6,7 +6,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -49,6 +49,7 @@ CONCURRENT = {"xero": 5}
 class Limits:
     def __init__(self, *, unthrottled: bool = False) -> None:
         self.unthrottled = unthrottled
+        self.now: Callable[[], float] = time.time  # tests may stop it
         self.windows = {platform: list(windows) for platform, windows in WINDOWS.items()}
         self._used: dict[tuple[str, ...], tuple[int, int]] = {}
         self._running: dict[tuple[str, str], int] = defaultdict(int)
@@ -63,7 +64,7 @@ class Limits:
         with self._lock:
             if self._running[(platform, company)] >= CONCURRENT.get(platform, 1 << 30):
                 return Limited("concurrent", None)
-            now, taken = time.time(), []
+            now, taken = self.now(), []
             for window in self.windows[platform]:
                 if window.batch_only and not batch:
                     continue
@@ -96,7 +97,7 @@ class Limits:
         left = {}
         with self._lock:
             for window in self.windows[platform]:
-                key, number, _ = self._place(platform, company, client, window, time.time())
+                key, number, _ = self._place(platform, company, client, window, self.now())
                 used = 0 if self.unthrottled else self._count(key, number)
                 left[names[window.problem]] = str(max(0, window.limit - used))
         return left

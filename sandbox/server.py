@@ -184,7 +184,9 @@ class Server:
             host, port, self.app, threaded=True, request_handler=_Handler
         )
         self._server.daemon_threads = True  # type: ignore[attr-defined]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True
+        )
         self.port: int = self._server.server_port
         self.url = f"http://{host}:{self.port}"
 
