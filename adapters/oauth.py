@@ -194,9 +194,10 @@ class Provider:
         """
         known = dict(claims)
         if not known.get("email"):
-            known = {**self._userinfo(str(answer.get("access_token", ""))), **claims}
-        if str(known.get("sub")) != str(claims["sub"]):
-            raise Refused(f"{self.label}'s sign-in contradicts itself. Press Connect to try again.")
+            told = self._userinfo(str(answer.get("access_token", "")))
+            if told and told.get("sub") != claims["sub"]:
+                raise Refused(f"{self.label}'s sign-in contradicts itself. Press Connect to try again.")
+            known = {**told, **claims}
         verified = known.get("email_verified", known.get("emailVerified", False))
         name = known.get("name") or " ".join(
             str(part)
@@ -224,8 +225,7 @@ class Provider:
             body = answer.json() if answer.status_code == 200 else {}
         except (requests.RequestException, ValueError, Refused):
             body = {}
-        # No claim here may overrule the id token's issuer; a wrong subject is caught by the caller.
-        return {k: v for k, v in body.items() if k != "iss"} if isinstance(body, dict) else {}
+        return body if isinstance(body, dict) else {}
 
     def _client(self, **options: Any) -> Any:  # Authlib's session carries no types
         session: Any = OAuth2Session
