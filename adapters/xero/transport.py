@@ -39,10 +39,9 @@ class Transport:
     def __init__(self, api_url: str, tenant: str, access: Access, gate: Gate) -> None:
         self._tenant, self._access, self._gate = tenant, access, gate
         self._token = ""
-        configuration = sdk.api_client.Configuration()  # a copy of one template for the whole process …
-        configuration.oauth2_token = (
-            sdk.api_client.configuration.OAuth2Token()
-        )  # … so the token object must be our own
+        # The SDK's configurations are copies of one template, with one token object in all of them: not in ours.
+        configuration = sdk.api_client.Configuration()
+        configuration.oauth2_token = sdk.api_client.configuration.OAuth2Token()
         client = sdk.api_client.ApiClient(configuration, oauth2_token_getter=self._token_for_sdk)
         client.user_agent = "Forbear"
         client.set_default_header("Accept-Encoding", "gzip")
