@@ -29,6 +29,8 @@ def run(ledger: Ledger, body: Mapping[str, Any], switch: Switch, *, keyed: bool)
     if len(items) > LARGEST:
         raise faults.business(f"A batch can have at most {LARGEST} items; this one has {len(items)}.")
     for item in items:
+        if not isinstance(item, Mapping):
+            raise faults.malformed("BatchItemRequest must be a list of objects")
         if not native.given(item, "bId"):
             raise faults.missing("bId")
         if keyed and len(str(item["bId"])) > 10:
@@ -61,4 +63,7 @@ def _perform(ledger: Ledger, item: Mapping[str, Any], switch: Switch) -> Json:
     params = {"operation": operation}
     if item.get("optionsData") == "void":
         params = {"operation": "update", "include": "void"} if name == "Payment" else {"operation": "void"}
-    return writes.post(ledger, name, dict(item[names[0]]), params, switch)
+    body = item[names[0]]
+    if not isinstance(body, Mapping):
+        raise faults.malformed(f"{name} must be an object")
+    return writes.post(ledger, name, dict(body), params, switch)

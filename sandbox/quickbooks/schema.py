@@ -103,7 +103,9 @@ _TYPES: dict[str, str] = {
     + "AccountingInfoPrefs:AccountingInfoPrefs AdvancedInventoryPrefs:any ProductAndServicesPrefs:any "
     "SalesFormsPrefs:SalesFormsPrefs EmailMessagesPrefs:any PrintDocumentPrefs:any "
     "VendorAndPurchasesPrefs:any TimeTrackingPrefs:any TaxPrefs:any FinanceChargesPrefs:any "
-    "CurrencyPrefs:any ReportPrefs:ReportPrefs OtherPrefs:any",
+    "CurrencyPrefs:any ReportPrefs:ReportPrefs OtherPrefs:OtherPrefs",
+    "OtherPrefs": "NameValue:NameValue[]",
+    "NameValue": "Name Value",
     "AccountingInfoPrefs": "FirstMonthOfFiscalYear UseAccountNumbers:boolean TaxYearMonth "
     "ClassTrackingPerTxn:boolean ClassTrackingPerTxnLine:boolean TrackDepartments:boolean TaxForm "
     "CustomerTerminology DepartmentTerminology BookCloseDate:date OtherContactInfo:any",
