@@ -306,8 +306,9 @@ def forget_documents() -> None:
 
 
 def _seconds(value: Any) -> int:
+    """A number of seconds, 0 when there is none; a nonsensically long time counts as ten years."""
     try:
-        return max(0, int(value))
+        return min(max(0, int(value)), 10 * 365 * 24 * 3600)
     except (TypeError, ValueError):
         return 0
 

@@ -24,16 +24,26 @@ ENTITIES = {
 }
 
 
-def credit_memo(draft: CreditDraft) -> Json:
-    return _sale(draft) | {"PrintStatus": "NotSet"}
+def credit_memo(draft: CreditDraft, source: Raw) -> Json:
+    """`source`: the invoice that the plan is for, or {}."""
+    return _sale(draft, source) | {"PrintStatus": "NotSet"}
 
 
-def invoice(draft: InvoiceDraft) -> Json:
-    """The due date is always sent: without one QuickBooks falls back to the customer's terms."""
-    return _sale(draft) | {"DueDate": draft.due.isoformat(), "AllowIPNPayment": False}
+def invoice(draft: InvoiceDraft, source: Raw) -> Json:
+    """The due date is always sent: without one QuickBooks falls back to the customer's terms.
+
+    How the customer may be reached and may pay is as on the source invoice.
+    """
+    as_before = ("BillEmail", "AllowOnlineACHPayment", "AllowOnlineCreditCardPayment")
+    return (
+        _sale(draft, source)
+        | {"DueDate": draft.due.isoformat(), "AllowIPNPayment": False}
+        | {name: source[name] for name in as_before if name in source}
+    )
 
 
-def _sale(draft: CreditDraft | InvoiceDraft) -> Json:
+def _sale(draft: CreditDraft | InvoiceDraft, source: Raw) -> Json:
+    """Location, class and receivable account are the source invoice's, so that reports by them net to zero too."""
     amount = to_decimal(draft.amount, draft.currency)
     detail: Json = {"ItemRef": {"value": draft.item_id}, "Qty": 1, "UnitPrice": amount}
     body: Json = {
@@ -55,17 +65,29 @@ def _sale(draft: CreditDraft | InvoiceDraft) -> Json:
         "Description": draft.description[:DESCRIPTION],
         "SalesItemLineDetail": detail,
     }
+    body |= {name: source[name] for name in ("DepartmentRef", "ClassRef", "ARAccountRef") if name in source}
+    if (one := _class_of_lines(source)) is not None:
+        detail["ClassRef"] = one
     return body | {"Line": [line]}
 
 
-def link(draft: LinkDraft) -> Json:
+def _class_of_lines(source: Raw) -> Json | None:
+    """The class of the source's lines when all have the same one; a single line cannot carry several."""
+    details = [line.get("SalesItemLineDetail") for line in source.get("Line") or []]
+    classes = [d.get("ClassRef") for d in details if isinstance(d, dict)]
+    one = classes[0] if classes else None
+    return dict(one) if one and all(c == one for c in classes) else None
+
+
+def link(draft: LinkDraft, source: Raw) -> Json:
     """A Payment of zero that joins a credit memo to an invoice: QuickBooks has no other way (contract 3.1)."""
     amount = to_decimal(draft.amount, draft.currency)
 
     def line(id: str, kind: str) -> Json:
         return {"Amount": amount, "LinkedTxn": [{"TxnId": id, "TxnType": kind}]}
 
-    return {
+    body = {name: source[name] for name in ("ARAccountRef",) if name in source}
+    return body | {
         "TotalAmt": 0,
         "TxnDate": draft.date.isoformat(),
         "CustomerRef": {"value": draft.customer_id},

@@ -57,6 +57,7 @@ class QuickBooksLedger:
         self._transport, self._realm, self._address = transport, realm, address
         self._home = ""
         self._accounts_of_items: dict[str, str] = {}
+        self._sources: dict[str, Json] = {}
 
     # Facts
 
@@ -195,14 +196,15 @@ class QuickBooksLedger:
         return clearing.find_or_create(self._transport, account, organization, today)
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
-        answer = self._transport.create("CreditMemo", drafts.credit_memo(draft), request_id(key))
+        body = drafts.credit_memo(draft, self._source(draft.source_invoice_id))
+        answer = self._transport.create("CreditMemo", body, request_id(key))
         return self._written(Kind.CREDIT, answer)
 
     def create_invoices(self, drafts_: Sequence[InvoiceDraft], key: str) -> list[Document | PlatformError]:
         if len(drafts_) == 1:
             one = request_id(key, drafts_[0].number)
             try:
-                answer = self._transport.create("Invoice", drafts.invoice(drafts_[0]), one)
+                answer = self._transport.create("Invoice", self._invoice(drafts_[0]), one)
             except (Refused, OutOfDate) as problem:
                 return [problem]
             return [self._written(Kind.INVOICE, answer)]
@@ -220,7 +222,7 @@ class QuickBooksLedger:
     def _create_batch(self, part: Sequence[InvoiceDraft], key: str) -> list[Document | PlatformError]:
         """One outcome per draft. The items are independent, and their answers come in any order."""
         items = [
-            {"bId": str(n), "operation": "create", "Invoice": drafts.invoice(draft)}
+            {"bId": str(n), "operation": "create", "Invoice": self._invoice(draft)}
             for n, draft in enumerate(part, 1)
         ]
         one = request_id(key, *(draft.number for draft in part), limit=BATCH_REQUEST_ID)
@@ -235,6 +237,15 @@ class QuickBooksLedger:
             outcomes.append(problem or self._written(Kind.INVOICE, item))
         return outcomes
 
+    def _invoice(self, draft: InvoiceDraft) -> Json:
+        return drafts.invoice(draft, self._source(draft.source_invoice_id))
+
+    def _source(self, invoice_id: str) -> Json:
+        """The invoice that a plan is for, read once; {} when it is gone."""
+        if invoice_id and invoice_id not in self._sources:
+            self._sources[invoice_id] = self._read(Kind.INVOICE, invoice_id) or {}
+        return self._sources.get(invoice_id, {})
+
     def _written(self, kind: Kind, answer: Json) -> Document:
         try:
             return self._document(kind, _entity(answer, drafts.ENTITIES[kind]))
@@ -242,7 +253,8 @@ class QuickBooksLedger:
             raise faults.unusable(f"{kind} answer", writes=True) from None
 
     def link(self, draft: LinkDraft, key: str) -> str:
-        answer = self._transport.create("Payment", drafts.link(draft), request_id(key))
+        body = drafts.link(draft, self._source(draft.invoice_id))
+        answer = self._transport.create("Payment", body, request_id(key))
         return translate.id_of(_entity(answer, "Payment"))
 
     def add_note(self, draft: NoteDraft, key: str) -> str:

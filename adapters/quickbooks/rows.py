@@ -16,7 +16,7 @@ from connector.platforms import Refused, TryLater
 PAGE = 1000  # rows, the most that QuickBooks gives
 IDS = 300  # ids in one IN list; keeps the statement short enough for any gateway
 _STEP_BACK = PAGE // 2
-_BOTH = "Active IN (true, false)"  # without it, inactive names are left out
+_BOTH = "Active IN (true,false)"  # without it, inactive names are left out
 NAME_LISTS = ("Customer", "Account", "Item", "Term")
 
 
@@ -65,7 +65,7 @@ def _total(answer: Json) -> int:
 
 
 def _counting(entity: str, where: str = "") -> str:
-    return f"SELECT COUNT(*) FROM {entity}{_where(entity, where)}"  # noqa: S608 (not SQL; values are quoted)
+    return f"SELECT count(*) FROM {entity}{_where(entity, where)}"  # noqa: S608 (not SQL; values are quoted)
 
 
 def _where(entity: str, where: str = "") -> str:

@@ -11,11 +11,12 @@ import pytest
 
 from connector.domain.receivables import Document, Kind, Status
 from connector.domain.writes import CreditDraft, DueDateDraft, InvoiceDraft, LinkDraft, NoteDraft, RemoveDraft
-from connector.platforms import OutOfDate, Reconnect, Refused, TryLater
+from connector.platforms import Clearing, OutOfDate, Reconnect, Refused, TryLater
 from sandbox import books
 from sandbox.documents import Customer, Deposit, DepositLine, Ref
 from sandbox.faults import Fault
 from tests.adapters.conftest import COMPANY, TODAY, Connected, Office
+from tests.adapters.quickbooks_scripted import Answer, Asked, quickbooks
 from tests.adapters.test_contract import (
     a_credit,
     a_link,
@@ -61,6 +62,11 @@ def switch(harbour: Connected, **switches: Any) -> None:
 
 def after_an_hour(harbour: Connected) -> None:
     harbour.office.world.clock.advance(hours=1)
+
+
+def test_the_ledger_says_that_the_address_is_proven(harbour: Connected) -> None:
+    assert harbour.grant.identity is not None
+    assert harbour.grant.identity.email_verified is True
 
 
 # Calls and races
@@ -158,6 +164,44 @@ def test_amounts_are_sent_as_numbers(harbour: Connected) -> None:
     clearing = harbour.open().clearing(None, TODAY)
     credit = harbour.open().create_credit(a_credit(harbour, clearing, amount=33333333333), "k")
     assert credit.total == 33333333333
+
+
+def test_a_plan_follows_its_invoice_in_location_class_mail_and_ways_to_pay(harbour: Connected) -> None:
+    asked: list[Any] = []
+    source = {
+        "Id": "147",
+        "DepartmentRef": {"value": "3"},
+        "ARAccountRef": {"value": "84"},
+        "BillEmail": {"Address": "ap@rose.example"},
+        "AllowOnlineACHPayment": True,
+        "Line": [{"DetailType": "SalesItemLineDetail", "SalesItemLineDetail": {"ClassRef": {"value": "7"}}}]
+        * 2,
+    }
+
+    def answer(request: Asked) -> Answer:
+        asked.append(request)
+        if request.method == "GET":
+            return 200, {"Invoice": source}
+        if request.path == "query":
+            return 200, {"QueryResponse": {}}
+        body = request.json
+        key = "Payment" if "TotalAmt" in body else "Invoice" if "DueDate" in body else "CreditMemo"
+        return 200, {key: body | {"Id": "9", "TotalAmt": 283.33, "Balance": 283.33}}
+
+    clearing = Clearing("91", "", "Clearing", "11", "NON")
+    with quickbooks(answer) as server:
+        ledger = server.ledger()
+        ledger.create_credit(a_credit(harbour, clearing), "c")
+        ledger.create_invoices(installments(harbour, clearing)[:1], "i")
+    credit, invoice = [a.json for a in asked if a.method == "POST" and "DocNumber" in a.body]
+    for body in (credit, invoice):
+        assert (body["DepartmentRef"], body["ARAccountRef"]) == ({"value": "3"}, {"value": "84"})
+        assert body["Line"][0]["SalesItemLineDetail"]["ClassRef"] == {"value": "7"}
+    assert invoice["BillEmail"] == {"Address": "ap@rose.example"}
+    assert invoice["AllowOnlineACHPayment"] is True
+    assert invoice["AllowIPNPayment"] is False
+    assert "BillEmail" not in credit
+    assert len([a for a in asked if a.path == "invoice/" + harbour.invoice("1001")]) == 1
 
 
 def test_an_item_that_may_not_post_to_a_liability_is_a_reason_to_ask(harbour: Connected) -> None:

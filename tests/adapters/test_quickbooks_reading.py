@@ -67,7 +67,7 @@ class Books:
     def _query(self, statement: str) -> dict[str, Any]:
         entity = re.search(r"FROM (\w+)", statement)[1]  # type: ignore[index]
         rows = sorted(self.records.get(entity, []), key=lambda row: int(row["Id"]))
-        if "COUNT(*)" in statement:
+        if "count(*)" in statement:
             return {"totalCount": len(rows)}
         if ids := re.search(r"Id IN \((.*?)\)", statement):
             rows = [r for r in rows if f"'{r['Id']}'" in ids[1]]
