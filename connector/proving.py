@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
-from connector import books, outbox
+from connector import books, db, outbox
 from connector.domain import codec, proof
 from connector.domain.plan import Plan
 from connector.domain.plan_words import installment_number
@@ -157,6 +157,18 @@ def drafts_of(tx: Connection, record: Record) -> list[Draft]:
                 found.append(outbox.resolved(tx, write))
             except LookupError:
                 found.append(write.draft)
+    return found
+
+
+def clearing_documents(engine: Engine, ledger: Ledger, record: Record) -> list[Document]:
+    """Every live document of all versions of the plan that posts to the clearing account, read now."""
+    with db.reading(engine) as tx:
+        writes = [w for w in outbox.of_plan(tx, record.id) if w.state == "done"]
+    found: list[Document] = []
+    for kind, cls in ((Kind.CREDIT, CreditDraft), (Kind.INVOICE, InvoiceDraft)):
+        numbers = [w.name for w in writes if isinstance(w.draft, cls) and w.role in ("credit", "inst")]
+        if numbers:
+            found += ledger.find(kind, numbers)
     return found
 
 
