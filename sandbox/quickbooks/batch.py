@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandbox.ledger import Ledger
 
 LARGEST = 30
+MOST_OBJECTS = 1000
 _CONTROL = {"bId", "operation", "optionsData"}
 
 
@@ -35,9 +36,22 @@ def run(ledger: Ledger, body: Mapping[str, Any], switch: Switch, *, keyed: bool)
             raise faults.missing("bId")
         if keyed and len(str(item["bId"])) > 10:
             raise faults.too_long("bId", 10, len(str(item["bId"])))
-    outcomes = [_outcome(ledger, item, switch) for item in items]
+    outcomes = _within_limit([_outcome(ledger, item, switch) for item in items])
     if switch("batch_order", "given") == "shuffled":
         random.Random(len(items)).shuffle(outcomes)
+    return outcomes
+
+
+def _within_limit(outcomes: list[Json]) -> list[Json]:
+    """All queries of a batch together return at most 1,000 objects; later ones come back cut short."""
+    left = MOST_OBJECTS
+    for outcome in outcomes:
+        response = outcome.get("QueryResponse", {})
+        for name, rows in response.items():
+            if isinstance(rows, list):
+                response[name] = rows[:left]
+                response["maxResults"] = len(response[name])
+                left -= len(response[name])
     return outcomes
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.documents import NEVER
 from sandbox.quickbooks import faults, native
-from sandbox.quickbooks.lists import DEFAULT_DAYS, terms_table
 from sandbox.quickbooks.native import Json
 from sandbox.quickbooks.rates import rate_on
+from sandbox.quickbooks.terms import DEFAULT_DAYS, terms_table
 
 if TYPE_CHECKING:
     from sandbox.ledger import Ledger

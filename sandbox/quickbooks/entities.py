@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import money, reports
 from sandbox.documents import PROFIT_AND_LOSS, Account, Record
-from sandbox.quickbooks import attachables, company, faults, lists, native, receipts, refunds, sales
+from sandbox.quickbooks import (
+    accounts,
+    attachables,
+    company,
+    customers,
+    faults,
+    native,
+    receipts,
+    refunds,
+    sales,
+    terms,
+)
 from sandbox.quickbooks.native import Json
 from sandbox.tables import Table
 
@@ -31,7 +42,7 @@ class Entity:
     listed: bool = False  # a name list: inactive entries hide, nothing is ever deleted
 
     def table(self, ledger: Ledger) -> Table[Any]:
-        return lists.terms_table(ledger) if self.kind == "term" else ledger.table(self.kind)
+        return terms.terms_table(ledger) if self.kind == "term" else ledger.table(self.kind)
 
     def visible(self, ledger: Ledger, record: Any) -> bool:
         """Not a merged customer, not the credit note behind a refund receipt."""
@@ -98,8 +109,8 @@ _NAMED: dict[str, Getter] = {
 def _account(ledger: Ledger, account: Account) -> Json:
     """With its balance, debit positive as QuickBooks shows it; accounts of the profit and loss show 0."""
     if account.type in PROFIT_AND_LOSS:
-        return lists.render_account(ledger, account)
-    return lists.render_account(ledger, account, reports.trial_balance(ledger).get(account.id, 0))
+        return accounts.render_account(ledger, account)
+    return accounts.render_account(ledger, account, reports.trial_balance(ledger).get(account.id, 0))
 
 
 _ALL = (
@@ -112,14 +123,14 @@ _ALL = (
     Entity(
         "Customer",
         "customer",
-        lists.render_customer,
+        customers.render_customer,
         {**_NAMED, "DisplayName": lambda ledger, r: native.shown_name(r)},
         listed=True,
     ),
-    Entity("Item", "item", lists.render_item, _NAMED, listed=True),
+    Entity("Item", "item", accounts.render_item, _NAMED, listed=True),
     Entity("Account", "account", _account, _NAMED, listed=True),
-    Entity("Term", "term", lists.render_term, _NAMED, listed=True),
-    Entity("TaxCode", "tax_code", lists.render_tax_code, _NAMED, listed=True),
+    Entity("Term", "term", terms.render_term, _NAMED, listed=True),
+    Entity("TaxCode", "tax_code", terms.render_tax_code, _NAMED, listed=True),
     Entity("Attachable", "attachment", attachables.render, attachables.COLUMNS | _STAMPS),
 )
 ENTITIES = {entity.name: entity for entity in _ALL}

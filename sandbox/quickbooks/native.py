@@ -164,3 +164,15 @@ def text(body: Mapping[str, Any], name: str) -> str:
 
 def flag(body: Mapping[str, Any], name: str) -> bool:
     return body.get(name) in (True, "true")
+
+
+def kept(body: Mapping[str, Any], names: list[str]) -> Json:
+    """Those of `names` that the request gives, as sent: fields the ledger has no use for."""
+    return {name: body[name] for name in names if given(body, name)}
+
+
+def check_name(name: str) -> str:
+    """A list entry's name. Raises Fault 6000 for a colon, tab or line end in it."""
+    if any(sign in name for sign in ":\t\n\r"):
+        raise faults.business("The name cannot contain a colon, a tab or a new line.")
+    return name.strip()

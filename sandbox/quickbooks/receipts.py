@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from sandbox.documents import Deposit, DepositLine, Journal, JournalLine, Link, Payment, Ref
-from sandbox.quickbooks import faults, lists, native
+from sandbox.quickbooks import customers, faults, native
 from sandbox.quickbooks.native import Json
 from sandbox.quickbooks.sales import exchange_rate, private_note
 
@@ -84,8 +84,8 @@ def _name_value(name: str, value: str) -> Json:
 
 def read_payment(ledger: Ledger, body: Mapping[str, Any], day: date, before: Payment | None) -> Payment:
     """The neutral payment of a full body; `day` is its date when it names none."""
-    customer = lists.live_customer(ledger, body)
-    currency = lists.currency_of(ledger, body, customer.currency)
+    customer = customers.live_customer(ledger, body)
+    currency = customers.currency_of(ledger, body, customer.currency)
     total = native.minor(body, "TotalAmt", currency)
     if total is None:
         raise faults.missing("TotalAmt")
@@ -180,7 +180,7 @@ def read_deposit(ledger: Ledger, body: Mapping[str, Any], day: date, before: Dep
     untouched = before is not None and _untouched(body)
     if not untouched and not body.get("Line"):
         raise faults.missing("Line")
-    currency = lists.currency_of(ledger, body, "")
+    currency = customers.currency_of(ledger, body, "")
     when = native.day(body, "TxnDate") or day
     return Deposit(
         date=when,
@@ -251,7 +251,7 @@ def _journal_line(ledger: Ledger, n: int, line: JournalLine, currency: str) -> J
 
 def read_journal(ledger: Ledger, body: Mapping[str, Any], day: date, before: Journal | None) -> Journal:
     """The neutral journal of a full body; `day` is its date when it names none."""
-    currency = lists.currency_of(ledger, body, "")
+    currency = customers.currency_of(ledger, body, "")
     when = native.day(body, "TxnDate") or day
     return Journal(
         date=when,

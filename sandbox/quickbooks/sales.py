@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox.documents import ONE, CreditNote, Customer, Invoice, Ref, Sale
-from sandbox.quickbooks import faults, lines, lists, native
+from sandbox.quickbooks import customers, faults, lines, native, terms
 from sandbox.quickbooks.native import Json
 from sandbox.quickbooks.rates import rate_on
 
@@ -161,8 +161,8 @@ def read_credit_memo(
 
 
 def _read_sale(ledger: Ledger, body: Mapping[str, Any], day: date, before: Sale | None) -> Json:
-    customer = lists.live_customer(ledger, body)
-    currency = lists.currency_of(ledger, body, customer.currency)
+    customer = customers.live_customer(ledger, body)
+    currency = customers.currency_of(ledger, body, customer.currency)
     when = native.day(body, "TxnDate") or day
     email = native.text(body.get("BillEmail") or {}, "Address")
     if body.get("EmailStatus") == "NeedToSend" and not email:
@@ -199,7 +199,7 @@ def _due(ledger: Ledger, body: Mapping[str, Any], customer: Customer, when: date
     """By the document's terms, else the customer's, else the company's."""
     term = native.reference(body, "SalesTermRef")
     if term:
-        return lists.term_due(ledger, term, when)
+        return terms.term_due(ledger, term, when)
     if customer.terms:
         return when + timedelta(days=customer.terms.days)
-    return lists.default_due(ledger, when)
+    return terms.default_due(ledger, when)

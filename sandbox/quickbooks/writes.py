@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import refusals
 from sandbox.documents import CreditNote, Invoice, Record, Ref
-from sandbox.quickbooks import attachables, company, faults, lists, native, receipts, refunds, sales, schema
+from sandbox.quickbooks import (
+    accounts,
+    attachables,
+    company,
+    customers,
+    faults,
+    native,
+    receipts,
+    refunds,
+    sales,
+    schema,
+    terms,
+)
 from sandbox.quickbooks.entities import ENTITIES, NAMES, Entity, find
 from sandbox.quickbooks.faults import Fault
 from sandbox.quickbooks.native import Json
@@ -127,14 +139,14 @@ def _read(ledger: Ledger, entity: Entity, body: Json, before: Any, switch: Switc
         case "JournalEntry":
             return receipts.read_journal(ledger, body, day, before)
         case "Customer":
-            return lists.read_customer(ledger, body, before)
+            return customers.read_customer(ledger, body, before)
         case "Account":
-            return lists.read_account(ledger, body, before)
+            return accounts.read_account(ledger, body, before)
         case "Item":
             income_only = switch("item_account", "any") == "income"
-            return lists.read_item(ledger, body, before, income_only=income_only)
+            return accounts.read_item(ledger, body, before, income_only=income_only)
         case "Term":
-            return lists.read_term(body)
+            return terms.read_term(body)
         case "Attachable":
             return attachables.read(ledger, body)
     raise faults.unsupported()
@@ -150,7 +162,7 @@ def _create(ledger: Ledger, entity: Entity, body: Json, switch: Switch) -> Any:
 def add(ledger: Ledger, entity: Entity, record: Any) -> Any:
     """Put a new record into the books."""
     if entity.kind == "term":
-        return lists.add_term(ledger, record)
+        return terms.add_term(ledger, record)
     by_hand = (
         isinstance(record, Invoice | CreditNote) and not record.number and company.numbers_by_hand(ledger)
     )
@@ -190,7 +202,7 @@ def _kept_by_ledger(entity: Entity) -> set[str]:
     }.get(entity.kind, set())
 
 
-def _update_term(ledger: Ledger, before: lists.Term, after: lists.Term) -> lists.Term:
+def _update_term(ledger: Ledger, before: terms.Term, after: terms.Term) -> terms.Term:
     changed = False
     for name in ("name", "days", "active", "day_of_month", "due_next_month_days"):
         if getattr(before, name) != getattr(after, name):
@@ -199,7 +211,7 @@ def _update_term(ledger: Ledger, before: lists.Term, after: lists.Term) -> lists
     if changed:
         before.version += 1
         before.updated = ledger.clock.stamp()
-        lists.terms_table(ledger).put(before)
+        terms.terms_table(ledger).put(before)
     return before
 
 

@@ -372,6 +372,10 @@ def test_at_most_1000_objects_in_all(company: Company, diner: str):
     assert customers == {}
     customers, invoices = capture(company, "Customer,Invoice", "2026-11-20T00:00:00Z")
     assert (len(customers["Customer"]), len(invoices["Invoice"])) == (1, 999)
+    query = "select * from Invoice orderby Id maxresults 600"
+    items = [{"bId": str(n), "Query": query} for n in (1, 2)]
+    outcomes = company.post("batch", {"BatchItemRequest": items}).json()["BatchItemResponse"]
+    assert [len(item["QueryResponse"]["Invoice"]) for item in outcomes] == [600, 400]
 
 
 @pytest.mark.parametrize(("beyond", "seen"), [("honor", ["1", "2"]), ("clamp", ["2"]), ("fail", None)])

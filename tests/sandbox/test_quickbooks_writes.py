@@ -136,6 +136,12 @@ def test_totals_that_are_sent_are_overwritten(company: Company, diner: str):
     assert (made["TotalAmt"], made["Balance"]) == (10, 10)
 
 
+def test_a_us_company_knows_no_global_tax_calculation(company: Company, diner: str):
+    made = company.invoice(diner, "10.00", GlobalTaxCalculation="TaxExcluded", AllowIPNPayment=True)
+    assert "GlobalTaxCalculation" not in made
+    assert made["AllowIPNPayment"] is False
+
+
 def test_a_duplicate_number_is_refused_while_the_preference_is_on(company: Company, diner: str):
     first = company.invoice(diner, DocNumber="INV-7")
     answer = company.post("invoice", sale(diner, "5", DocNumber="INV-7"))
@@ -246,6 +252,13 @@ def test_sub_customers(company: Company, diner: str):
     company.invoice(diner, "12.50")
     parent = company.read("Customer", diner)
     assert (str(parent["Balance"]), str(parent["BalanceWithJobs"])) == ("12.50", "42.50")
+
+
+def test_sub_customers_go_four_levels_deep(company: Company, diner: str):
+    parent = diner
+    for n in range(1, 5):
+        parent = company.save("Customer", {"DisplayName": f"Level {n}", "ParentRef": {"value": parent}})["Id"]
+    assert company.refused("customer", {"DisplayName": "Level 5", "ParentRef": {"value": parent}}) == "6000"
 
 
 # ---- update ------------------------------------------------------------------------------------------------
