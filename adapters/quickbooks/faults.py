@@ -36,7 +36,7 @@ _CHANGED = (
     "Someone else changed this in QuickBooks at the same time. Forbear reads it again before it goes on."
 )
 
-_SENTENCES: dict[int, tuple[type[PlatformError], str]] = {
+VERDICTS: dict[int, tuple[type[PlatformError], str]] = {
     100: (Reconnect, _RECONNECT),
     120: (Reconnect, _RECONNECT),
     3100: (Reconnect, _RECONNECT),
@@ -184,7 +184,7 @@ def error(
     retry_after: float | None = None,
 ) -> PlatformError:
     """The port's error for an answer. `faults` may be empty: then the HTTP status decides."""
-    fault = next((f for f in faults if f.code in _SENTENCES), faults[0] if faults else None)
+    fault = next((f for f in faults if f.code in VERDICTS), faults[0] if faults else None)
     words = "; ".join(dict.fromkeys(f.words for f in faults if f.words))[:500]
     code = (str(fault.code) if fault.code else scrub(fault.raw_code)) if fault else ""
     kind, sentence = _verdict(fault, status, words)
@@ -208,8 +208,8 @@ def _verdict(fault: Fault | None, status: int, words: str) -> tuple[type[Platfor
         if "one name at a time" in words:
             return TryLater, _BUSY
         return Refused, f"QuickBooks refuses this: {_business(words)}"
-    if fault and fault.code in _SENTENCES:
-        return _SENTENCES[fault.code]
+    if fault and fault.code in VERDICTS:
+        return VERDICTS[fault.code]
     if status == 429:
         return TryLater, _BUSY
     if status >= 500 or status == 408:

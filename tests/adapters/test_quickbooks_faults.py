@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from adapters.quickbooks import faults
 from connector.domain.receivables import Kind
 from connector.platforms import OutOfDate, PlatformError, Reconnect, Refused, TryLater
 from tests.adapters.quickbooks_scripted import quickbooks
+from tests.conftest import ROOT
 
 TOKEN = "eyJlbmMiOiJBMTI4Q0JDLUhTMjU2IiwiYWxnIjoiZGlyIn0..abcdefghijklmnop"
 
@@ -176,9 +178,9 @@ def test_a_business_refusal_is_told_in_quickbooks_own_words() -> None:
 
 def test_two_names_at_once_is_only_a_reason_to_wait() -> None:
     detail = "Business Validation Error: You can only add or edit one name at a time."
-    with quickbooks(lambda asked: (400, fault("6000", "A business validation error", detail))) as books:
-        with pytest.raises(TryLater):
-            books.ledger().accounts()
+    body = fault("6000", "A business validation error", detail)
+    with quickbooks(lambda asked: (400, body)) as books, pytest.raises(TryLater):
+        books.ledger().accounts()
 
 
 def test_a_lost_answer_to_a_read_is_not_uncertain_and_a_refused_connection_neither() -> None:
@@ -204,3 +206,18 @@ def test_the_meter_sees_compressed_bytes_operation_and_reference() -> None:
     assert not call.writes
     assert call.reference == "1-tid"
     assert 0 < call.bytes_in < 3000  # 500 accounts are over 15,000 bytes unpacked
+
+
+def test_the_table_in_the_documentation_is_the_table_in_the_code() -> None:
+    page = (ROOT / "docs/platforms/quickbooks.md").read_text()
+    table = page.split("## When QuickBooks says no")[1].split("## Webhooks")[0]
+    told = {
+        int(code): row.split("|")[2]
+        for row in table.splitlines()
+        if row.startswith("| ") and "|" in row[2:]
+        for code in re.findall(r"\b\d{3,5}\b", re.sub(r"HTTP \w+|\(\d+\)", "", row.split("|")[1]))
+    }
+    known = {code: error.__name__ for code, (error, _) in faults.VERDICTS.items()}
+    assert set(told) == {*known, 6000}
+    for code, name in known.items():
+        assert name in told[code], code
