@@ -5,5 +5,5 @@ books, sample                               where companies come from: a books/1
 world                                       the companies, the clock, the faults; what a request may reach
 quickbooks/, xero/                          the native REST faces
 oauth, delivery                             consent and tokens; signed webhooks
-server, control, pages/                     one process, one port; JSON control; a small page per company
+server, control, acts, pages/               one process, one port; JSON control; a small page per company
 """

@@ -14,6 +14,7 @@ from sandbox.documents import Advance, Allocation, CreditNote, Invoice, Journal,
 from sandbox.refusals import NotOpen, OverAllocation, Refusal, WrongCurrency, WrongCustomer
 
 if TYPE_CHECKING:
+    from sandbox.holdings import Holdings
     from sandbox.ledger import Ledger
 
 
@@ -22,7 +23,7 @@ def is_claim(document: Any) -> bool:
     return isinstance(document, Invoice) or (isinstance(document, Journal) and document.receivable > 0)
 
 
-def check_room(ledger: Ledger, ref: Ref, amount: int) -> None:
+def check_room(ledger: Holdings, ref: Ref, amount: int) -> None:
     """Raises NotOpen or OverAllocation unless `amount` is still open on the document."""
     document = ledger.find(ref)
     if not document.live:
@@ -34,14 +35,14 @@ def check_room(ledger: Ledger, ref: Ref, amount: int) -> None:
         )  # fmt: skip
 
 
-def check_pair(ledger: Ledger, source: Ref, giver: Any, target: Ref, taker: Any) -> None:
+def check_pair(ledger: Holdings, source: Ref, giver: Any, target: Ref, taker: Any) -> None:
     """Raises WrongCustomer, WrongCurrency, or Refusal when the roles are reversed."""
     if is_claim(giver) or not is_claim(taker):
         raise Refusal(f"A {source.kind} cannot be set against a {target.kind}.", source=source, target=target)
     _check_same(ledger, giver, taker, source, target)
 
 
-def _check_same(ledger: Ledger, one: Any, other: Any, source: Ref, target: Ref) -> None:
+def _check_same(ledger: Holdings, one: Any, other: Any, source: Ref, target: Ref) -> None:
     if one.customer != other.customer and not _same_family(ledger, one.customer, other.customer):
         raise WrongCustomer("The documents belong to different customers.", source=source, target=target)
     if one.currency != other.currency:
@@ -50,7 +51,7 @@ def _check_same(ledger: Ledger, one: Any, other: Any, source: Ref, target: Ref) 
         )
 
 
-def _same_family(ledger: Ledger, one: str, other: str) -> bool:
+def _same_family(ledger: Holdings, one: str, other: str) -> bool:
     if not ledger.organization.rules.family_allocations:
         return False
 
@@ -62,7 +63,7 @@ def _same_family(ledger: Ledger, one: str, other: str) -> bool:
     return head(one) == head(other)
 
 
-def check_links(ledger: Ledger, payment: Payment) -> None:
+def check_links(ledger: Holdings, payment: Payment) -> None:
     """Raises unless every link of the payment fits and the whole does not spend more than there is."""
     given = payment.amount
     asked: dict[Ref, int] = {}
@@ -82,7 +83,7 @@ def check_links(ledger: Ledger, payment: Payment) -> None:
         )  # fmt: skip
 
 
-def link(ledger: Ledger, payment: Payment) -> None:
+def link(ledger: Holdings, payment: Payment) -> None:
     """Make the allocations of a checked payment: credits settle the invoices first, then its own money."""
     own = Ref("payment", payment.id)
     credits = {x.ref: 0 for x in payment.links if not is_claim(ledger.find(x.ref))}
@@ -106,7 +107,7 @@ def link(ledger: Ledger, payment: Payment) -> None:
         _touch(ledger, linked.ref)
 
 
-def unlink(ledger: Ledger, payment: Payment) -> None:
+def unlink(ledger: Holdings, payment: Payment) -> None:
     """Undo all allocations the payment made."""
     for allocation in reversed(ledger.allocations_via(payment.id)):
         release(ledger, allocation)
@@ -114,7 +115,7 @@ def unlink(ledger: Ledger, payment: Payment) -> None:
         _touch(ledger, linked.ref)
 
 
-def allocate(ledger: Ledger, source: Ref, target: Ref, amount: int, day: date, via: str = "") -> Allocation:
+def allocate(ledger: Holdings, source: Ref, target: Ref, amount: int, day: date, via: str = "") -> Allocation:
     """Make one allocation, unchecked, dated `day` or the later date of both documents."""
     giver, taker = ledger.find(source), ledger.find(target)
     ledger._counters["allocation"] += 1
@@ -135,7 +136,7 @@ def allocate(ledger: Ledger, source: Ref, target: Ref, amount: int, day: date, v
     return made
 
 
-def release(ledger: Ledger, allocation: Allocation) -> None:
+def release(ledger: Holdings, allocation: Allocation) -> None:
     """Undo one allocation, unchecked."""
     del ledger.allocations[allocation.id]
     del ledger._by_source[allocation.source][allocation.id]
@@ -147,7 +148,7 @@ def release(ledger: Ledger, allocation: Allocation) -> None:
     ledger.revision += 1
 
 
-def _use(ledger: Ledger, document: Any, amount: int, *, taking: bool = False) -> None:
+def _use(ledger: Holdings, document: Any, amount: int, *, taking: bool = False) -> None:
     ledger._discount(document)
     if isinstance(document, Payment):
         document.unapplied += amount if taking else -amount
@@ -156,12 +157,12 @@ def _use(ledger: Ledger, document: Any, amount: int, *, taking: bool = False) ->
     ledger._count(document)
 
 
-def touch_both(ledger: Ledger, allocation: Allocation) -> None:
+def touch_both(ledger: Holdings, allocation: Allocation) -> None:
     _touch(ledger, allocation.source)
     _touch(ledger, allocation.target)
 
 
-def _touch(ledger: Ledger, ref: Ref) -> None:
+def _touch(ledger: Holdings, ref: Ref) -> None:
     rules = ledger.organization.rules
     document = ledger.find(ref)
     if rules.link_touches_documents:
@@ -172,7 +173,7 @@ def _touch(ledger: Ledger, ref: Ref) -> None:
         ledger._tell(ref.kind, ref.id, "updated")
 
 
-def free(ledger: Ledger, ref: Ref) -> None:
+def free(ledger: Holdings, ref: Ref) -> None:
     """Undo everything a document takes part in, before it is voided or deleted."""
     document = ledger.find(ref)
     if isinstance(document, Payment):
@@ -188,7 +189,7 @@ def free(ledger: Ledger, ref: Ref) -> None:
             _touch(ledger, other)
 
 
-def _drop_link(ledger: Ledger, payment: Payment, gone: Ref) -> None:
+def _drop_link(ledger: Holdings, payment: Payment, gone: Ref) -> None:
     """A voided invoice frees its payments; a vanished credit leaves the invoices it settled open again."""
     payment.links = [x for x in payment.links if x.ref != gone]
     settled: dict[Ref, int] = {}

@@ -65,6 +65,8 @@ def open_books(ledger: Ledger) -> None:
         )
         ledger.add_tax_code(TaxCode(id="ZERORATEDOUTPUT", name="Zero Rated Income"))
         ledger.add_tax_code(TaxCode(id="EXEMPTOUTPUT", name="Exempt Income"))
+        if organization.country == "AU":
+            ledger.add_tax_code(TaxCode(id="BASEXCLUDED", name="BAS Excluded", taxable=False))
         ledger.add_tax_code(TaxCode(id="NONE", name="No Tax", taxable=False))
     sales, services = ledger.account_by_role("sales").id, ledger.account_by_role("services").id
     taxable = rate > 0

@@ -223,7 +223,8 @@ class _Story:
         self._plan(day, pay)
 
     def _reference(self) -> str:
-        return f"BACS {self.random.randrange(10000, 99999)}"
+        number = self.random.randrange(10000, 99999)
+        return f"Check {number}" if self.quickbooks else f"Transfer {number}"
 
     def _notes(self, kind: str, id: str, day: date, text: str) -> None:
         self._plan(day, lambda: _ignore(self.ledger.add_note(Ref(kind, id), text, user="Robin Hale")))
@@ -420,7 +421,8 @@ class _Story:
             email=self.ledger.customers[person.id].email, emailed_at=_moment(issued, 1),
         )  # fmt: skip
         self.ledger.add_invoice(invoice)
-        self._pays(invoice, self.today - timedelta(days=62), 30000)
+        paid = self.today - timedelta(days=62)
+        self._plan(paid, lambda: _ignore(acts.pay(self.ledger, invoice=invoice.id, amount=30000, day=paid)))
         charged = self.today - timedelta(days=65)
         self._plan(charged, lambda: self._fee(invoice, charged, 5000, "LF-1001"))
 

@@ -6,10 +6,9 @@ Amounts are home currency minor units, debit positive, unless a row says its cur
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sandbox.documents import Invoice
 from sandbox.posting import all_postings
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from sandbox.ledger import Ledger
     from sandbox.organization import Basis
 
-T = TypeVar("T")
 BUCKETS = ("current", "1-30", "31-60", "61-90", "90+")
 
 
@@ -33,7 +31,7 @@ def trial_balance_by_month(ledger: Ledger, basis: Basis = "accrual") -> dict[str
             month: {a: v for a, v in sorted(moved.items()) if v} for month, moved in sorted(months.items())
         }
 
-    return _cached(ledger, ("trial balance", basis), build)
+    return ledger.cached(("trial balance", basis), build)
 
 
 def trial_balance(
@@ -62,7 +60,7 @@ def tax_boxes(ledger: Ledger, basis: Basis = "accrual") -> dict[str, dict[str, t
                 boxes[posting.date.isoformat()[:7]][posting.tax_code][posting.is_tax] -= posting.amount
         return {m: {c: (v[0], v[1]) for c, v in codes.items()} for m, codes in sorted(boxes.items())}
 
-    return _cached(ledger, ("tax boxes", basis), build)
+    return ledger.cached(("tax boxes", basis), build)
 
 
 @dataclass(slots=True)
@@ -117,13 +115,3 @@ def aged_receivables(ledger: Ledger, as_of: date) -> list[Aged]:
         if credit.balance:
             row(credit).unapplied += credit.balance
     return sorted(rows.values(), key=lambda r: (ledger.customers[r.customer].name, r.currency))
-
-
-def _cached(ledger: Ledger, key: tuple[str, ...], build: Callable[[], T]) -> T:
-    with ledger.lock:
-        found = ledger.revision_cache.get(key)
-        if found is None or found[0] != ledger.revision:
-            found = (ledger.revision, build())
-            ledger.revision_cache[key] = found
-        kept: T = found[1]
-        return kept
