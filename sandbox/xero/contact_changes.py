@@ -136,7 +136,7 @@ def _changes(call: Call, element: Json, existing: Customer | None) -> Json:
         changes["currency"] = str(element["DefaultCurrency"])
     try:
         terms = terms_of(element)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         raise Invalid("The payment terms are not valid.") from None
     if terms:
         changes["terms"] = terms

@@ -69,8 +69,9 @@ def _attempt(step: Callable[[], Any]) -> Any:
 
 
 def _failed(element: Json, id_field: str, invalid: Invalid) -> Json:
+    sent = str(element.get(id_field))
     return {
-        id_field: element.get(id_field) or ZERO_GUID,
+        id_field: sent if _GUID.fullmatch(sent) else ZERO_GUID,
         **{name: value for name, value in element.items() if name != id_field},
         "HasValidationErrors": True,
         "ValidationErrors": errors.problems(invalid.messages),
@@ -101,15 +102,30 @@ def locked(refusal: refusals.LockedPeriod) -> str:
 
 
 def check_open(call: Call, *days: dt.date) -> None:
-    """Raises Invalid when a day is locked. An adviser may pass the period lock, when the switch says so."""
+    """Raises Invalid when a day is locked."""
     try:
         call.ledger.organization.check_open(*days)
     except refusals.LockedPeriod as refusal:
-        if not (refusal.which == "period" and call.switch("lock_date_bypass")):
-            raise Invalid(locked(refusal)) from None
+        raise Invalid(locked(refusal)) from None
 
 
 # fields
+
+
+def inner(element: Json, name: str) -> Json:
+    """An object inside the element, {} when absent. Raises Invalid when it is something else."""
+    value = element.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise Invalid(f"The field {name} must be an object.")
+    return value or {}
+
+
+def several(element: Json, name: str) -> list[Json]:
+    """A list of objects, [] when absent. Raises Invalid when it is something else."""
+    value = element.get(name)
+    if value is not None and not (isinstance(value, list) and all(isinstance(one, dict) for one in value)):
+        raise Invalid(f"The field {name} must be a list of objects.")
+    return value or []
 
 
 def text(element: Json, name: str, longest: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.documents import Account, Line
 from sandbox.money import exponent, to_minor
-from sandbox.xero.elements import account_named, identity, number, text
+from sandbox.xero.elements import account_named, identity, number, several, text
 from sandbox.xero.envelope import Json, decimal
 from sandbox.xero.errors import Invalid
 from sandbox.xero.request import Call
@@ -46,7 +46,7 @@ def _line(call: Call, kind: str, element: Json, mode: str, currency: str, known:
         description = old.description
     if kind == "credit_note" and (element.get("DiscountRate") or element.get("DiscountAmount")):
         raise Invalid("Discounts cannot be applied to credit notes.")
-    if len(element.get("Tracking") or []) > MOST_TRACKING:
+    if len(several(element, "Tracking")) > MOST_TRACKING:
         raise Invalid("No more than two tracking categories can be used on a line.")
     quantity, unit, amount = _amount(call, element, old, currency)
     account = _account(call, element, old, amount)

@@ -16,6 +16,7 @@ from sandbox.xero.elements import (
     check_open,
     date,
     identity,
+    inner,
     number,
     text,
 )
@@ -86,21 +87,21 @@ def _prepare(call: Call, element: Json, spent: dict[str, int]) -> Perform:
 
 def _target(call: Call, element: Json) -> Invoice | CreditNote | Advance:
     """The one document that the money is for. Raises Invalid."""
-    named = {name: element[name] for name in _TARGETS if element.get(name)}
+    named = {name: inner(element, name) for name in _TARGETS if inner(element, name)}
     for name in ("Invoice", "CreditNote"):
         if element.get(f"{name}Number") and name not in named:
             named[name] = {f"{name}Number": element[f"{name}Number"]}
     if len(named) != 1:
         raise Invalid("A payment must be for exactly one Invoice, CreditNote, Prepayment or Overpayment.")
-    ((name, inner),) = named.items()
+    ((name, stated),) = named.items()
     ledger = call.ledger
     found: Any
     if name in ("Invoice", "CreditNote"):
         kind = "invoice" if name == "Invoice" else "credit_note"
-        same = ledger.by_number(kind, str(inner.get(f"{name}Number") or "\0"))
-        found = ledger.table(kind).get(identity(inner, f"{name}ID")) or next(iter(same[-1:]), None)
+        same = ledger.by_number(kind, str(stated.get(f"{name}Number") or "\0"))
+        found = ledger.table(kind).get(identity(stated, f"{name}ID")) or next(iter(same[-1:]), None)
     else:
-        found = ledger.advances.get(identity(inner, f"{name}ID"))
+        found = ledger.advances.get(identity(stated, f"{name}ID"))
     if found is None:
         raise Invalid(f"The {name} of the payment could not be found.")
     document: Invoice | CreditNote | Advance = found
@@ -109,8 +110,7 @@ def _target(call: Call, element: Json) -> Invoice | CreditNote | Advance:
 
 def _account(call: Call, element: Json) -> Account:
     """Where the money goes: a bank account, or one that takes payments. Raises Invalid."""
-    inner = element.get("Account") or {"Code": element.get("Code")}
-    account = account_named(call.ledger, inner)
+    account = account_named(call.ledger, inner(element, "Account") or {"Code": element.get("Code")})
     if account is None:
         raise Invalid("Account could not be found")
     if not account.active:
@@ -179,10 +179,10 @@ def _source(call: Call, kind: str, identity: str) -> CreditNote | Advance | None
 def _prepare_allocation(
     call: Call, name: str, source: CreditNote | Advance, element: Json, given: dict[str, int]
 ) -> Perform:
-    inner = element.get("Invoice") or {}
-    invoice = call.ledger.invoices.get(identity(inner, "InvoiceID"))
-    if invoice is None and inner.get("InvoiceNumber"):
-        invoice = next(iter(call.ledger.by_number("invoice", str(inner["InvoiceNumber"]))), None)
+    named = inner(element, "Invoice")
+    invoice = call.ledger.invoices.get(identity(named, "InvoiceID"))
+    if invoice is None and named.get("InvoiceNumber"):
+        invoice = next(iter(call.ledger.by_number("invoice", str(named["InvoiceNumber"]))), None)
     if invoice is None:
         raise Invalid("An existing Invoice with the specified InvoiceID could not be found")
     on = date(element, "Date")

@@ -19,6 +19,7 @@ from sandbox.xero.elements import (
     date,
     identity,
     number,
+    several,
     text,
 )
 from sandbox.xero.envelope import Json
@@ -111,7 +112,7 @@ def _prepare_new(call: Call, kind: SaleKind, element: Json, taken: set[str]) -> 
     contact = contact_for(call, element.get("Contact"))
     mode = _mode(element.get("LineAmountTypes") or "Exclusive")
     currency = _currency(call, element, contact.currency)
-    lines = lines_of(call, kind.kind, element.get("LineItems") or [], mode, currency, [])
+    lines = lines_of(call, kind.kind, several(element, "LineItems"), mode, currency, [])
     day = date(element, "Date") or call.today
     due = date(element, "DueDate")
     if wanted != "DRAFT" and not lines:
@@ -276,7 +277,7 @@ def _change_dates(call: Call, kind: SaleKind, sale: Sale, element: Json, changes
 def _change_lines(call: Call, kind: SaleKind, sale: Sale, element: Json, changes: Json, wanted: str) -> None:
     mode = _mode(element["LineAmountTypes"]) if element.get("LineAmountTypes") else sale.tax_mode
     currency = changes.get("currency", sale.currency)
-    sent = element.get("LineItems")
+    sent = several(element, "LineItems") if element.get("LineItems") is not None else None
     if sent is None and (mode, currency) != (sale.tax_mode, sale.currency):
         sent = [rows.line_row(call.ledger, line, sale.currency, sale.tax_mode, 4) for line in sale.lines]
         for row in sent:

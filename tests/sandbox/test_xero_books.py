@@ -1,4 +1,4 @@
-"""Whole companies behind the pretend Xero: every page fits Xero's contract and the sums are the ledger's own."""
+"""Whole companies behind the pretend Xero: every list fits Xero's contract and the sums are the ledger's own."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def sample(request: pytest.FixtureRequest) -> Iterator[Office]:
         yield found
 
 
-def test_every_page_of_a_sample_company_fits_the_contract(sample: Office) -> None:
+def test_every_list_of_a_sample_company_fits_the_contract(sample: Office) -> None:
     rows = {kind: everything(sample, kind) for kind in KINDS}
 
     assert len(rows["Contacts"]) == len(sample.ledger.customers)

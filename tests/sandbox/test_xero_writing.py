@@ -468,6 +468,18 @@ def test_a_locked_date_refuses_every_write(xero: Office, which: str, words: str)
     xero.put("/CreditNotes", credit_note(xero.harbour, "CN-3", "1.00", Date="2026-11-01"))
 
 
+def test_an_adviser_passes_the_period_lock_only(xero: Office) -> None:
+    xero.ledger.organization.closed_until = dt.date(2026, 10, 31)
+    xero.world.set_switch("xero.lock_date_bypass", True)
+    xero.put("/Invoices", invoice(xero.harbour, "INV-1", "1.00", Date="2026-10-31"))
+    assert xero.get("/Organisation")["Organisations"][0]["PeriodLockDate"] == "/Date(1793404800000+0000)/"
+    xero.ledger.organization.year_closed_until = dt.date(2026, 10, 31)
+
+    (sentence,) = xero.refused("PUT", "/Invoices", invoice(xero.harbour, "INV-2", "1.00", Date="2026-10-31"))
+
+    assert "end of year lock date" in sentence
+
+
 # payments
 
 
@@ -642,6 +654,27 @@ def test_money_given_back_is_a_payment_of_the_credit_note(xero: Office) -> None:
     )
     (note,) = xero.get("/CreditNotes/CN-1")["CreditNotes"]
     assert (note["RemainingCredit"], note["Allocations"], len(note["Payments"])) == (Decimal("30.00"), [], 1)
+
+
+def test_money_given_back_can_be_taken_back(xero: Office) -> None:
+    credit = xero.put("/CreditNotes", credit_note(xero.harbour, "CN-1", "50.00"))["CreditNotes"][0]
+    target = {"CreditNote": {"CreditNoteID": credit["CreditNoteID"]}, "Account": {"Code": "090"}}
+    row = xero.put("/Payments", {**target, "Date": "2026-11-21", "Amount": 20})["Payments"][0]
+
+    xero.post(f"/Payments/{row['PaymentID']}", {"Status": "DELETED"})
+
+    (note,) = xero.get("/CreditNotes/CN-1")["CreditNotes"]
+    assert (note["RemainingCredit"], note["Payments"]) == (Decimal("50.00"), [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"LineItems": "x"}, {"LineItems": ["x"]}, {"Contact": "x"}, {"InvoiceID": 7}, {"Status": "OPEN"}],
+)
+def test_values_of_the_wrong_kind_are_refused_in_words(xero: Office, change: dict[str, Any]) -> None:
+    xero.refused("POST", "/Invoices", {**invoice(xero.harbour, "INV-1", "1.00"), **change})
+    wrong = {"Invoice": "x", "Account": {"Code": "090"}, "Amount": 1}
+    assert xero.refused("PUT", "/Payments", wrong) == ["The field Invoice must be an object."]
 
 
 # allocations
