@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract_gate import contract_gate, sent_to_ledgers  # noqa: F401 - fixtures of every test
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 """Real receivables and the ledgers' own schemas, where a developer has them; never in the repository."""
