@@ -613,3 +613,23 @@ def test_books_survive_being_stored() -> None:
     copy.edit(Ref("invoice", example.late_fee.id), due=APPROVAL)
     assert example.late_fee.due == date(2026, 10, 1)
     assert copy.find(Ref("invoice", example.late_fee.id)).due == APPROVAL
+
+
+@pytest.mark.parametrize(
+    ("due", "bucket", "overdue"),
+    [
+        (date(2026, 11, 21), "current", 0),
+        (date(2026, 11, 20), "1-30", 700),
+        (date(2026, 10, 22), "1-30", 700),
+        (date(2026, 10, 21), "31-60", 700),
+        (date(2026, 8, 23), "61-90", 700),
+        (date(2026, 8, 22), "90+", 700),
+    ],
+)
+def test_what_is_due_today_is_not_overdue(due: date, bucket: str, overdue: int) -> None:
+    ledger = a_ledger()
+    customer = ledger.add_customer(Customer(name="Corner Cafe")).id
+    line = Line(net=700, account=ledger.account_by_role("sales").id)
+    ledger.add_invoice(Invoice(customer=customer, date=date(2026, 8, 1), due=due, lines=[line]))
+    [row] = aged_receivables(ledger, APPROVAL)
+    assert (row.overdue, row.buckets[bucket]) == (overdue, 700)
