@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -119,7 +119,10 @@ _SHAPES: dict[Kind, _Shape] = {
     Kind.PAYMENT: _shape(Payment, db.payments, "customer_id"),
     Kind.CREDIT: _shape(CreditNote, db.credits, "customer_id"),
 }
-_ALLOCATION_NAMES = ("connection_id", "source", "source_id", "n", "invoice_id", "amount", "date", "id")
+_ALLOCATION_NAMES = (
+    *("connection_id", "source", "source_id", "customer_id", "n"),
+    *("invoice_id", "amount", "date", "id"),
+)
 
 
 def _mark(tx: Transaction, count: int) -> str:
@@ -192,10 +195,11 @@ def _store_kind(
     if different:
         _upsert(tx, connection_id, shape, [rows[id] for id in different], seen)
         if parts is not None:
-            _replace_parts(tx, connection_id, kind, different, parts, parts_before)
+            owners = {id: rows[id][shape.owner] for id in different}
+            _replace_parts(tx, connection_id, kind, owners, parts, parts_before)
             for id in different:
                 unsettled |= _lost_money(parts_before.get(id, []), parts.get(id, []))
-    same = [id for id in rows if id in before and id not in set(different)]
+    same = sorted(rows.keys() - set(different))
     for part in _parts(same):
         c = shape.table.c
         tx.execute(
@@ -265,11 +269,13 @@ def _parts_before(tx: Transaction, connection_id: str, kind: Kind, ids: list[str
 
 
 def _replace_parts(
-    tx: Transaction, connection_id: str, kind: Kind, ids: list[str], parts: Parts, before: Parts
+    tx: Transaction, connection_id: str, kind: Kind, owners: dict[str, str], parts: Parts, before: Parts
 ) -> None:
-    _forget_parts(tx, connection_id, kind, [id for id in ids if id in before])
+    _forget_parts(tx, connection_id, kind, [id for id in owners if id in before])
     rows = [
-        (connection_id, kind.value, id, n, *part) for id in ids for n, part in enumerate(parts.get(id, []))
+        (connection_id, kind.value, id, owner, n, *part)
+        for id, owner in owners.items()
+        for n, part in enumerate(parts.get(id, []))
     ]
     if rows:
         sql = (
@@ -423,6 +429,7 @@ def _customer(row: Sequence[Any]) -> Customer:
 
 
 _BALANCE = _SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
+_by_day = itemgetter(_SHAPES[Kind.INVOICE].names.index("date"), 0)
 _INVOICE_STATUS = _SHAPES[Kind.INVOICE].names.index("status")
 
 
@@ -491,20 +498,20 @@ def credits(tx: Transaction, connection_id: str, customer_id: str | None = None)
 def _money(tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None) -> Iterator[Any]:
     shape = _SHAPES[kind]
     c, a = shape.table.c, db.allocations.c
-    who = [] if owners is None else [c.customer_id.in_(owners)]
-    joined = sa.and_(a.connection_id == c.connection_id, a.source == kind.value, a.source_id == c.id)
-    query = (
-        sa.select(a.source_id, a.invoice_id, a.amount, a.date, a.id)
-        .select_from(shape.table.join(db.allocations, joined))
-        .where(c.connection_id == connection_id, *who)
-        .order_by(a.source_id, a.n)
+    query = sa.select(a.source_id, a.n, a.invoice_id, a.amount, a.date, a.id).where(
+        a.connection_id == connection_id, a.source == kind.value
     )
+    rows = _select(shape, connection_id)
+    if owners is not None:
+        query, rows = query.where(a.customer_id.in_(owners)), rows.where(c.customer_id.in_(owners))
     parts: dict[str, list[Allocation]] = defaultdict(list)
-    for source_id, *rest in tx.execute(query):
+    # Sorted here: asked for this order, SQLite would walk all allocations of the organization to have it.
+    for source_id, _, *rest in sorted(tx.execute(query).all(), key=itemgetter(0, 1)):
         parts[source_id].append(Allocation(*rest))
     record: type[Payment | CreditNote] = Payment if kind is Kind.PAYMENT else CreditNote
     at = [f.name for f in fields(record)].index("allocations")
-    for row in tx.execute(_select(shape, connection_id, *who).order_by(c.date, c.id)):
+    day = shape.names.index("date")
+    for row in sorted(tx.execute(rows).all(), key=itemgetter(day, 0)):
         values: list[Any] = list(row)
         values.insert(at, tuple(parts.get(row[0], ())))
         yield record(*values)
@@ -545,7 +552,7 @@ def _pictures(
     c = db.invoices.c
     of: dict[Kind, dict[str, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
     query = _select(_SHAPES[Kind.INVOICE], connection_id, c.customer_id.in_(list(owner)))
-    for row in tx.execute(query.order_by(c.date, c.id)):
+    for row in sorted(tx.execute(query).all(), key=_by_day):
         made = _invoice(row)
         of[Kind.INVOICE][owner[made.customer_id]].append(made)
     for kind in (Kind.PAYMENT, Kind.CREDIT):

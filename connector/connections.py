@@ -210,7 +210,27 @@ def every(tx: Transaction, status: str | None = None) -> list[Connection]:
     return [_connection(row) for row in tx.execute(query)]
 
 
-def today(connection: Connection, config: Config, now: dt.datetime | None = None) -> dt.date:
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a sweep has to know of a connected organization: little, because there may be ten thousand."""
+
+    id: str
+    timezone: str
+    created_at: dt.datetime
+    last_sync_at: dt.datetime | None
+    last_proof_at: dt.datetime | None
+    last_review_on: dt.date | None
+    retry_at: dt.datetime | None
+
+
+def connected(tx: Transaction) -> dict[str, Due]:
+    """All organizations that we may read now, by id."""
+    c = db.connections.c
+    query = sa.select(*(c[f.name] for f in fields(Due))).where(c.status == "connected").order_by(c.id)
+    return {row.id: Due(*row) for row in tx.execute(query)}
+
+
+def today(connection: Connection | Due, config: Config, now: dt.datetime | None = None) -> dt.date:
     """The organization's calendar day: an invoice is overdue by their midnight. Or the pretend day."""
     if config.today:
         return config.today

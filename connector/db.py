@@ -583,6 +583,12 @@ customers = sa.Table(
     sa.Column("ledger_balance", Text),  # JSON text: books write it in bulk, past SQLAlchemy's types
     sa.Column("updated_at", Moment),
     sa.Column("seen", sa.Integer, nullable=False),  # the sync generation that last brought it
+    sa.Index(
+        "ix_customers_merged",
+        "connection_id",
+        sqlite_where=sa.text("merged_into <> ''"),
+        postgresql_where=sa.text("merged_into <> ''"),
+    ),
 )
 
 invoices = sa.Table(
@@ -658,10 +664,12 @@ allocations = sa.Table(  # parts of payments and credits set against invoices
     sa.Column("source", Text, primary_key=True),  # payment | credit
     sa.Column("source_id", Text, primary_key=True),
     sa.Column("n", sa.Integer, primary_key=True),  # order within the source
+    _text("customer_id", None),  # the source's: one customer's picture is read without a join
     _text("invoice_id", None),
     _money("amount"),
     sa.Column("date", sa.Date),
     _text("id"),  # the ledger's own, where it has one
+    sa.Index("ix_allocations_customer", "connection_id", "customer_id", "source"),
     sa.Index("ix_allocations_invoice", "connection_id", "invoice_id"),
 )
 

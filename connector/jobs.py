@@ -139,9 +139,26 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
             log.info("%s: connection %s does not exist any more", name, connection_id)
         except Exception:
             log.exception("%s of %s failed; the sweep tries again", name, connection_id)
+            _note_failure(engine, connection_id, name)
             _rest(settings, name, connection_id, 5 * WOKEN)
 
     return run
+
+
+def _note_failure(engine: Engine, connection_id: str, step: str) -> None:
+    """Tell the bookkeeper, in the database, what the log tells whoever runs the installation."""
+    progress = {
+        "step": step,
+        "error": "Something went wrong on our side. Nothing is lost; it is tried again by itself. If it stays "
+        "so for a day, tell whoever runs Forbear: the log says more.",
+        "at": db.now().isoformat(),
+    }
+    c = db.connections.c
+    try:
+        with db.transaction(engine) as tx:
+            tx.execute(sa.update(db.connections).where(c.id == connection_id).values(progress=progress))
+    except sa.exc.SQLAlchemyError:
+        log.exception("the failure of %s of %s could not be noted", step, connection_id)
 
 
 def _rest(settings: Config, function: str, connection_id: str, seconds: float) -> None:
@@ -168,10 +185,11 @@ def sync_connection(settings: Config, engine: Engine, connection_id: str, full: 
         wake_review(settings, connection_id)
 
 
-def _review_due(connection: connections.Connection, settings: Config) -> bool:
-    return connection.last_sync_at is not None and connection.last_review_on != connections.today(
-        connection, settings
-    )
+def _review_due(
+    connection: connections.Connection | connections.Due, settings: Config, now: dt.datetime | None = None
+) -> bool:
+    day = connections.today(connection, settings, now)
+    return connection.last_sync_at is not None and connection.last_review_on != day
 
 
 @_job
@@ -268,7 +286,7 @@ def sweep(settings: Config, now: dt.datetime | None = None) -> int:
     engine = db.engine(settings)
     with db.reading(engine) as tx:
         taken = leases.held(tx, now)
-        connected = {c.id: c for c in connections.every(tx, "connected")}
+        connected = connections.connected(tx)
         due = writeback.pending_connections(tx, now)
         news = inbox.pending_connections(tx)
         c = db.changed_customers.c
@@ -294,7 +312,7 @@ def sweep(settings: Config, now: dt.datetime | None = None) -> int:
 
 
 def _routine(
-    connected: dict[str, connections.Connection], settings: Config, now: dt.datetime
+    connected: dict[str, connections.Due], settings: Config, now: dt.datetime
 ) -> list[tuple[str, str, str]]:
     found = []
     for id, c in connected.items():
@@ -306,7 +324,7 @@ def _routine(
             found.append(("prove_connection", "sync", id))
         elif now - c.last_sync_at > SYNC_EVERY:
             found.append(("sync_connection", "sync", id))
-        elif _review_due(c, settings):
+        elif _review_due(c, settings, now):
             found.append(("review_connection", "review", id))
     return found
 

@@ -69,11 +69,11 @@ def test_a_clock_goes_on_after_a_failure(
     store: Engine, installation: config.Config, connected: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with db.transaction(store) as tx:
-        tx.execute(sa.update(db.connections).values(facts={"closed_until": "not a date"}))
+        tx.exec_driver_sql("ALTER TABLE inbox RENAME TO away")
     with running(installation):
         until(lambda: "the sweep failed" in caplog.text)
         with db.transaction(store) as tx:
-            tx.execute(sa.update(db.connections).values(facts=None))
+            tx.exec_driver_sql("ALTER TABLE away RENAME TO inbox")
         until(lambda: jobs.queue(installation).count == 1)
 
 

@@ -320,6 +320,9 @@ def test_a_job_that_fails_unexpectedly_rests_before_the_sweep_tries_again(
     settled.put("invoice", "i9", customer_id="1", total=1, balance=1, date="not a date")
     jobs.sync_connection(connected)
     assert f"sync_connection of {connected} failed" in caplog.text
+    progress = get(store, connected).progress
+    assert progress is not None
+    assert progress["error"].startswith("Something went wrong on our side.")
     assert jobs.sweep(installation) == 0
     embedded.redis(installation).flushall()  # as time would
     assert jobs.sweep(installation) == 1

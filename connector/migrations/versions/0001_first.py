@@ -120,6 +120,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("source_id", sa.Text(), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.Text(), nullable=False),
         sa.Column("invoice_id", sa.Text(), nullable=False),
         sa.Column("amount", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("date", sa.Date(), nullable=True),
@@ -128,6 +129,9 @@ def upgrade() -> None:
             ["connection_id"], ["connections.id"], name=op.f("fk_allocations_connection_id")
         ),
         sa.PrimaryKeyConstraint("connection_id", "source", "source_id", "n", name=op.f("pk_allocations")),
+    )
+    op.create_index(
+        "ix_allocations_customer", "allocations", ["connection_id", "customer_id", "source"], unique=False
     )
     op.create_index("ix_allocations_invoice", "allocations", ["connection_id", "invoice_id"], unique=False)
     op.create_table(
@@ -233,6 +237,14 @@ def upgrade() -> None:
             ["connection_id"], ["connections.id"], name=op.f("fk_customers_connection_id")
         ),
         sa.PrimaryKeyConstraint("connection_id", "id", name=op.f("pk_customers")),
+    )
+    op.create_index(
+        "ix_customers_merged",
+        "customers",
+        ["connection_id"],
+        unique=False,
+        sqlite_where=sa.text("merged_into <> ''"),
+        postgresql_where=sa.text("merged_into <> ''"),
     )
     op.create_table(
         "differences",
