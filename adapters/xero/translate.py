@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -61,6 +61,7 @@ def moment(text: str | None) -> dt.datetime | None:
     return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
 
 
+@lru_cache(maxsize=4096)  # a page names few different days many times
 def day(text: str | None) -> dt.date | None:
     """A calendar date: Xero writes it as midnight of that date, without a zone of its own."""
     if not text:
@@ -74,13 +75,12 @@ def day(text: str | None) -> dt.date | None:
     return dt.date.fromisoformat(text[:10])
 
 
-def version(text: str | None, *more: object) -> str:
+def version(changed: dt.datetime | None, *more: object) -> str:
     """When a record last changed, and `more` that Xero may change without moving that moment.
 
     What an update compares with what was approved; equal means unchanged, nothing else may be read from it.
     """
-    found = moment(text)
-    return " ".join([found.isoformat(timespec="milliseconds") if found else "", *map(str, more)])
+    return " ".join([changed.isoformat(timespec="milliseconds") if changed else "", *map(str, more)])
 
 
 def _minor(amount: Decimal | None, currency: str) -> int:
@@ -240,6 +240,7 @@ def _invoice(i: rows.Invoice) -> Invoice:
     status = _status(i, total, due_amount)
     date = _date(i)
     due = day(i.DueDateString or i.DueDate) or date  # a draft may have none yet
+    changed = moment(i.UpdatedDateUTC)
     return Invoice(
         id=_id(i.InvoiceID),
         number=i.InvoiceNumber or "",
@@ -256,8 +257,8 @@ def _invoice(i: rows.Invoice) -> Invoice:
         reference=i.Reference or "",
         expected_payment=day(i.ExpectedPaymentDate),
         emailed=bool(i.SentToContact),  # absent when false
-        version=version(i.UpdatedDateUTC, due, due_amount),
-        updated_at=moment(i.UpdatedDateUTC),
+        version=version(changed, due, due_amount),
+        updated_at=changed,
     )
 
 
@@ -308,6 +309,7 @@ def _credit_note(c: rows.Credit) -> CreditNote:
     currency = _must(c.CurrencyCode, "CurrencyCode")
     total, remaining = _minor(c.Total, currency), _minor(c.RemainingCredit, currency)
     void = _status(c, total, remaining) in (Status.VOID, Status.DRAFT)
+    changed = moment(c.UpdatedDateUTC)
     return CreditNote(
         id=_id(c.CreditNoteID),
         number=c.CreditNoteNumber or "",
@@ -319,8 +321,8 @@ def _credit_note(c: rows.Credit) -> CreditNote:
         allocations=() if void else _allocations(c.Allocations, currency),
         void=void,
         marker=marker(c.Reference),
-        version=version(c.UpdatedDateUTC),
-        updated_at=moment(c.UpdatedDateUTC),
+        version=version(changed),
+        updated_at=changed,
     )
 
 
@@ -335,6 +337,7 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
     currency = _must(c.CurrencyCode, "CurrencyCode")
     total, remaining = _minor(c.Total, currency), _minor(c.RemainingCredit, currency)
     void = _status(c, total, remaining) is Status.VOID
+    changed = moment(c.UpdatedDateUTC)
     return Payment(
         id=id,
         customer_id=_contact_id(c.Contact),
@@ -346,8 +349,8 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
         flavor="overpayment" if c.OverpaymentID else "prepayment",
         void=void,
         reference=c.Reference or "",
-        version=version(c.UpdatedDateUTC),
-        updated_at=moment(c.UpdatedDateUTC),
+        version=version(changed),
+        updated_at=changed,
     )
 
 
@@ -369,6 +372,7 @@ def payment(row: msgspec.Raw, home: str, currencies: Mapping[str, str]) -> Payme
     currency = target.CurrencyCode or currencies.get(invoice_id, home)
     amount = _minor(p.Amount, currency)
     date: dt.date = _must(day(p.Date), "Date")
+    changed = moment(p.UpdatedDateUTC)
     return Payment(
         id=id,
         customer_id=_contact_id(target.Contact),
@@ -378,8 +382,8 @@ def payment(row: msgspec.Raw, home: str, currencies: Mapping[str, str]) -> Payme
         unapplied=0,
         allocations=(Allocation(invoice_id, amount, date, id),),
         reference=p.Reference or "",
-        version=version(p.UpdatedDateUTC),
-        updated_at=moment(p.UpdatedDateUTC),
+        version=version(changed),
+        updated_at=changed,
     )
 
 
