@@ -129,6 +129,7 @@ def test_a_deposit_comes_first_and_carries_no_interest():
     rows = draft_rows(85000, DATES, method=Method.FLAT, flat_percent=FIVE, start=START, deposit=25000)
     assert principals(rows) == [25000, 30000, 30000]
     assert interests(rows) == [0, 1500, 1500]
+    assert principals(draft_rows(85000, DATES, start=START, deposit=1)) == [1, 42499, 42500]
     assert deposit_amount(85001, Decimal(20)) == 17001
     for wrong in (-1, 85000):
         with pytest.raises(BadPlan, match="deposit"):

@@ -275,6 +275,17 @@ def test_what_no_allocation_explains_counts_as_an_unknown_credit():
     assert sum(on_cash.values()) == 0
 
 
+def test_tax_and_income_are_recognized_by_cumulative_rounding():
+    tiny = replace(
+        INVOICE_1001, total=2, tax=1, balance=0, lines=(Line("40", "", 1, 1, account_name="Sales"),)
+    )
+    first, second = Applied("147", 1, date(2026, 9, 20)), Applied("147", 1, date(2026, 10, 20))
+    for settlements, expected in (([first], (-1, 0)), ([first, second], (-1, -1))):
+        result = effect([tiny], settlements, [], [], clearing=CLEARING, currency="USD")
+        on_cash = {r.account: r.after for r in result.totals("cash")}
+        assert (on_cash["Sales"], on_cash["Tax"]) == expected
+
+
 def test_what_is_explained_in_full_leaves_no_gap():
     payment = Payment("p1", "58", date(2026, 9, 20), "USD", 30000, 0, (Allocation("147", 30000),))
     assert proof.applied([INVOICE_1001], [payment], []) == [Applied("147", 30000, date(2026, 9, 20))]

@@ -106,10 +106,11 @@ def test_what_stays_outside_the_plan_is_said():
         an_invoice("4", balance=0),
         an_invoice("5", marker="plan=PP-1"),
         newer,
+        an_invoice("6", date(2026, 8, 1)),
         chosen,
     ]
     reasons = propose([chosen], POLICY, TODAY, invoices=others).reasons
-    assert "1 more of their invoices are overdue and not in this plan." in reasons
+    assert "2 more of their invoices are overdue and not in this plan." in reasons
 
 
 def test_what_a_person_asks_for_counts():
