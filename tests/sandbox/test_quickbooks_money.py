@@ -233,6 +233,8 @@ def test_a_deposited_payment_is_locked_until_the_deposit_is_gone(company: Compan
     body = {"DepositToAccountRef": {"value": bank}, "Line": [line]}
     assert company.refused("deposit", body) == "2020"
     line["LinkedTxn"][0]["TxnLineId"] = "0"
+    half = body | {"Line": [line | {"Amount": 50}]}
+    assert company.refused("deposit", half) == "6000"
     deposit = company.save("Deposit", body)
     assert deposit["TotalAmt"] == 100
     locked = company.read("Payment", paid["Id"])
@@ -305,6 +307,16 @@ def test_us_tax_is_the_companys_rate_on_lines_that_say_tax(base_and_world):
     del no_code["Line"][0]["SalesItemLineDetail"]["TaxCodeRef"]
     assert str(company.save("Invoice", no_code)["TotalAmt"]) == "107.25"  # the item is taxable
     assert sorted(company.ids("select * from TaxCode")) == ["NON", "TAX"]
+
+
+@pytest.mark.parametrize(("after_discount", "tax"), [(True, "18.00"), (False, "20.00")])
+def test_tax_before_or_after_a_discount(base_and_world, after_discount: bool, tax: str):
+    company = found(*base_and_world, tax_rate="10")
+    body = sale(company.customer(), "200.00", tax="TAX", ApplyTaxAfterDiscount=after_discount)
+    body["Line"].append({"Amount": 20, "DetailType": "DiscountLineDetail", "DiscountLineDetail": {}})
+    made = company.save("Invoice", body)
+    assert f"{made['TxnTaxDetail']['TotalTax']:.2f}" == tax
+    assert made["ApplyTaxAfterDiscount"] is after_discount
 
 
 def test_a_global_company_insists_on_a_tax_code(base_and_world):

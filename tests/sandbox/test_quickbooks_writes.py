@@ -254,6 +254,23 @@ def test_sub_customers(company: Company, diner: str):
     assert (str(parent["Balance"]), str(parent["BalanceWithJobs"])) == ("12.50", "42.50")
 
 
+def test_a_company_of_one_currency_takes_no_foreign_customer(company: Company):
+    assert (
+        company.refused("customer", {"DisplayName": "Lyon SARL", "CurrencyRef": {"value": "EUR"}}) == "6000"
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "due"), [("2026-11-03", "2026-11-15"), ("2026-11-12", "2026-12-15"), ("2026-11-20", "2026-12-15")]
+)
+def test_terms_by_the_day_of_the_month(company: Company, diner: str, day: str, due: str):
+    """Due on the 15th; within 5 days of it, on the 15th of the next month."""
+    term = company.save("Term", {"Name": "15th", "DayOfMonthDue": 15, "DueNextMonthDays": 5})
+    assert term["Type"] == "DATE_DRIVEN"
+    made = company.invoice(diner, TxnDate=day, SalesTermRef={"value": term["Id"]})
+    assert made["DueDate"] == due
+
+
 def test_sub_customers_go_four_levels_deep(company: Company, diner: str):
     parent = diner
     for n in range(1, 5):
