@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.quickbooks import faults
 from connector.domain.receivables import Kind
+from connector.domain.writes import NoteDraft
 from connector.platforms import OutOfDate, PlatformError, Reconnect, Refused, TryLater
 from tests.adapters.quickbooks_scripted import quickbooks
 from tests.conftest import ROOT
@@ -221,3 +223,22 @@ def test_the_table_in_the_documentation_is_the_table_in_the_code() -> None:
     assert set(told) == {*known, 6000}
     for code, name in known.items():
         assert name in told[code], code
+
+
+def test_a_write_that_never_left_is_certain_not_to_have_happened() -> None:
+    draft = NoteDraft(Kind.INVOICE, "1", "Reminder", "")
+    with quickbooks(lambda asked: (200, None)) as books, pytest.raises(TryLater) as caught:
+        books.ledger().add_note(draft, "n-1")
+    assert caught.value.uncertain  # it was received, and the answer lost
+    with pytest.raises(TryLater) as caught:  # the server is gone: nobody received it
+        books.ledger().add_note(draft, "n-1")
+    assert not caught.value.uncertain
+
+
+def test_a_password_file_never_replaces_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with quickbooks(lambda asked: (200, {"QueryResponse": {}, "time": "x"})) as books:
+        books.ledger().find(Kind.INVOICE, ["1001"])
+    assert [a.token for a in books.asked] == ["first"]
