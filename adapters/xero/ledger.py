@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
@@ -61,8 +61,9 @@ class XeroLedger:
             found = ask(self._transport, "InvoiceReminders", "get_invoice_reminders")
             if found.InvoiceReminders:
                 reminders_on = _understood(translate.reminders_on, found.InvoiceReminders[0])
-        except (Refused, OutOfDate):
-            pass  # not every plan has reminders; None says that we do not know
+        except PlatformError as problem:  # not every plan has reminders; None says that we do not know
+            if not isinstance(problem, Refused | OutOfDate) and not faults.lacks_scope(problem):
+                raise
         self._facts = self._read_facts(reminders_on)
         return self._facts
 
@@ -127,27 +128,18 @@ class XeroLedger:
         wanted = list(dict.fromkeys(numbers))
         found: list[Document] = []
         if kind is Kind.INVOICE:
-            for part in _parts(wanted, NUMBERS_IN_ONE_CALL):
-                answer = ask(
-                    self._transport,
-                    "Invoices",
-                    "get_invoices",
-                    invoice_numbers=part,
-                    page=1,  # without a page the rows come without their lines
-                    page_size=PAGE_SIZE,
-                )
-                found += self._documents(answer.Invoices, translate.invoice_document)
+            plain = [number for number in wanted if "," not in number]  # a comma would end a number there
+            for part in _parts(plain, NUMBERS_IN_ONE_CALL):
+                rows_found = self._all("Invoices", "get_invoices", invoice_numbers=part)
+                found += self._documents(rows_found, translate.invoice_document)
+            for number in (number for number in wanted if "," in number):
+                rows_found = self._all("Invoices", "get_invoices", where=f"InvoiceNumber=={_quoted(number)}")
+                found += self._documents(rows_found, translate.invoice_document)
         elif kind is Kind.CREDIT:
             for number in wanted:  # Xero's filter takes OR for ids only
-                answer = ask(
-                    self._transport,
-                    "CreditNotes",
-                    "get_credit_notes",
-                    where=f"CreditNoteNumber=={_quoted(number)}",
-                    page=1,
-                    page_size=PAGE_SIZE,
-                )
-                found += self._documents(answer.CreditNotes, translate.credit_document)
+                where = f"CreditNoteNumber=={_quoted(number)}"
+                rows_found = self._all("CreditNotes", "get_credit_notes", where=where)
+                found += self._documents(rows_found, translate.credit_document)
         return [d for d in found if d.number in wanted and d.status != "void"]
 
     def customer(self, id: str) -> Customer | None:
@@ -470,7 +462,7 @@ class XeroLedger:
             raise
 
     def _all(self, name: str, method: str, **query: Any) -> Iterator[msgspec.Raw]:
-        """Every row of a filtered list."""
+        """Every row of a filtered list, with its lines: without a page Xero leaves them out."""
         page, pages = 1, 1
         while page <= pages:
             found = ask(self._transport, name, method, page=page, page_size=PAGE_SIZE, **query)
@@ -481,8 +473,8 @@ class XeroLedger:
                 pages = page + 1
             page += 1
 
-    def _documents(self, found: list[msgspec.Raw] | None, read: _ReadDocument) -> list[Document]:
-        made = [_understood(read, row, self.deep_link) for row in found or []]
+    def _documents(self, found: Iterable[msgspec.Raw], read: _ReadDocument) -> list[Document]:
+        made = [_understood(read, row, self.deep_link) for row in found]
         return [document for document in made if document]
 
     def _first(self, found: list[msgspec.Raw] | None, read: _ReadDocument) -> Document | None:

@@ -51,6 +51,14 @@ def test_the_facts_of_an_organization(ledgers: Xero):
     assert (found.reminders_on, found.auto_apply_credits) == (True, False)
 
 
+def test_reminders_that_xero_does_not_tell_are_unknown(ledgers: Xero):
+    for status, variant in ((404, ""), (403, "scope")):
+        ledgers.world.faults.add(
+            Fault(action="status", status=status, variant=variant, path="/InvoiceReminders", times=1)
+        )
+        assert ledgers.open().organization().reminders_on is None
+
+
 def test_everything_comes_once_with_its_money(ledgers: Xero):
     first = bill(ledgers, "Kea Couriers", 100_000, number="INV-1")
     acts.pay(ledgers.books, invoice=first, amount=15_000)
@@ -353,6 +361,8 @@ def test_documents_are_found_by_number_and_dead_ones_are_not(ledgers: Xero):
     ledger = ledgers.open()
     found = ledger.find(Kind.INVOICE, ["INV-1-P1.1", "INV-1-P1.2", "INV-1-P1.3"])
     assert [(d.id, d.number, len(d.lines)) for d in found] == [(alive, "INV-1-P1.1", 1)]
+    odd = bill(ledgers, "Kea Couriers", 100_000, number='A,1 "x"')
+    assert [d.id for d in ledger.find(Kind.INVOICE, ['A,1 "x"', "A", "1"])] == [odd]
     credit = acts.credit(ledgers.books, invoice=alive, amount=5_000)
     assert [d.id for d in ledger.find(Kind.CREDIT, [credit.number, 'quote " and \\'])] == [credit.id]
 
