@@ -198,7 +198,7 @@ class Provider:
             if told and told.get("sub") != claims["sub"]:
                 raise Refused(f"{self.label}'s sign-in contradicts itself. Press Connect to try again.")
             known = {**told, **claims}
-        verified = known.get("email_verified", known.get("emailVerified", False))
+        verified = known.get("email_verified", known.get("emailVerified"))
         name = known.get("name") or " ".join(
             str(part)
             for part in (
@@ -211,7 +211,7 @@ class Provider:
             issuer=str(claims["iss"]),
             subject=str(claims["sub"]),
             email=str(known.get("email") or ""),
-            email_verified=verified is True or str(verified).lower() == "true",
+            email_verified=None if verified is None else str(verified).lower() == "true",
             name=str(name),
         )
 

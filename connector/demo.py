@@ -25,7 +25,20 @@ from typing import Any
 import requests
 from sqlalchemy.engine import Engine
 
-from connector import books_file, connections, db, export, jobs, meter, plans, settings
+from connector import (
+    books_file,
+    connections,
+    db,
+    drafting,
+    embedded,
+    export,
+    jobs,
+    meter,
+    outbox,
+    plans,
+    reminders,
+    settings,
+)
 from connector import config as environment
 from connector.browser import Browser
 from connector.config import Config
@@ -71,6 +84,7 @@ def main(*, once: bool = False, as_json: bool = False, books: str | None = None,
     if not keep:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything started is ended
     with ExitStack() as open_things:
         with stage.of("start", "Starting a pretend QuickBooks, a pretend Xero, and Forbear ..."):
             web_port = _free_port(int(os.environ.get("PORT") or 8000))
@@ -78,7 +92,8 @@ def main(*, once: bool = False, as_json: bool = False, books: str | None = None,
             sandbox = open_things.enter_context(_sandbox(folder, file, today, web_port))
             config = _settings(folder, sandbox, web_port, today)
             engine = db.engine(config)
-            installation = open_things.enter_context(Installation(config))
+            log = open_things.enter_context((folder / "forbear.log").open("ab"))
+            installation = open_things.enter_context(Installation(config, workers=2, output=log))
             _until(lambda: _answers(config.public_url + "/healthz"), "Forbear's pages", installation)
         report = _journey(config, engine, sandbox, stage, installation)
         if as_json:
@@ -111,7 +126,8 @@ def _pretend_day(file: Path | None) -> dt.date:
     if asked := os.environ.get("FORBEAR_TODAY"):
         return dt.date.fromisoformat(asked)
     if file:
-        return max(company.as_of for company in books_file.companies(file))
+        last = [c.company.as_of or c.company.last_date for c in books_file.companies(file)]
+        return max(day for day in last if day)
     day = dt.date.today()  # noqa: DTZ011  the machine's own day is the natural one for a demo
     while day.weekday() not in (1, 2, 3):
         day -= dt.timedelta(days=1)
@@ -128,7 +144,13 @@ def _sandbox(folder: Path, file: Path | None, today: dt.date, web_port: int) -> 
         command += ["--books", str(file)]
     for platform in ("quickbooks", "xero"):
         command += ["--webhooks", f"{platform}=http://localhost:{web_port}/webhooks/{platform}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    parent = os.getpid()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: embedded.die_with_parent(parent=parent),  # noqa: PLW1509  single-threaded here
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + PATIENCE
@@ -252,9 +274,9 @@ def _compare(
 ) -> dict[str, Any]:
     """What we hold against what the ledger says: each invoice, and the sums per currency."""
     with db.reading(engine) as tx:
-        connection = connections.get(tx, connection_id)
-        today = connections.today(connection, config)
-        ours = export.export(tx, today, [connection_id])["connections"][0]
+        ours = export.export(tx, [connection_id], today=lambda c: connections.today(c, config))[
+            "connections"
+        ][0]
     url = f"{sandbox}/control/companies/{company['id']}"
     gone = ("void", "voided", "deleted", "draft")
     theirs = {
@@ -319,11 +341,15 @@ def _one_plan(
         today = connections.today(connections.get(tx, connection_id), config)
         drafts = plans.of_connection(tx, connection_id, ("proposed",))
         for draft in drafts:
-            plans.choose_mode(tx, draft.id, who=BOOKKEEPER, now=db.now(), today=today)
+            drafting.redraft(
+                tx, draft.id, wish=None, revision=draft.revision, who=BOOKKEEPER, now=db.now(), today=today
+            )
+        drafts = plans.of_connection(tx, connection_id, ("proposed",))
         sound = [d for d in drafts if not plans.refusals(tx, d.id, today)]
     if not sound:
         return {"written": False, "why": "No customer of this company needs a plan today."}
-    best = max(sound, key=lambda d: (len(d.plan.rows), d.plan.balance))
+    # Few invoices make a plan that is read at a glance; of those the largest.
+    best = min(sound, key=lambda d: (len(d.plan.sources), -len(d.plan.rows), -d.plan.balance))
     before = _trial_balances(sandbox, report["external_id"])
     began = time.monotonic()
     with db.transaction(engine) as tx:
@@ -382,13 +408,23 @@ def _remind(config: Config, engine: Engine, connection_id: str, installation: In
     with db.transaction(engine) as tx:
         settings.set_ledger_reminders(tx, connection_id, "off", who=BOOKKEEPER, now=db.now())
         settings.set_live(tx, connection_id, True, who=BOOKKEEPER, now=db.now())
-    jobs.review_connection(connection_id, True)
-    jobs.deliver_connection(connection_id)
-    with db.reading(engine) as tx:
-        shown = export.export(tx, dt.date.min, [connection_id])["connections"][0]["reminders"]
+    jobs.wake_review(config, connection_id, all_customers=True)
+
+    def shown() -> list[reminders.Reminder]:
+        with db.reading(engine) as tx:
+            return reminders.of_connection(tx, connection_id)
+
+    def started() -> bool:
+        """One is written, or none can be today; the worker goes on with the rest, within the ledger's limits."""
+        with db.reading(engine) as tx:
+            waiting = connection_id in outbox.pending_connections(tx, db.now())
+        found = shown()
+        return any(r.state in ("noted", "sent") for r in found) or (bool(found) and not waiting)
+
+    _until(started, "the first reminder", installation, patience=60, give_up=False)
     states: dict[str, int] = {}
-    for reminder in shown:
-        states[reminder["state"]] = states.get(reminder["state"], 0) + 1
+    for reminder in shown():
+        states[reminder.state] = states.get(reminder.state, 0) + 1
     return states
 
 
@@ -439,9 +475,18 @@ def _serve(installation: Installation, stage: Stage) -> None:
         installation.look()
 
 
-def _until(done: Callable[[], bool], what: str, installation: Installation) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _until(
+    done: Callable[[], bool],
+    what: str,
+    installation: Installation,
+    *,
+    patience: float = PATIENCE,
+    give_up: bool = True,
+) -> None:
+    deadline = time.monotonic() + patience
     while not done():
+        if time.monotonic() > deadline and not give_up:
+            return
         if time.monotonic() > deadline:
             raise DemoFailed(f"Waited {PATIENCE} seconds for {what}. Run `forbear doctor`, then try again.")
         installation.look()

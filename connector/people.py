@@ -43,7 +43,7 @@ def sign_in(tx: Connection, identity: Identity, now: dt.datetime) -> Person:
     """The person behind a ledger's sign-in, made on the first visit; name and address follow the ledger."""
     where = sa.and_(identities.c.issuer == identity.issuer, identities.c.subject == identity.subject)
     person_id = tx.scalar(sa.select(identities.c.person_id).where(where))
-    seen = {"email": identity.email, "email_verified": identity.email_verified, "seen_at": now}
+    seen = {"email": identity.email, "email_verified": bool(identity.email_verified), "seen_at": now}
     if person_id is None:
         inserted = sa.insert(people).values(
             name=identity.name or identity.email, email=identity.email, created_at=now
@@ -72,7 +72,7 @@ def link(tx: Connection, person_id: int, identity: Identity, now: dt.datetime) -
                 subject=identity.subject,
                 person_id=person_id,
                 email=identity.email,
-                email_verified=identity.email_verified,
+                email_verified=bool(identity.email_verified),
                 seen_at=now,
             )
         )

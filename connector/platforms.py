@@ -82,7 +82,7 @@ class Identity:
     issuer: str
     subject: str
     email: str
-    email_verified: bool
+    email_verified: bool | None  # None: the ledger does not say (Xero)
     name: str
 
 

@@ -39,6 +39,7 @@ class Child:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] | None = None
+    output: IO[bytes] | None = None  # None: where our own log goes
     process: subprocess.Popen[bytes] | None = None
     started: float = 0
     failures: int = 0
@@ -47,8 +48,14 @@ class Child:
     def start(self) -> None:
         self.started = time.monotonic()
         # Standard output is the command's own (JSON, say): what children print goes with the log.
+        out = self.output or 2
         self.process = subprocess.Popen(
-            self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
+            self.command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
 
     def look(self) -> None:
@@ -87,6 +94,7 @@ class Installation:
     workers: int = 1
     web: bool = True
     environment: Mapping[str, str] | None = None  # that `config` was read from; default: this process's
+    output: IO[bytes] | None = None  # where the children's words go; None: with our own log
     _children: list[Child] = field(default_factory=list)
     _lock: IO[str] | None = None
 
@@ -111,7 +119,7 @@ class Installation:
 
     def _add(self, name: str, role: str) -> Child:
         command = [sys.executable, "-m", "connector.supervisor", role, str(os.getpid())]
-        child = Child(name, command, self.environment)
+        child = Child(name, command, self.environment, self.output)
         self._children.append(child)
         return child
 

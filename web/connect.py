@@ -80,7 +80,7 @@ def callback(name: str) -> Response:
         return _not_connected(platform, f"{platform.label} did not answer.", str(error), status=503)
     except PlatformError as error:
         return _not_connected(platform, f"{platform.label} did not accept the consent.", str(error))
-    if grant.identity is None or not grant.identity.email_verified:
+    if grant.identity is None or grant.identity.email_verified is False:
         return _not_connected(
             platform,
             "We could not tell who you are.",

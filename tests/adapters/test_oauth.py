@@ -142,7 +142,7 @@ def test_without_user_info_the_sign_in_still_works(server: Scripted, provider: P
     provider.userinfo = (500, "")
     ledger = sign_in(server)
     identity = ledger.identity(id_token(), ledger.claims(id_token(), nonce="n-1"))
-    assert (identity.subject, identity.email, identity.email_verified) == ("u-1", "", False)
+    assert (identity.subject, identity.email, identity.email_verified) == ("u-1", "", None)
 
 
 def test_the_consent_page_gets_pkce_only_where_it_is_offered(server: Scripted, provider: Provider) -> None:
