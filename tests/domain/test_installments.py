@@ -273,7 +273,8 @@ def test_declining_plans_use_up_the_principal(principal, count, rhythm, percent,
     try:
         rows = draft_rows(principal, dates, method=method, annual_percent=percent, start=START, rhythm=rhythm)
     except BadPlan:
-        assert principal < 100 * count  # only a few cents a row can fail
+        assert equal_payments  # a long first period may eat up a whole small payment
+        assert count > 3
         return
     assert sum(principals(rows)) == principal
     assert min(interests(rows)) >= 0
