@@ -13,6 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
 from adapters import oauth
+from adapters.quickbooks.platform import QuickBooksPlatform
 from connector.config import LedgerApp
 from connector.platforms import Reconnect, Refused, Token, TryLater
 from tests.adapters.quickbooks_scripted import Answer, Asked, Scripted, quickbooks
@@ -31,6 +32,7 @@ class Provider:
         self.keys = [KEY]
         self.answer: Answer = (200, {})
         self.userinfo: Answer = (200, {"sub": "u-1", "email": "robin@example.com", "emailVerified": True})
+        self.company: Answer = (200, {})
         self.broken = False
 
     def __call__(self, asked: Asked) -> Answer:
@@ -48,6 +50,8 @@ class Provider:
             }
         if path == "jwks":
             return 200, {"keys": [k.as_dict(private=False) for k in self.keys]}
+        if "companyinfo/" in asked.path:
+            return self.company
         if path == "userinfo":
             return self.userinfo
         return self.answer
@@ -242,6 +246,27 @@ def test_an_odd_error_word_is_not_repeated(server: Scripted) -> None:
             {"error": "<script>alert(1)</script>"}, redirect_uri=REDIRECT, verifier="v" * 64
         )
     assert "script" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("realmid", "company", "match"),
+    [
+        ("9999", (200, {"CompanyInfo": {"CompanyName": "Somebody Else"}}), "which company"),
+        (None, (403, {"Fault": {"Error": [{"Message": "No", "code": "3100"}]}}), "no permission"),
+    ],
+)
+def test_a_forged_company_in_the_callback_is_refused(
+    server: Scripted, provider: Provider, realmid: str | None, company: Answer, match: str
+) -> None:
+    """QuickBooks names the company outside the signed part of its answer."""
+    token = id_token(realmid=realmid)
+    provider.answer = (200, token | {"refresh_token": "rt", "expires_in": 3600})
+    provider.company = company
+    app = LedgerApp("app-id", "app-secret", "", f"{server.address}/discovery", server.address)
+    with pytest.raises(Refused, match=match):
+        QuickBooksPlatform(app).exchange(
+            {"code": "c-1", "realmId": "1111"}, redirect_uri=REDIRECT, nonce="n-1", verifier="v" * 64
+        )
 
 
 def test_every_request_has_a_time_limit(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,6 +239,33 @@ def test_a_credit_memo_knows_what_it_settled_also_after_a_change() -> None:
     assert not [p for b in full + changed for p in b.payments]
 
 
+def test_money_that_became_a_mere_link_leaves_the_payments() -> None:
+    books = Books(Payment=[a_payment(70, 100)])
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        books.changes = {"Payment": [a_payment(70, 0, (200, "Invoice", "67"), (200, "CreditMemo", "68"))]}
+        batches = list(server.ledger().pull(cursor))
+    assert (Kind.PAYMENT, "70") in [gone for b in batches for gone in b.removed]
+
+
+def test_a_changed_journal_entry_takes_its_old_parts_away_first() -> None:
+    """It may have named more customers before: all its parts go, then those of today come."""
+
+    def line(customer: str) -> dict[str, Any]:
+        entity = {"Type": "Customer", "EntityRef": {"value": customer}}
+        detail = {"PostingType": "Credit", "AccountRef": {"value": "84"}, "Entity": entity}
+        return {"Amount": 10, "JournalEntryLineDetail": detail}
+
+    journal = {"Id": "12", "TxnDate": "2026-10-01", "MetaData": META, "Line": [line("58")]}
+    books = Books(Account=[{"Id": "84"}])
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        books.changes = {"JournalEntry": [journal]}
+        first, second, _ = server.ledger().pull(cursor)
+    assert first.removed == ((Kind.PAYMENT, "JournalEntry:12"),)
+    assert [(p.id, p.amount) for p in second.payments] == [("JournalEntry:12", 1000)]
+
+
 def test_one_kind_can_be_pulled_alone() -> None:
     books = Books(Invoice=[an_invoice(1)], Payment=[a_payment(70, 5)])
     with quickbooks(books) as server:
