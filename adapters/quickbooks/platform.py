@@ -120,8 +120,8 @@ class QuickBooksPlatform:
 
     def _page(self, entity: str, id: str) -> str:
         """The page in QuickBooks; it opens in the company that the browser is signed in to."""
-        site = _SITES.get(urlsplit(self._app.api_url).hostname or "")
-        return f"{site}/app/{_PAGES[entity]}{id}" if site and entity in _PAGES else ""
+        site = _SITES.get(urlsplit(self._app.api_url).hostname or "", self._app.api_url)
+        return f"{site}/app/{_PAGES[entity]}{id}" if entity in _PAGES else ""
 
 
 class _Fixed:
