@@ -144,6 +144,11 @@ def of_connection(
     return [_reminder(row) for row in tx.execute(query.order_by(reminders.c.id))]
 
 
+def waiting_connections(tx: Connection) -> list[str]:
+    """The organizations with a reminder that is due and not held."""
+    return list(tx.scalars(sa.select(reminders.c.connection_id).where(reminders.c.state == "due").distinct()))
+
+
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Reminder]:
     return of_customers(tx, connection_id, [customer_id])
 

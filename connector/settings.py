@@ -134,7 +134,9 @@ def set_clearing(tx: Connection, connection_id: str, account: str, *, who: str, 
     return _save(tx, before, values, who, now, "chose the clearing account", {"clearing": values["clearing"]})
 
 
-def clearing_confirmed(tx: Connection, connection_id: str, found: Clearing, now: dt.datetime) -> None:
+def clearing_confirmed(
+    tx: Connection, connection_id: str, found: Clearing, now: dt.datetime, *, who: str = audit.SYSTEM
+) -> None:
     """Remember what the ledger answered for the clearing account; no decision, so no new revision."""
     before = load(tx, connection_id)
     if before.clearing_found != found:
@@ -142,7 +144,7 @@ def clearing_confirmed(tx: Connection, connection_id: str, found: Clearing, now:
             tx,
             before,
             {"clearing_found": asdict(found)},
-            audit.SYSTEM,
+            who,
             now,
             "confirmed the clearing account",
             {"account": found.code or found.name},
@@ -150,7 +152,7 @@ def clearing_confirmed(tx: Connection, connection_id: str, found: Clearing, now:
         )
 
 
-def find_clearing(engine: Engine, config: Config, connection_id: str, *, now: dt.datetime) -> Clearing:
+def find_clearing(engine: Engine, config: Config, connection_id: str, *, who: str) -> Clearing:
     """Ask the ledger for the chosen clearing account now; it is made where it may be. A network call.
 
     Raises the four errors of the port: Refused says why the account cannot serve.
@@ -161,7 +163,7 @@ def find_clearing(engine: Engine, config: Config, connection_id: str, *, now: dt
     ledger = connections.open_ledger(engine, config, connection_id)
     found = ledger.clearing(None if chosen == AUTO else chosen, today)
     with db.transaction(engine) as tx:
-        clearing_confirmed(tx, connection_id, found, now)
+        clearing_confirmed(tx, connection_id, found, db.now(), who=who)
     return found
 
 

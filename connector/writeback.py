@@ -13,7 +13,19 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection, Engine
 
-from connector import books, db, leases, outbox, perform, plans, proving, reminding, settings, undoing
+from connector import (
+    books,
+    db,
+    leases,
+    outbox,
+    perform,
+    plans,
+    proving,
+    reminders,
+    reminding,
+    settings,
+    undoing,
+)
 from connector.domain import plan_writes
 from connector.domain import refusals as rules
 from connector.domain.plan import Plan
@@ -92,7 +104,13 @@ def deliver(
 
 def pending_connections(tx: Connection, now: dt.datetime) -> list[str]:
     """The organizations with something to deliver now: for the sweep."""
-    return sorted({*outbox.pending_connections(tx, now), *plans.waiting_connections(tx)})
+    return sorted(
+        {
+            *outbox.pending_connections(tx, now),
+            *plans.waiting_connections(tx),
+            *(id for id in reminders.waiting_connections(tx) if settings.load(tx, id).live),
+        }
+    )
 
 
 def _work(tx: Connection, connection_id: str, now: dt.datetime) -> bool:
