@@ -115,6 +115,11 @@ def test_payments_that_are_void_or_still_to_come_are_none():
     assert kinds(found(an_invoice(total=85000, balance=85000), payments=[a_payment()])) == ["overdue"]
 
 
+def test_a_payment_of_today_counts():
+    _, partly = found(an_invoice(), payments=[a_payment(day=TODAY)])
+    assert partly.evidence == (Evidence("147", TODAY, 30000),)
+
+
 def test_part_payments_on_several_invoices():
     payments = [a_payment(), a_payment(5000, "148", date(2026, 9, 3), id="p2")]
     _, partly = found(
