@@ -44,6 +44,7 @@ class Config:
     token_keys: tuple[str, ...] = field(repr=False)
     quickbooks: LedgerApp
     xero: LedgerApp
+    budgets: bool = True  # keep below the ledgers' limits; off only beside a pretend ledger without any
     today: date | None = None  # a pretend date for replays and the demo; never near a real ledger
 
 
@@ -60,7 +61,7 @@ _LEDGER_DEFAULTS = {
     ),
 }
 KNOWN = frozenset(
-    ["DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "SECRET_KEY", "TOKEN_KEYS", "TODAY"]
+    ["DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "SECRET_KEY", "TOKEN_KEYS", "TODAY", "BUDGETS"]
     + [
         ledger + part
         for ledger, (webhook, _, _) in _LEDGER_DEFAULTS.items()
@@ -142,14 +143,16 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         token_keys=_token_keys(env.get(f"{PREFIX}TOKEN_KEYS", "")),
         quickbooks=_ledger("QUICKBOOKS", env),
         xero=_ledger("XERO", env),
+        budgets=_switch("BUDGETS", env.get(f"{PREFIX}BUDGETS", "")),
         today=_pretend_day(env.get(f"{PREFIX}TODAY", "")),
     )
     addresses = (config.quickbooks.api_url, config.xero.api_url)
-    if config.today and any(urlsplit(a).hostname not in LOCAL_HOSTS for a in addresses):
-        raise WrongSetting(
-            f"{PREFIX}TODAY is for replays on this machine. Remove it, or point both "
-            f"{PREFIX}QUICKBOOKS_API_URL and {PREFIX}XERO_API_URL at this machine."
-        )
+    for name, asked in (("TODAY", config.today), ("BUDGETS", not config.budgets)):
+        if asked and any(urlsplit(a).hostname not in LOCAL_HOSTS for a in addresses):
+            raise WrongSetting(
+                f"{PREFIX}{name} is for pretend ledgers on this machine. Remove it, or point both "
+                f"{PREFIX}QUICKBOOKS_API_URL and {PREFIX}XERO_API_URL at this machine."
+            )
     return config
 
 
@@ -157,6 +160,12 @@ def unknown_names(environment: Mapping[str, str] | None = None) -> list[str]:
     """Variables that look like ours and are not: most likely typing errors. `forbear doctor` shows them."""
     env = os.environ if environment is None else environment
     return sorted(n for n in env if n.startswith(PREFIX) and n.removeprefix(PREFIX) not in KNOWN)
+
+
+def _switch(name: str, value: str) -> bool:
+    if value.lower() not in ("", "on", "off"):
+        raise WrongSetting(f"{PREFIX}{name} is {value!r}. Set it to on or off.")
+    return value.lower() != "off"
 
 
 def _pretend_day(value: str) -> date | None:

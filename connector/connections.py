@@ -408,7 +408,7 @@ def open_ledger(
         config,
         connection_id,
         connection.platform,
-        budget.limits_of(connection.platform, plan),
+        budget.limits_of(connection.platform, plan) if config.budgets else budget.UNLIMITED,
         patience=patience,
         urgent=urgent,
     )

@@ -27,6 +27,7 @@ from sqlalchemy.engine import Engine
 
 from connector import (
     books_file,
+    conclusions,
     connections,
     db,
     drafting,
@@ -34,7 +35,6 @@ from connector import (
     export,
     jobs,
     meter,
-    outbox,
     plans,
     reminders,
     settings,
@@ -174,6 +174,7 @@ def _settings(folder: Path, sandbox: str, web_port: int, today: dt.date) -> Conf
         "FORBEAR_PUBLIC_URL": f"http://localhost:{web_port}",
         "PORT": str(web_port),
         "FORBEAR_TODAY": today.isoformat(),
+        "FORBEAR_BUDGETS": "off",  # this sandbox knows no limits, and nobody should wait for them
         "FORBEAR_QUICKBOOKS_DISCOVERY_URL": f"{sandbox}/quickbooks/.well-known/openid_configuration",
         "FORBEAR_QUICKBOOKS_API_URL": f"{sandbox}/quickbooks",
         "FORBEAR_QUICKBOOKS_WEBHOOK_TOKEN": "sandbox-webhook-key",
@@ -348,8 +349,16 @@ def _one_plan(
         sound = [d for d in drafts if not plans.refusals(tx, d.id, today)]
     if not sound:
         return {"written": False, "why": "No customer of this company needs a plan today."}
-    # Few invoices make a plan that is read at a glance; of those the largest.
-    best = min(sound, key=lambda d: (len(d.plan.sources), -len(d.plan.rows), -d.plan.balance))
+    # Somebody who pays in parts is whom a plan helps most; few invoices make one that is read at a glance.
+    with db.reading(engine) as tx:
+        in_parts = {
+            c.customer_id
+            for c in conclusions.of_connection(tx, connection_id)
+            if any(f.kind == "partly_paid" for f in c.findings)
+        }
+    best = min(
+        sound, key=lambda d: (d.plan.customer_id not in in_parts, len(d.plan.sources), -d.plan.balance, d.id)
+    )
     before = _trial_balances(sandbox, report["external_id"])
     began = time.monotonic()
     with db.transaction(engine) as tx:
@@ -415,11 +424,8 @@ def _remind(config: Config, engine: Engine, connection_id: str, installation: In
             return reminders.of_connection(tx, connection_id)
 
     def started() -> bool:
-        """One is written, or none can be today; the worker goes on with the rest, within the ledger's limits."""
-        with db.reading(engine) as tx:
-            waiting = connection_id in outbox.pending_connections(tx, db.now())
-        found = shown()
-        return any(r.state in ("noted", "sent") for r in found) or (bool(found) and not waiting)
+        """One is written; the worker goes on with the rest, within the ledger's limits."""
+        return any(r.state in ("noted", "sent") for r in shown())
 
     _until(started, "the first reminder", installation, patience=60, give_up=False)
     states: dict[str, int] = {}
