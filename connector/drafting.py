@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
-from connector import audit, books, connections, plans, settings
+from connector import audit, books, connections, outbox, plans, settings
 from connector.domain import plan_words, plan_writes, proof, propose, rails, refusals
 from connector.domain.agreement import Agreement, Parties, agreement
 from connector.domain.plan import BadPlan, Plan
@@ -398,3 +398,48 @@ def _draft_rows(
         )
     except BadPlan as bad:
         raise PlanProblem(bad.code, bad.sentence) from None
+
+
+def accelerate(
+    tx: Connection,
+    plan_id: str,
+    *,
+    who: str,
+    why: str,
+    now: dt.datetime,
+    today: dt.date,
+    credit_word: str = "credit note",
+) -> Record:
+    """After a default everything that is open falls due today: due dates move, nothing is posted (I15).
+
+    Only a split has dates of its own in the ledger. Raises PlanProblem.
+    """
+    record = plans.get(tx, plan_id)
+    if record.state not in ("running", "broken") or record.plan.mode is not Mode.SPLIT:
+        raise PlanProblem(
+            "NOT_RUNNING", f"Plan {plan_id} is {record.state}; only a running split can fall due at once."
+        )
+    picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
+    by_id = {i.id: i for i in picture.invoices} if picture else {}
+    documents = {
+        row.n: plans.document(by_id[row.invoice_id]) for row in record.installments if row.invoice_id in by_id
+    }
+    # A document with money set against it keeps its date on some ledgers; a person gets that as a to-do.
+    movable = frozenset(d.id for d in documents.values() if d.balance == d.total)
+    connection = connections.get(tx, record.connection_id)
+    where = plan_writes.Books(Words(credit_word, connection.country), movable=movable)
+    laid = plan_writes.accelerate(record.plan, documents, where, today=today, why=why)
+    plans.accelerated(tx, plan_id, who=who, why=why, now=now)
+    batch = f"{record.batch} accelerate"
+    outbox.lay_out(
+        tx,
+        record.connection_id,
+        batch,
+        laid.drafts,
+        now=now,
+        plan=plans.number_of(plan_id),
+        version=record.plan.version,
+    )
+    for n, task in enumerate(laid.tasks):
+        plans.ask(tx, record.connection_id, f"{batch} task {n}", task, now=now, plan_id=plan_id)
+    return plans.get(tx, plan_id)

@@ -634,6 +634,13 @@ def renegotiate(tx: Connection, plan_id: str, plan: Plan, *, who: str, why: str,
     return get(tx, plan_id)
 
 
+def accelerated(tx: Connection, plan_id: str, *, who: str, why: str, now: dt.datetime) -> None:
+    """A person made everything fall due at once after a default."""
+    record = get(tx, plan_id)
+    _bump(tx, record, now, state="broken", progress="broken")
+    _log(tx, record, who, "made the rest of a plan fall due", now, why=why)
+
+
 def pause(tx: Connection, plan_id: str, *, who: str, now: dt.datetime) -> Record:
     """Rest a running plan: no reminders, never late or broken, until it is resumed. The due dates stay."""
     record = get(tx, plan_id)

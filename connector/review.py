@@ -153,6 +153,8 @@ def _move(tx: Connection, record: Record, stands: Progress, now: dt.datetime) ->
     state, pace = stands.state, str(stands.pace)
     if record.paused_at is not None and state != "finished":
         state, pace = "running", "paused"
+    elif record.state == "broken" and state == "running" and _accelerated(tx, record):
+        state, pace = "broken", "broken"  # its rows say otherwise, but all of it is due now
     failed = [w.error for w in outbox.of_batch(tx, record.connection_id, record.batch) if w.state == "failed"]
     attention = " ".join([*failed, *stands.attention])
     return plans.moved(
@@ -164,6 +166,10 @@ def _move(tx: Connection, record: Record, stands: Progress, now: dt.datetime) ->
         open_by_row={r.n: (r.open, str(r.state)) for r in stands.rows},
         now=now,
     )
+
+
+def _accelerated(tx: Connection, record: Record) -> bool:
+    return bool(outbox.of_batch(tx, record.connection_id, f"{record.batch} accelerate"))
 
 
 def _contract(standing: Iterable[tuple[Record, Progress]]) -> dict[str, list[Debt]]:

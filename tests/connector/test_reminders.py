@@ -199,3 +199,13 @@ def test_what_stands_in_a_plan_is_not_asked_for_besides(story: Story) -> None:
     assert [a.number for r in reviewed(story) for a in r.invoices] == []
     with db.reading(story.engine) as tx:
         assert plans.get(tx, plan.id).state == "running"
+
+
+def test_every_customer_who_is_due_hears_in_one_delivery(story: Story) -> None:
+    for n in (301, 302, 303):
+        story.ledger.an_invoice(str(n), f"c{n}", DAY(2026, 10, 20), DAY(2026, 11, 20), 100, number=str(n))
+    story.sync()
+    reviewed(story)
+    story.deliver()
+    assert sorted(story.ledger.remarks) == ["201", "301", "302", "303"]
+    assert {r.state for r in kept(story)} == {"noted"}

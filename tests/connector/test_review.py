@@ -302,3 +302,28 @@ def test_a_proposal_is_drafted_anew_as_a_person_wishes(story: Story) -> None:
         assert [r.total for r in again.plan.rows] == [17000] * 5
         with pytest.raises(plans.EditedMeanwhile):
             drafting.redraft(tx, plan.id, wish=wish, revision=seen.revision, who="Bo", now=NOON, today=TODAY)
+
+
+def test_after_a_default_the_rest_falls_due_and_nothing_is_posted(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    _, second, third = [row.invoice_id or "" for row in story.plan(plan.id).installments]
+    story.ledger.pay(second, 5000, DAY(2026, 12, 30))
+    story.sync()
+    before = story.ledger.trial_balance()
+    story.today, story.now = DAY(2027, 1, 5), dt.datetime(2027, 1, 5, 12, tzinfo=dt.UTC)
+    with db.transaction(story.engine) as tx:
+        drafting.accelerate(tx, plan.id, who="J. Doe", why="missed twice", now=story.now, today=story.today)
+    story.deliver()
+    assert story.ledger.trial_balance() == before
+    assert story.ledger.documents[third].due == DAY(2027, 1, 5)
+    assert story.ledger.documents[second].due == DAY(2027, 1, 21)  # money is set against it
+    with db.reading(story.engine) as tx:
+        (todo,) = plans.open_todos(tx, story.connection_id)
+    assert todo.what == "Set the due date of 1001-P1.2 to 2027-01-05 in the ledger."
+    first = story.plan(plan.id).installments[0].invoice_id
+    story.ledger.pay(first, 28333, DAY(2027, 1, 5))
+    story.sync()
+    reviewed(story, DAY(2027, 1, 6))
+    assert story.plan(plan.id).state == "broken"
