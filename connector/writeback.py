@@ -39,7 +39,7 @@ from connector.perform import Performer, Stopped, Taken, groups
 from connector.plans import Record
 from connector.platforms import Clearing, Ledger, Refused, TryLater
 
-LEASE_SECONDS = 120.0  # longer than any one call with its reading back
+LEASE_SECONDS = 90.0  # outlasts a call and its reading back; a killed worker blocks the next no longer
 AFTER_PROOF = ("note", "attach")  # kinds that wait until the money is proven
 
 
