@@ -1,0 +1,268 @@
+"""Calls, bytes, speed and memory of the two ledgers' mirrors, the scripted year, and the peers beside them.
+
+`make bench NAME=ledgers`; QUICK=1 for a form of about a minute. Method and last figures: docs/performance.md.
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ROOT)
+
+from benchmarks.ledger import company, peers  # noqa: E402
+from benchmarks.ledger.consent import consent  # noqa: E402
+from connector import config, connections, db, inbox  # noqa: E402
+from connector.domain.receivables import Kind  # noqa: E402
+from connector.sync import sync  # noqa: E402
+
+PLATFORMS = ("quickbooks", "xero")
+PAGE = 1000  # rows that either ledger gives in one answer
+
+
+@dataclass(frozen=True)
+class Form:
+    """How much is measured. Invoices for calls and speed, for small and large memory; runs of each speed."""
+
+    invoices: int = 100_000
+    small: int = 10_000
+    large: int = 200_000
+    runs: int = 3
+    year_changes: int = 20_000
+    year_seeds: int = 10
+
+
+FULL = Form()
+QUICK = Form(invoices=2_000, small=1_000, large=4_000, runs=1, year_changes=300, year_seeds=1)
+
+
+def say(sentence: str) -> None:
+    print(f"{dt.datetime.now():%H:%M:%S} {sentence}", flush=True)
+
+
+# ---------------------------------------------------------------- the pretend ledger and our processes
+
+
+@contextmanager
+def process(*command: str) -> Iterator[str]:
+    """A child that prints its address first; the address."""
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert child.stdout is not None
+        yield next(word for word in child.stdout.readline().split() if word.startswith("http"))
+    finally:
+        child.terminate()
+        child.wait(30)
+
+
+@contextmanager
+def ledger(folder: Path, platform: str, invoices: int) -> Iterator[tuple[str, dict[str, int]]]:
+    """A sandbox with one company of this size, in a process of its own: its address and its records."""
+    books = folder / f"{platform}-{invoices}.jsonl"
+    records = company.write(books, invoices, f"company-of-{invoices}")
+    options = ["--books", str(books), "--platform", platform, "--unthrottled", "--today", str(company.TODAY)]
+    with process(sys.executable, "-m", "sandbox", *options) as url:
+        yield url, records
+    books.unlink()
+
+
+def environment(discovery: str, api: str, data: Path) -> dict[str, str]:
+    """Settings that point the product at pretend ledgers."""
+    found = {"FORBEAR_DATA_DIR": str(data), "FORBEAR_BUDGETS": "off"}
+    for name, page in (("QUICKBOOKS", "openid_configuration"), ("XERO", "openid-configuration")):
+        found |= {
+            f"FORBEAR_{name}_DISCOVERY_URL": f"{discovery}/{name.lower()}/.well-known/{page}",
+            f"FORBEAR_{name}_API_URL": f"{api}/{name.lower()}",
+            f"FORBEAR_{name}_CLIENT_ID": "sandbox-app",
+            f"FORBEAR_{name}_CLIENT_SECRET": "sandbox-secret",
+        }
+    return found
+
+
+def first_sync(
+    folder: Path, platform: str, discovery: str, api: str, company_id: str
+) -> tuple[dict[str, Any], Path]:
+    """A first sync in a process of its own; its figures, and its data folder."""
+    data = Path(tempfile.mkdtemp(dir=folder))
+    made = subprocess.run(
+        [sys.executable, "-m", "benchmarks.ledger.first_sync", platform, company_id],
+        env=os.environ | environment(discovery, api, data),
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
+    return found, data
+
+
+def control(url: str, path: str, body: Any = None) -> Any:
+    if body is None:
+        answer = requests.get(f"{url}/control/{path}", timeout=600)
+    else:
+        answer = requests.post(f"{url}/control/{path}", json=body, timeout=600)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def the_company(url: str) -> str:
+    [only] = control(url, "companies")
+    return str(only["id"])
+
+
+@contextmanager
+def counting(url: str) -> Iterator[dict[str, int]]:
+    """How many calls on the books the ledger saw meanwhile, and the bytes of its answers on the wire."""
+    requests.delete(f"{url}/control/requests", timeout=60)
+    seen: dict[str, int] = {"calls": 0, "bytes": 0}
+    yield seen
+    for call in control(url, "requests")["calls"]:
+        if "/v3/company/" in call["path"] or "/api.xro/" in call["path"]:
+            seen["calls"] += 1
+            seen["bytes"] += call["bytes_out"]
+
+
+# ---------------------------------------------------------------- what is measured
+
+
+def calls(folder: Path, platform: str, url: str, data: Path, connection: str) -> dict[str, int]:
+    """Calls of a sync when one invoice was edited or paid (the worse of both), and when nothing was."""
+    settings = config.load(environment(url, url, data))
+    engine = db.engine(settings)
+    id = the_company(url)
+    invoice = next(
+        d for d in control(url, f"companies/{id}/documents?kind=invoice") if d["balance"] == d["total"] > 0
+    )
+
+    def synced() -> int:
+        with counting(url) as seen:
+            assert sync(engine, settings, connection) is not None
+        return seen["calls"]
+
+    synced()  # what the first sync's own overlap brings again
+    time.sleep(3)
+    quiet = synced()
+    control(
+        url,
+        f"companies/{id}/act",
+        {"act": "edit", "kind": "invoice", "id": invoice["id"], "changes": {"due": "2026-12-24"}},
+    )
+    with db.transaction(engine) as tx:
+        event = inbox.Change(platform, id, Kind.INVOICE, str(invoice["id"]), "updated", db.now(), "event-1")
+        inbox.record(tx, [event], db.now())
+    edited = synced()
+    control(url, f"companies/{id}/act", {"act": "pay", "invoice": invoice["id"], "amount": 100})
+    paid = synced()
+    engine.dispose()
+    say(
+        f"  {platform}: {quiet} calls when nothing changed, {edited} for an edited, {paid} for a paid invoice"
+    )
+    return {"calls_quiet": quiet, "calls_one_change": max(edited, paid)}
+
+
+def minimum_pages(records: dict[str, int]) -> int:
+    return sum(math.ceil(count / PAGE) for count in records.values())
+
+
+def rate(found: dict[str, Any]) -> float:
+    return sum(found["records"].values()) / float(found["seconds"])
+
+
+def speed(folder: Path, form: Form, platform: str, url: str) -> dict[str, Any]:
+    """Our first sync and the peer's extraction of the same company, in turn, each on remembered answers."""
+    id = the_company(url)
+    found: dict[str, Any] = {"peer_records_per_second": None, "ratio_to_peer": None}
+    with process(sys.executable, str(ROOT / "benchmarks/ledger/replaying.py"), url) as memory:
+        first_sync(folder, platform, url, memory, id)
+        token = consent(config.load(environment(url, url, folder)), platform, id).token.access_token
+        try:
+            python = peers.install(ROOT / "var/peers", platform)
+            peers.run(python, platform, memory, id, token, folder / "peer")
+        except peers.NoPeer as problem:
+            say(f"  no peer for {platform}: {problem}")
+            python = None
+        ours, theirs = [], []
+        for _ in range(form.runs):
+            result, data = first_sync(folder, platform, url, memory, id)
+            shutil.rmtree(data)
+            ours.append(result)
+            say(f"  {platform}, ours:  {_figures(result)}")
+            if python is not None:
+                theirs.append(peers.run(python, platform, memory, id, token, folder / "peer"))
+                say(f"  {platform}, peer:  {_figures(theirs[-1])}")
+    found["records_per_second"] = round(statistics.median(map(rate, ours)))
+    if theirs:
+        found["peer_records_per_second"] = round(statistics.median(map(rate, theirs)))
+        found["ratio_to_peer"] = round(found["records_per_second"] / found["peer_records_per_second"], 1)
+    return found
+
+
+def _figures(found: dict[str, Any]) -> str:
+    return (
+        f"{sum(found['records'].values()):,} records in {found['seconds']:.1f} s = {rate(found):,.0f}/s, "
+        f"{found['cpu_seconds']:.1f} CPU seconds, peak {found['peak_mb']:.0f} MB"
+    )
+
+
+def memory(folder: Path, platform: str, invoices: int) -> int:
+    """Peak megabytes of the process that makes a first sync of this many invoices."""
+    with ledger(folder, platform, invoices) as (url, _):
+        found, data = first_sync(folder, platform, url, url, the_company(url))
+    shutil.rmtree(data)
+    say(f"  {platform}, {invoices:,} invoices: {_figures(found)}")
+    return round(found["peak_mb"])
+
+
+def measure(folder: Path, form: Form, platform: str) -> dict[str, Any]:
+    say(f"{platform}: {form.invoices:,} invoices")
+    with ledger(folder, platform, form.invoices) as (url, records):
+        with counting(url) as seen:
+            found, data = first_sync(folder, platform, url, url, the_company(url))
+        held = {Kind.CUSTOMER: "customers", Kind.INVOICE: "invoices", Kind.PAYMENT: "payments"}
+        for kind, name in held.items():
+            assert found["records"][kind.value] == records[name], (kind, found["records"], records)
+        result: dict[str, Any] = {
+            "first_sync_calls": seen["calls"],
+            "first_sync_minimum_pages": minimum_pages(records),
+            **calls(folder, platform, url, data, found["connection"]),
+            "bytes_per_invoice_gzip": round(seen["bytes"] / records["invoices"]),
+        }
+        shutil.rmtree(data)
+        result |= speed(folder, form, platform, url)
+    result["peak_mb_10k"] = memory(folder, platform, form.small)
+    result["peak_mb_200k"] = memory(folder, platform, form.large)
+    return result
+
+
+def main() -> None:
+    form = QUICK if os.environ.get("QUICK") else FULL
+    only = sys.argv[1:] or list(PLATFORMS)
+    say(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    folder = Path(tempfile.mkdtemp(prefix="forbear-bench-"))
+    try:
+        figures: dict[str, Any] = {platform: measure(folder, form, platform) for platform in only}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    say(f"load of this machine: {os.getloadavg()[0]:.1f}")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
