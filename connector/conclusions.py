@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from connector.db import assessments, findings, predictions
 from connector.domain import codec
 from connector.domain.findings import Evidence, Finding
+from connector.domain.prediction.outlook import Outlook
 
 NOT_ENOUGH = "not_enough_data"
 
@@ -56,6 +57,21 @@ class Prediction:
     late_30: float | None = None
     expected_payment: dt.date | None = None
     basis: str = "none"
+    earliest: dt.date | None = None  # four of five are expected between these two
+    latest: dt.date | None = None
+
+
+def prediction(outlook: Outlook) -> Prediction:
+    """As stored and exported."""
+    return Prediction(
+        outlook.invoice_id,
+        outlook.late,
+        outlook.late_30,
+        outlook.expected,
+        outlook.basis,
+        outlook.earliest,
+        outlook.latest,
+    )
 
 
 def store(

@@ -160,6 +160,8 @@ def invoice(invoice: Invoice, prediction: Prediction | None = None, plan: str | 
             "late_30": seen.late_30,
             "expected_payment": seen.expected_payment.isoformat() if seen.expected_payment else None,
             "basis": seen.basis,
+            "earliest": seen.earliest.isoformat() if seen.earliest else None,
+            "latest": seen.latest.isoformat() if seen.latest else None,
         },
         "plan": plan,
     }

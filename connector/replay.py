@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from connector import books_file, export, judging
+from connector import books_file, conclusions, export, judging
 from connector.books_file import CompanyLine, Known
 from connector.domain.policy import Policy
+from connector.domain.prediction import outlook
 from connector.domain.receivables import CreditNote, Invoice, Payment
 
 
@@ -29,6 +30,8 @@ def replay(path: Path, days: Sequence[dt.date], policy: Policy | None = None) ->
 def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
     """One company as it would have been judged at the end of `day`."""
     known = books_file.known_on(books, day)
+    outlooks = outlook.outlooks(known.invoices, known.payments, known.credits, day)
+    predicted = {id: conclusions.prediction(o) for id, o in outlooks.items()}
     invoices: dict[str, list[Invoice]] = _by_customer(known.invoices)
     payments: dict[str, list[Payment]] = _by_customer(known.payments)
     credits: dict[str, list[CreditNote]] = _by_customer(known.credits)
@@ -53,7 +56,11 @@ def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
         "status": "connected",
         "as_of": day.isoformat(),
         "customers": customers,
-        "invoices": [export.invoice(i) for i in known.invoices],
+        "invoices": [export.invoice(i, predicted.get(i.id)) for i in known.invoices],
+        "expected": {
+            currency: [{"week": week.isoformat(), "amount": amount} for week, amount in weeks]
+            for currency, weeks in outlook.expected_weeks(known.invoices, outlooks, day).items()
+        },
         "plans": [],
         "reminders": [],
         "writes": [],

@@ -1,0 +1,89 @@
+"""Predictions as records: one for each open invoice, and the money to expect in the coming weeks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from connector.domain.prediction.features import FAR
+from connector.domain.prediction.history import Settlement, history, learnable
+from connector.domain.prediction.model import KNOWN, LEAST, Model, fit
+from connector.domain.receivables import CreditNote, Invoice, Payment
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """One open invoice. Chances from 0 to 1. Four of five are expected between `earliest` and `latest`.
+
+    `basis` says what it rests on: `history` (the customer's own, at least three settled invoices), `pooled`
+    (the rest of the book) or `none` (the book itself is too young: only the documented prior).
+    """
+
+    invoice_id: str
+    late: float
+    late_30: float
+    expected: dt.date
+    earliest: dt.date
+    latest: dt.date
+    basis: str
+
+
+def outlooks(
+    invoices: Iterable[Invoice], payments: Iterable[Payment], credits: Iterable[CreditNote], today: dt.date
+) -> dict[str, Outlook]:
+    """By invoice id, for everything open at the end of `today`. Nothing may be dated later than `today`."""
+    kept, settlements = learnable(invoices, payments, credits)
+    return learn(kept, settlements, today)
+
+
+def learn(
+    invoices: Sequence[Invoice], settlements: Iterable[Settlement], today: dt.date
+) -> dict[str, Outlook]:
+    """As `outlooks`, from invoices that were already chosen."""
+    columns, rows = history(invoices, settlements, today)
+    at = np.flatnonzero(columns.settled == FAR)
+    if not len(at):
+        return {}
+    model = fit(columns, today.toordinal())
+    said = model.predict(at)
+    found = {}
+    for n, row in enumerate(at):
+        invoice = rows[int(row)]
+        found[invoice.id] = Outlook(
+            invoice_id=invoice.id,
+            late=round(float(said.late[n]), 4),
+            late_30=round(float(said.late_30[n]), 4),
+            expected=dt.date.fromordinal(int(said.expected[n])),
+            earliest=dt.date.fromordinal(int(said.earliest[n])),
+            latest=dt.date.fromordinal(int(said.latest[n])),
+            basis=_basis(model, float(said.settled[n])),
+        )
+    return found
+
+
+def _basis(model: Model, settled: float) -> str:
+    if settled >= KNOWN:
+        return "history"
+    return "pooled" if model.taught >= LEAST else "none"
+
+
+def expected_weeks(
+    invoices: Iterable[Invoice], outlooks: Mapping[str, Outlook], today: dt.date, weeks: int = 8
+) -> dict[str, list[tuple[dt.date, int]]]:
+    """Per currency: (Monday, minor units) of the open balances by the week of their expected day.
+
+    An estimate of the middle case; what is expected later than `weeks` ahead is left out.
+    """
+    monday = today - dt.timedelta(today.weekday())
+    starts = [monday + dt.timedelta(weeks=n) for n in range(weeks)]
+    sums: dict[str, dict[dt.date, int]] = {}
+    for invoice in invoices:
+        if outlook := outlooks.get(invoice.id):
+            row = sums.setdefault(invoice.currency, dict.fromkeys(starts, 0))
+            start = outlook.expected - dt.timedelta(outlook.expected.weekday())
+            if start in row:
+                row[start] += invoice.balance
+    return {currency: list(row.items()) for currency, row in sorted(sums.items())}

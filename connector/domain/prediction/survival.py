@@ -1,0 +1,47 @@
+"""How long invoices stay open once they are overdue, over a whole book, counting those that are still open.
+
+The product-limit (Kaplan-Meier) estimate: on each day late, what share of the invoices still open was paid.
+Invoices that are open today count in every day that they have lived through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from connector.domain.prediction.boosting import Floats
+from connector.domain.prediction.features import Days, Flags
+
+FEWEST = 8  # invoices still open at an age, below which the estimate ends
+
+
+@dataclass(frozen=True, slots=True)
+class Survival:
+    """`open_` is the share still open after `ages` days late."""
+
+    ages: Days
+    open_: Floats
+
+    def remaining(self, overdue: Days, share: float) -> Days:
+        """Days from today until `share` of the invoices that are now `overdue` days late are paid.
+
+        Where the book cannot say, as long again as they are overdue already, and half a year at the least.
+        """
+        now = np.concatenate(([1.0], self.open_))[np.searchsorted(self.ages, overdue, side="right")]
+        wanted = now * (1 - share)
+        at = np.searchsorted(-self.open_, -wanted, side="left")
+        ages = np.append(self.ages, 0)
+        known = at < len(self.ages)
+        found: Days = np.where(known, ages[at] - overdue, np.maximum(overdue, 180))
+        return np.maximum(found, 1)
+
+
+def survival(days_late: Days, settled: Flags) -> Survival:
+    """From each invoice's days late: on its settlement, or by today where it is still open (`settled` False)."""
+    ages, first = np.unique(days_late[settled], return_inverse=True)
+    paid = np.bincount(first, minlength=len(ages))
+    everyone = np.sort(days_late)
+    alive = len(everyone) - np.searchsorted(everyone, ages, side="left")
+    kept = alive >= FEWEST
+    return Survival(ages[kept], np.cumprod(1 - paid[kept] / alive[kept]).astype(float))
