@@ -10,6 +10,7 @@ import datetime as dt
 import getpass
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -36,10 +37,9 @@ class Wrong(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.ERROR,
-        format="%(levelname)s %(name)s %(message)s",
-    )
+    from connector import logs
+
+    logs.configure(logging.INFO if options.verbose or options.command in PROCESSES else logging.ERROR)
     command: Command = options.command
     try:
         return command(options)
@@ -234,7 +234,7 @@ def _web(options: argparse.Namespace) -> int:
     from connector import config, supervisor
 
     command = supervisor.web_command(config.load())
-    return subprocess.call([sys.executable, "-m", *command])
+    os.execv(sys.executable, [sys.executable, "-m", *command])  # noqa: S606 - becomes gunicorn: signals reach it
 
 
 def _worker(options: argparse.Namespace) -> int:
@@ -255,6 +255,9 @@ def _migrate(options: argparse.Namespace) -> int:
     db.migrate(config.load())
     print("The database has this version's tables.")
     return 0
+
+
+PROCESSES = (_up, _web, _worker, _clock)  # run for long and tell what they do; commands only tell trouble
 
 
 def _sandbox(options: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine, Row
 
-from connector import budget, db, inbox, leases, platforms
+from connector import budget, db, inbox, leases, logs, platforms
 from connector.config import Config, WrongSetting
 from connector.domain.receivables import Organization
 from connector.platforms import Grant, OrganizationRef, PlatformError, Reconnect, Token, TryLater
@@ -104,6 +104,7 @@ def _kept_keys(file: Path) -> Keys:
         finally:
             draft.unlink()
     kept = json.loads(file.read_text())
+    logs.hide(kept["secret_key"], *kept["token_keys"])
     return Keys(kept["secret_key"], tuple(kept["token_keys"]))
 
 
@@ -113,6 +114,7 @@ def _cipher(config: Config) -> MultiFernet:
 
 
 def _encrypt(config: Config, token: Token) -> str:
+    logs.hide(token.access_token, token.refresh_token)
     plain = {
         "access_token": token.access_token,
         "refresh_token": token.refresh_token,
@@ -131,6 +133,7 @@ def _decrypt(config: Config, stored: str) -> Token:
             "A stored permission cannot be read with the keys of this installation. Put the earlier key back "
             "as the last one in FORBEAR_TOKEN_KEYS (or restore keys.json in the data folder), or reconnect."
         ) from None
+    logs.hide(plain["access_token"], plain["refresh_token"])
     ends = plain["refresh_expires_at"]
     return Token(
         access_token=plain["access_token"],

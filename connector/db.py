@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from connector import logs
 from connector.config import Config
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -685,17 +686,29 @@ def engine(config: Config) -> Engine:
     """The process's engine for the configured database: one per address, made anew after a fork."""
     found = _engines.get(config.database_url)
     if found is None:
+        _hide_secrets(config)
         found = _engines[config.database_url] = _create(config.database_url)
     return found
+
+
+def _hide_secrets(config: Config) -> None:
+    """Here, because no process of ours does anything before it opens the database."""
+    apps = (config.quickbooks, config.xero)
+    logs.hide(config.secret_key, *config.token_keys)
+    logs.hide(*(app.client_secret for app in apps), *(app.webhook_key for app in apps))
 
 
 def _create(url: str) -> Engine:
     address = sa.make_url(url)
     if address.get_backend_name() != "sqlite":
-        return sa.create_engine(address, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        return sa.create_engine(
+            address, pool_pre_ping=True, pool_size=10, max_overflow=20, hide_parameters=True
+        )
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = sa.create_engine(address, pool_size=20, max_overflow=20, connect_args={"timeout": BUSY_SECONDS})
+    made = sa.create_engine(
+        address, pool_size=20, max_overflow=20, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+    )
 
     @sa.event.listens_for(made, "connect")
     def _configure(connection: Any, _record: Any) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import redis
 import sqlalchemy as sa
-from rq import Queue, Retry
+from rq import Queue, Retry, get_current_job
 from rq.serializers import JSONSerializer
 from sqlalchemy.engine import Engine
 
@@ -28,6 +29,7 @@ from connector import (
     embedded,
     inbox,
     leases,
+    logs,
     platforms,
     review,
     sync,
@@ -88,6 +90,7 @@ def _wake(settings: Config, function: str, connection_id: str, *more: Any, first
             timeout=LONGEST,
             result_ttl=0,
             failure_ttl=7 * 86_400,
+            meta={"cause": logs.current("cause") or logs.current("request")},
             retry=Retry(max=3),  # for a worker that was killed; what a job cannot do it notes and ends
             at_front=first,
         )
@@ -113,6 +116,10 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def run(connection_id: str, *more: Any) -> None:
+        with logs.about(**_job_ids(), step=function.__name__, connection=connection_id):
+            open_and_run(connection_id, *more)
+
+    def open_and_run(connection_id: str, *more: Any) -> None:
         settings = config.load()
         engine = db.engine(settings)
         name = function.__name__
@@ -121,28 +128,34 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
         except redis.RedisError:
             log.warning("%s of %s: the queue's server is away", name, connection_id)
         try:
+            log.info("begins")
+            began = time.monotonic()
             function(settings, engine, connection_id, *more)
+            log.info("is done", extra=logs.facts(ms=round(1000 * (time.monotonic() - began))))
         except TryLater as problem:
-            log.info("%s of %s waits %s s: %s", name, connection_id, problem.after or "some", problem)
+            log.info("waits", extra=logs.facts(seconds=problem.after, reference=problem.reference))
         except (Reconnect, leases.Lost) as problem:
-            log.info("%s of %s ends: %s", name, connection_id, type(problem).__name__)
+            log.info("ends: %s", type(problem).__name__)
         except PlatformError as problem:
             log.warning(
-                "%s of %s: %s %s %s",
-                name,
-                connection_id,
+                "ends: %s",
                 type(problem).__name__,
-                problem.code,
-                problem.reference,
+                extra=logs.facts(code=problem.code, reference=problem.reference),
             )
         except LookupError:
-            log.info("%s: connection %s does not exist any more", name, connection_id)
+            log.info("ends: this connection does not exist any more")
         except Exception:
             log.exception("%s of %s failed; the sweep tries again", name, connection_id)
             _note_failure(engine, connection_id, name)
             _rest(settings, name, connection_id, 5 * WOKEN)
 
     return run
+
+
+def _job_ids() -> dict[str, str]:
+    """The queue's own id of this job, and the request that caused it; nothing when called by hand."""
+    job = get_current_job()
+    return {"job": job.id, "cause": job.get_meta(refresh=False).get("cause", "")} if job else {}
 
 
 def _note_failure(engine: Engine, connection_id: str, step: str) -> None:

@@ -18,7 +18,7 @@ from random import Random
 
 from sqlalchemy.engine import Engine
 
-from connector import books, db, leases, outbox
+from connector import books, db, leases, logs, outbox
 from connector.domain import codec, proof
 from connector.domain.receivables import Document, Kind, Status
 from connector.domain.writes import (
@@ -72,6 +72,10 @@ class Performer:
 
         Raises Stopped, Taken, TryLater, Reconnect; whatever it raises is stored on the write first.
         """
+        with logs.about(write=" ".join(str(write.id) for write in group)):
+            self._perform(group)
+
+    def _perform(self, group: Sequence[Write]) -> None:
         self.lease.keep()
         with db.transaction(self.engine) as tx:
             if not outbox.claim(tx, group, self.lease.owner, self.clock()):

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from connector import config, db, embedded
+from connector import config, db, embedded, logs
 from connector.config import LOCAL_HOSTS, Config, WrongSetting
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ def web_command(settings: Config) -> list[str]:
             "--threads",
             str(WEB_THREADS),
         ),
-        *("--worker-class", "gthread", "--graceful-timeout", "8", "--access-logfile", "/dev/null"),
+        *("--worker-class", "gthread", "--graceful-timeout", "8", "--logger-class", "web.log.Gunicorn"),
         *("--no-control-socket",),
         "web:create_app()",
     ]
@@ -242,5 +242,5 @@ def child(role: str, parent: int) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure()
     raise SystemExit(child(sys.argv[1], int(sys.argv[2])))

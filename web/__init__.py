@@ -20,6 +20,7 @@ from connector import config as settings
 from connector import connections, db, outbox, people, plans
 from connector.config import Config
 from web import connect, health, pages, sign_in, words
+from web import log as web_log
 
 log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -50,6 +51,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.register_blueprint(sign_in.blueprint)
     app.register_blueprint(connect.blueprint)
     app.register_blueprint(pages.blueprint)
+    web_log.follow(app)
     app.before_request(sign_in.recognize)
     app.context_processor(_around_every_page)
     app.after_request(_headers)
