@@ -299,6 +299,14 @@ def preview(tx: Connection, plan_id: str, *, today: dt.date, credit_word: str = 
     )
 
 
+def agreed(tx: Connection, record: Record) -> Agreement:
+    """The written agreement: of a version that waits for approval, otherwise of the one that counts."""
+    connection = connections.get(tx, record.connection_id)
+    picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
+    decided = settings.load(tx, record.connection_id)
+    return agreement(record.draft or record.plan, parties(connection, picture, decided))
+
+
 def parties(
     connection: connections.Connection, picture: books.Receivables | None, decided: settings.Settings
 ) -> Parties:

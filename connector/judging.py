@@ -6,16 +6,14 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
 from connector.conclusions import Balance, Conclusion
-from connector.domain import aging, findings, plan_writes, progress
+from connector.domain import aging, assessment, findings, plan_writes, progress
 from connector.domain.aging import Debt
-from connector.domain.findings import Receivables
+from connector.domain.findings import Event, Receivables, Share
 from connector.domain.plan import Plan
+from connector.domain.plan_words import interest_number
 from connector.domain.policy import Mode, Policy
 from connector.domain.progress import Progress
-from connector.domain.receivables import CreditNote, Customer, Invoice, Payment
-
-# What a customer with findings weighs beside the share of the money: late money first, then part-payments.
-_WEIGHTS = {"broken_promise": 4.0, "overdue": 2.0, "partly_paid": 1.0}
+from connector.domain.receivables import CreditNote, Customer, Invoice, Payment, Status
 
 
 def judge(
@@ -29,8 +27,14 @@ def judge(
     country: str = "",
     running: Iterable[tuple[Plan, Progress]] = (),
     contract: Mapping[str, Sequence[Debt]] | None = None,
+    events: Iterable[Event] = (),
+    book: Mapping[str, Share] | None = None,
 ) -> Conclusion:
-    """What the books say about one customer on `today`. `running` are the plans that count, as they stand."""
+    """What the books say about one customer on `today`.
+
+    `running` are the plans that count, as they stand; `events` what was said or happened beside the documents;
+    `book` what all customers owe, by currency.
+    """
     agreed: dict[str, dt.date] = {}
     for plan, stands in running:
         if plan.mode is Mode.NOTES:
@@ -42,13 +46,20 @@ def judge(
         credits=tuple(credits),
         agreed=agreed,
         country=customer.country or policy.country or country,
+        events=tuple(e for e in events if e.date <= today),
+        book=book or {},
     )
     found = tuple(findings.detect(receivables, policy, today))
+    assessed = assessment.assess(receivables, policy, today)
     return Conclusion(
         customer_id=customer.id,
         findings=found,
         balances=balances(invoices, payments, credits, today, contract),
-        priority=priority(found, invoices, today),
+        segment=assessed.segment,
+        reasons=assessed.reasons,
+        changes=assessed.changes,
+        path=assessed.path,
+        priority=assessed.priority,
         as_of=today,
     )
 
@@ -88,11 +99,15 @@ def balances(
     return tuple(result)
 
 
-def priority(found: Iterable[findings.Finding], invoices: Iterable[Invoice], today: dt.date) -> float:
-    """Who first: the weight of the findings, times the days that the oldest open debt is late. 0.0 when nothing is."""
-    weight = sum(_WEIGHTS.get(f.kind, 0.5) for f in found)
-    late = max((aging.days_overdue(i.due, today) for i in invoices if i.balance > 0), default=0)
-    return round(weight * (1 + late / 30), 3)
+def owed(invoices: Iterable[Invoice]) -> dict[str, Share]:
+    """What all customers together owe, by currency."""
+    open_: dict[str, int] = {}
+    who: dict[str, set[str]] = {}
+    for invoice in invoices:
+        if invoice.balance > 0 and invoice.status in (Status.OPEN, Status.PARTLY_PAID):
+            open_[invoice.currency] = open_.get(invoice.currency, 0) + invoice.balance
+            who.setdefault(invoice.currency, set()).add(invoice.customer_id)
+    return {currency: Share(amount, len(who[currency])) for currency, amount in open_.items()}
 
 
 def stand(
@@ -105,10 +120,13 @@ def stand(
 ) -> Progress:
     """Where a plan stands by the books; `invoice_ids` are its installments' by row number."""
     by_id = {i.id: i for i in invoices}
+    ours = {i.number: i for i in by_id.values() if i.marker} if plan.interest else {}
+    numbers = {r.n: interest_number(plan, r.n) for r in plan.rows if r.interest}
     return progress.progress(
         plan,
         today,
         installments={n: by_id[id] for n, id in invoice_ids.items() if id in by_id},
+        interest={n: ours[number] for n, number in numbers.items() if number in ours},
         sources={s.invoice_id: by_id[s.invoice_id] for s in plan.sources if s.invoice_id in by_id},
         payments=payments,
         credits=credits,

@@ -205,6 +205,8 @@ class Clearing:
 class Ledger(Protocol):
     """One organization's books, opened. Not shared between threads. Every method may raise the four errors."""
 
+    freezes_settled: bool  # an app may not edit a document that money or a credit is set against
+
     def organization(self) -> Organization: ...
 
     def pull(self, cursor: Cursor | None, kinds: frozenset[Kind] | None = None) -> Iterator[Batch]:

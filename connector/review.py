@@ -1,13 +1,14 @@
 """STEP 2: run the rules over the books and store what follows. No network, nothing leaves.
 
-books → findings, balances, where each plan stands → drafted plans → reminders that are due or held. A part of
-the customers at a time, each part in one transaction.
+books → findings, assessments, balances, where each plan stands → drafted plans → reminders that are due or
+held. A part of the customers at a time, each part in one transaction. A whole review also predicts, because
+that learns from all customers at once.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,6 +20,8 @@ from connector import (
     connections,
     db,
     drafting,
+    ending,
+    holds,
     judging,
     outbox,
     plans,
@@ -28,8 +31,12 @@ from connector import (
 )
 from connector.domain import aging
 from connector.domain.aging import Debt
+from connector.domain.findings import Event
 from connector.domain.policy import Mode
+from connector.domain.prediction import outlook
+from connector.domain.prediction.history import Settlement, learnable
 from connector.domain.progress import Progress
+from connector.domain.receivables import Invoice
 from connector.plans import Record
 from connector.reminders import Reminder
 
@@ -80,7 +87,24 @@ def review(
     while part := list(islice(rest, PART)):
         with db.transaction(engine) as tx:
             total += _part(tx, connection_id, part, now, today)
+    if customer_ids is None:
+        predict(engine, connection_id, today=today)
     return total
+
+
+def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
+    """Predict every open invoice anew from the whole of the organization's books. Returns how many."""
+    chosen: list[Invoice] = []
+    settlements: list[Settlement] = []
+    with db.reading(engine) as tx:
+        for picture in books.each_customer(tx, connection_id):
+            kept, settled = learnable(picture.invoices, picture.payments, picture.credits)
+            chosen += kept
+            settlements += settled
+    found = [conclusions.prediction(o) for o in outlook.learn(chosen, settlements, today).values()]
+    with db.transaction(engine) as tx:
+        conclusions.store_predictions(tx, connection_id, found, today=today)
+    return len(found)
 
 
 def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, today: dt.date) -> Reviewed:
@@ -90,6 +114,8 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
     sent: dict[str, list[Reminder]] = {}
     for earlier in reminders.of_customers(tx, connection_id, ids):
         sent.setdefault(earlier.customer_id, []).append(earlier)
+    events = _events(tx, connection_id, records, today)
+    book = conclusions.owed(tx, connection_id)
     total = Reviewed()
     concluded = []
     for picture in books.each_customer(tx, connection_id, ids):
@@ -105,8 +131,12 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
             country=connection.country,
             running=[(r.plan, p) for r, p in standing if r.state == "running"],
             contract=_contract(standing),
+            events=events.get(picture.customer.id, ()),
+            book=book,
         )
         moved = sum(_move(tx, r, p, now) for r, p in standing)
+        for record, _ in standing:
+            ending.bill_interest(tx, record, decided.policy.plan, now=now, today=today)
         drafted = drafting.draft_by_policy(
             tx, connection_id, picture, mine, decided.policy, now=now, today=today
         )
@@ -134,6 +164,33 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
     return total
 
 
+def _events(
+    tx: Connection, connection_id: str, records: Mapping[str, Iterable[Record]], today: dt.date
+) -> dict[str, list[Event]]:
+    """By customer: promises, disputes that a person holds reminders for, and plans kept to the end."""
+    found: dict[str, list[Event]] = {}
+    for promise in holds.promised(tx, connection_id):
+        found.setdefault(promise.customer_id, []).append(
+            Event(
+                "promise",
+                promise.recorded_at.date(),
+                promise.invoice_id or "",
+                promise.promised_on,
+                promise.amount,
+            )
+        )
+    for hold in holds.active(tx, connection_id, today=today):
+        if hold.reason == "disputed" and hold.invoice_id:
+            found.setdefault(hold.customer_id, []).append(
+                Event("disputed", hold.set_at.date(), hold.invoice_id)
+            )
+    for customer_id, mine in records.items():
+        for record in mine:
+            if record.state == "finished" and (rows := record.plan.rows):
+                found.setdefault(customer_id, []).append(Event("plan_kept", max(r.due for r in rows)))
+    return found
+
+
 def _by_customer(records: Iterable[Record]) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
     for record in records:
@@ -155,7 +212,8 @@ def _move(tx: Connection, record: Record, stands: Progress, now: dt.datetime) ->
         state, pace = "running", "paused"
     elif record.state == "broken" and state == "running" and _accelerated(tx, record):
         state, pace = "broken", "broken"  # its rows say otherwise, but all of it is due now
-    failed = [w.error for w in outbox.of_batch(tx, record.connection_id, record.batch) if w.state == "failed"]
+    version = [w for w in outbox.of_plan(tx, record.id) if w.plan_version == record.plan.version]
+    failed = [w.error for w in version if w.state == "failed"]
     attention = " ".join([*failed, *stands.attention])
     return plans.moved(
         tx,

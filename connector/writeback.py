@@ -7,19 +7,22 @@ on is taken back (`undoing`), so that the books are as they were; what cannot is
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection, Engine
 
 from connector import (
     books,
     db,
+    drafting,
     leases,
     outbox,
     perform,
     plans,
+    printing,
     proving,
     reminders,
     reminding,
@@ -30,10 +33,10 @@ from connector.domain import plan_writes
 from connector.domain import refusals as rules
 from connector.domain.plan import Plan
 from connector.domain.plan_words import Words
-from connector.domain.plan_writes import WriteSet
+from connector.domain.plan_writes import Attachment, WriteSet
 from connector.domain.policy import Mode
 from connector.domain.receivables import Kind
-from connector.domain.refusals import Facts
+from connector.domain.refusals import Facts, Refusal
 from connector.outbox import Write
 from connector.perform import Performer, Stopped, Taken, groups
 from connector.plans import Record
@@ -204,10 +207,13 @@ def _preflight(p: Performer, record: Record) -> str:
     plan, today = record.plan, p.today()
     facts = _facts(p, plan, today)
     found = rules.refusals(facts, plan.mode, plan) + rules.changed(plan, facts.invoices)
+    plan, unfit = _with_fees(p, plan, facts)
+    found += unfit
     if found:
         return " ".join(dict.fromkeys(f.sentence for f in found))
     with db.reading(p.engine) as tx:
         decided = settings.load(tx, p.connection_id)
+        agreed = drafting.agreed(tx, record)
     clearing: Clearing | None = None
     if plan.mode is Mode.SPLIT:
         try:
@@ -216,15 +222,18 @@ def _preflight(p: Performer, record: Record) -> str:
         except Refused as refusal:
             return f"The clearing account cannot be used: {refusal}"
     words = Words(p.credit_word, facts.organization.country)
-    movable = (
-        frozenset(s.invoice_id for s in plan.sources) if decided.policy.plan.move_due_date else frozenset()
-    )
-    where = plan_writes.Books(words, movable=movable)
+    where = plan_writes.Books(words)
+    attachment: Attachment | None = None
     if clearing:
-        where = plan_writes.Books(
-            words, clearing.account_id, clearing.item_id, clearing.tax_code, movable=movable
-        )
-    laid = plan_writes.approve(plan, where, posted_on=today, approved_by=record.approved_by)
+        where = plan_writes.Books(words, clearing.account_id, clearing.item_id, clearing.tax_code)
+    elif plan.mode is Mode.NOTES:
+        movable, by_hand = _dates(p, facts, decided.policy.plan.move_due_date)
+        where = plan_writes.Books(words, movable=movable, by_hand=by_hand)
+        pdf = printing.agreement(agreed, today)
+        attachment = Attachment(f"{plan.id}-v{plan.version}.pdf", base64.b64encode(pdf).decode())
+    laid = plan_writes.approve(
+        plan, where, posted_on=today, approved_by=record.approved_by, attachment=attachment
+    )
     with db.transaction(p.engine) as tx:
         if clearing:
             settings.clearing_confirmed(tx, p.connection_id, clearing, p.clock())
@@ -232,6 +241,43 @@ def _preflight(p: Performer, record: Record) -> str:
         plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
         _lay_out(tx, p, record, laid)
     return ""
+
+
+def _dates(p: Performer, facts: Facts, wanted: bool) -> tuple[frozenset[str], frozenset[str]]:
+    """Notes mode: the invoices whose due date we may move, and those that only a person can move.
+
+    An invoice of a closed period is neither: its date stays for everybody.
+    """
+    closed = facts.organization.closed_until
+    open_ = [d for d in facts.invoices if closed is None or d.date > closed]
+    frozen = {d.id for d in open_ if p.ledger.freezes_settled and (d.links or d.balance != d.total)}
+    return frozenset(d.id for d in open_ if wanted and d.id not in frozen), frozenset(frozen)
+
+
+def _with_fees(p: Performer, plan: Plan, facts: Facts) -> tuple[Plan, list[Refusal]]:
+    """Waived fees go back to the account and code that they were charged on: read from the fee itself.
+
+    A fee with tax is a price reduction with a tax document of its own, which a person makes in the ledger.
+    """
+    waivers, found = [], []
+    for waiver in plan.waivers:
+        fee = p.ledger.document(Kind.INVOICE, waiver.invoice_id)
+        lines = [line for line in fee.lines if line.net] if fee else []
+        if fee is None or fee.customer_id != facts.customer.id or fee.balance != waiver.amount:
+            sentence = f"The fee on {waiver.number} is not open with that amount any more. Review the waiver."
+            found.append(Refusal("BALANCE_CHANGED", sentence))
+        elif fee.tax or len({(x.account_id, x.item_id) for x in lines}) != 1:
+            sentence = (
+                f"The fee on {waiver.number} carries tax or several accounts. Credit it in the ledger itself, "
+                "then take the waiver out of the plan."
+            )
+            found.append(Refusal("WAIVER_TAX", sentence))
+        else:
+            line = lines[0]
+            waivers.append(
+                replace(waiver, account_id=line.account_id, item_id=line.item_id, tax_code=line.tax_code)
+            )
+    return replace(plan, waivers=tuple(waivers)), found
 
 
 def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> None:
@@ -248,7 +294,14 @@ def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> No
     for n, task in enumerate(laid.tasks):
         key = f"{record.batch} task {n}"
         plans.ask(
-            tx, p.connection_id, key, task, now=p.clock(), plan_id=plan.id, customer_id=plan.customer_id
+            tx,
+            p.connection_id,
+            key,
+            task,
+            now=p.clock(),
+            plan_id=plan.id,
+            customer_id=plan.customer_id,
+            link=p.ledger.deep_link(Kind.INVOICE, laid.about[n]) if laid.about else "",
         )
 
 

@@ -52,6 +52,8 @@ BATCH = 30  # operations in one call
 class QuickBooksLedger:
     """See `connector.platforms.Ledger`. Not shared between threads."""
 
+    freezes_settled = False
+
     def __init__(self, transport: Transport, realm: str, address: Callable[[str, str], str]) -> None:
         """`address`: the page of an entity and id in QuickBooks, "" where none is known."""
         self._transport, self._realm, self._address = transport, realm, address
@@ -196,6 +198,12 @@ class QuickBooksLedger:
         return clearing.find_or_create(self._transport, account, organization, today)
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
+        if draft.tax:  # QuickBooks computes tax itself; a share of it cannot be asked for to the cent
+            raise Refused(
+                "QuickBooks does not let an app credit a share of tax exactly. Leave the tax code for discounts "
+                "empty in the settings, or credit the invoice in QuickBooks.",
+                code="TAX_MISMATCH",
+            )
         body = drafts.credit_memo(draft, self._source(draft.source_invoice_id))
         answer = self._transport.create("CreditMemo", body, request_id(key))
         return self._written(Kind.CREDIT, answer)

@@ -49,6 +49,8 @@ _CONTACTS_WITH_BALANCES = {"include_archived": "true", "order": "ContactID ASC"}
 class XeroLedger:
     """See `connector.platforms.Ledger`. `web` is where Xero's own pages are."""
 
+    freezes_settled = True
+
     def __init__(self, transport: Transport, web: str) -> None:
         self._transport, self._web = transport, web
         self._facts: Organization | None = None

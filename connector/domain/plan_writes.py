@@ -34,7 +34,7 @@ class Books:
     """Where and how this organization's plan documents are written.
 
     `movable` are the invoices whose due (or expected payment) date the ledger and the policy let us move;
-    `by_hand` says that a person should set the date of the others, because the ledger refuses it to an app.
+    `by_hand` are those whose date a person should set, because the ledger refuses it to an app.
     """
 
     words: Words
@@ -42,7 +42,7 @@ class Books:
     clearing_item: str = ""
     clearing_tax_code: str = ""
     movable: frozenset[str] = frozenset()
-    by_hand: bool = False
+    by_hand: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class WriteSet:
 
     drafts: tuple[Draft, ...]
     tasks: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()  # the invoice of each task
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +95,19 @@ def approve(
     elif plan.mode is not Mode.NOTES:
         raise ValueError(f"plans are not written in mode {plan.mode}")
     tasks: list[str] = []
+    about: list[str] = []
     if plan.mode is Mode.NOTES:
-        moved, tasks = _dates(plan, books, posted_on, approved_by)
+        moved, tasks, about = _dates(plan, books, posted_on, approved_by)
         drafts += moved
     note = words.plan_note(plan, posted_on, approved_by)
-    for source in plan.sources:
-        drafts.append(
-            NoteDraft(Kind.INVOICE, source.invoice_id, note, plan.marker("note", source.invoice_id))
-        )
-        if attachment:
-            drafts.append(
-                AttachmentDraft(
-                    Kind.INVOICE,
-                    source.invoice_id,
-                    attachment.filename,
-                    attachment.content,
-                    plan.marker("agreement", source.invoice_id),
-                )
-            )
-    return WriteSet(tuple(drafts), tuple(tasks))
+    ids = [s.invoice_id for s in plan.sources]
+    drafts += [NoteDraft(Kind.INVOICE, id, note, plan.marker("note", id)) for id in ids]
+    if attachment:
+        name, content = attachment.filename, attachment.content
+        drafts += [
+            AttachmentDraft(Kind.INVOICE, id, name, content, plan.marker("agreement", id)) for id in ids
+        ]
+    return WriteSet(tuple(drafts), tuple(tasks), tuple(about))
 
 
 def _waive(plan: Plan, waiver: Waiver, posted_on: dt.date) -> list[Draft]:
@@ -228,9 +223,13 @@ def next_dates(plan: Plan, open_principal: Mapping[int, int] | None = None) -> d
     return dates
 
 
-def _dates(plan: Plan, books: Books, posted_on: dt.date, approved_by: str) -> tuple[list[Draft], list[str]]:
+def _dates(
+    plan: Plan, books: Books, posted_on: dt.date, approved_by: str
+) -> tuple[list[Draft], list[str], list[str]]:
+    """The dates that move by themselves, what a person has to set by hand, and on which invoice."""
     moves: list[Draft] = []
-    tasks = []
+    tasks: list[str] = []
+    about: list[str] = []
     dates = next_dates(plan)
     for source in plan.sources:
         due = dates.get(source.invoice_id)
@@ -240,12 +239,13 @@ def _dates(plan: Plan, books: Books, posted_on: dt.date, approved_by: str) -> tu
             note = words.plan_note(plan, posted_on, approved_by)
             marker = plan.marker("date", source.invoice_id)
             moves.append(DueDateDraft(source.invoice_id, due, source.version, note, marker))
-        elif books.by_hand:
+        elif source.invoice_id in books.by_hand:
+            about.append(source.invoice_id)
             tasks.append(
                 f"The ledger does not let an app edit invoice {source.number}, because money is set against it. "
                 f"Open it, set its expected date to {due} and switch off its reminders."
             )
-    return moves, tasks
+    return moves, tasks, about
 
 
 def renegotiation_sources(old: Plan, installments: Mapping[int, Document]) -> tuple[Source, ...]:
@@ -388,10 +388,11 @@ def discount(
     account: Account,
     *,
     posted_on: dt.date,
+    tax: int = 0,
 ) -> WriteSet:
     """An approved settlement discount: a credit note to the discount account, applied to the last open rows.
 
-    All of it goes to the discount account; a share of tax needs a tax credit note, which a person makes.
+    `tax` is the share of `amount` that the account's tax code takes off the sale's tax.
     Raises ValueError when the discount is more than what is open.
     """
     open_ = [d for d in installments.values() if d.balance > 0]
@@ -414,6 +415,7 @@ def discount(
             item_id=account.item_id,
             tax_code=account.tax_code,
             source_invoice_id=source.invoice_id,
+            tax=tax,
         )
     ]
     left = amount

@@ -113,6 +113,12 @@ class PlanPolicy:
     auto_approve_months: int = 3
     move_due_date: bool = False  # notes mode: also move the invoice's own due date to the next installment
     interest: InterestPolicy = InterestPolicy()
+    interest_account: str = ""  # the ledger's id or code; "" leaves billing interest to a person
+    interest_item: str = ""  # QuickBooks: the product or service in front of that account
+    interest_tax_code: str = ""
+    discount_account: str = ""  # settlement discounts; "" refuses them
+    discount_item: str = ""
+    discount_tax_code: str = ""  # set where local rules let tax follow the price
 
     def __post_init__(self) -> None:
         _check(self.mode in ("", "split", "notes"), "mode", "should be split, notes, or left open.")

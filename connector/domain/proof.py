@@ -66,14 +66,16 @@ def compare(
 def _differences(
     draft: CreditDraft | InvoiceDraft, document: Document, just_written: bool
 ) -> list[Difference]:
-    taxed = " role=int " in draft.marker or " role=waiver " in draft.marker  # fees carry their own code
-    tax = document.tax if taxed else 0
+    interest = " role=int " in draft.marker  # carries its own code, in the amount or on top of it
+    tax = document.tax if interest else 0
+    on_top = tax if document.total != draft.amount else 0
+    inside = draft.tax if isinstance(draft, CreditDraft) else 0
     pairs: list[tuple[str, object, object]] = [
         ("customer", draft.customer_id, document.customer_id),
         ("date", draft.date, document.date),
         ("currency", draft.currency, document.currency),
-        ("total", draft.amount + tax, document.total),
-        ("tax", tax, document.tax),
+        ("total", draft.amount + on_top, document.total),
+        ("tax", tax + inside, document.tax),
         ("marker", draft.marker, document.marker),
     ]
     if isinstance(draft, InvoiceDraft):
@@ -310,13 +312,17 @@ def as_documents(drafts: Iterable[Draft]) -> tuple[list[Document], list[Applied]
                     currency=draft.currency,
                     total=draft.amount,
                     balance=draft.amount,
-                    tax=0,
+                    tax=draft.tax if isinstance(draft, CreditDraft) else 0,
                     status=Status.OPEN,
-                    lines=(Line(draft.account_id, draft.description, draft.amount, item_id=draft.item_id),),
+                    lines=(Line(draft.account_id, draft.description, _net(draft), item_id=draft.item_id),),
                     marker=draft.marker,
                 )
             )
     return documents, links
+
+
+def _net(draft: CreditDraft | InvoiceDraft) -> int:
+    return draft.amount - (draft.tax if isinstance(draft, CreditDraft) else 0)
 
 
 def applied(

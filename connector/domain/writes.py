@@ -20,7 +20,7 @@ from connector.domain.receivables import Kind
 
 @dataclass(frozen=True, slots=True)
 class CreditDraft:
-    """A no-tax credit note to `account_id`, not yet applied."""
+    """A credit note to `account_id`, not yet applied; without tax but for a price reduction."""
 
     number: str
     customer_id: str
@@ -34,6 +34,7 @@ class CreditDraft:
     item_id: str = ""
     tax_code: str = ""  # the mapped out-of-scope code where the ledger insists on one
     source_invoice_id: str = ""
+    tax: int = 0  # the part of `amount` that is tax by `tax_code`; only a discount or a waiver has one
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Killed(BaseException):
 
 @dataclass
 class FakeLedger:
+    freezes_settled = False
     facts: Organization = HARBOR
     customers: dict[str, Customer] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)

@@ -133,6 +133,8 @@ def _raise_next(state: dict[str, Any]) -> None:
 class JsonLedger:
     """platforms.Ledger, as far as a sync asks."""
 
+    freezes_settled = False
+
     def __init__(self, ledgers: Ledgers, access: Access, gate: Gate) -> None:
         self._ledgers, self._access, self._gate = ledgers, access, gate
 

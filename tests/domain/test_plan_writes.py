@@ -219,7 +219,7 @@ def test_notes_mode_moves_the_date_to_the_next_installment_where_it_may():
 
 
 def test_a_frozen_xero_invoice_becomes_a_task_for_a_person():
-    written = approve(NOTES, replace(BOOKS, by_hand=True))
+    written = approve(NOTES, replace(BOOKS, by_hand=frozenset({s.invoice_id for s in NOTES.sources})))
     assert [type(d) for d in written.drafts] == [NoteDraft]
     assert written.tasks[0].startswith("The ledger does not let an app edit invoice 1001")
     assert "2026-12-21" in written.tasks[0]

@@ -1,0 +1,47 @@
+"""The agreement as a PDF that a screen reader can follow, made by Typst. The text beside it says the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+import typst
+
+from connector.domain.agreement import Agreement
+
+_PAGE = """#set document(title: {title}, date: datetime(year: {y}, month: {m}, day: {d}))
+#set page(paper: "a4", margin: (x: 24mm, y: 22mm), numbering: "1 / 1")
+#set text(size: 10.5pt, lang: "en")
+#set par(leading: 0.7em)
+"""
+_SECTION = re.compile(r"^\d+\. \S.*$")
+
+
+def agreement(agreed: Agreement, on: dt.date) -> bytes:
+    """A tagged PDF of the agreement. The same agreement on the same day gives the same bytes."""
+    source = _PAGE.format(title=_quoted(agreed.title), y=on.year, m=on.month, d=on.day)
+    lines = agreed.text.splitlines()
+    source += f"= #{_quoted(lines[0])}\n"
+    for line in lines[1:]:
+        if line == "In short" or _SECTION.match(line):
+            source += f"== #{_quoted(line)}\n"
+        elif line.startswith("- "):
+            source += f"- #{_quoted(line[2:])}\n"
+        elif line:
+            source += f"#{_quoted(line)}\n\n"
+        else:
+            source += "\n"
+    source += f"#text(size: 8pt)[#{_quoted('Fingerprint of the text: ' + agreed.sha256)}]\n"
+    made = typst.compile(
+        source.encode(), timestamp=int(_midnight(on)), pdf_standards="ua-1", ignore_system_fonts=True
+    )
+    return bytes(made)
+
+
+def _quoted(text: str) -> str:
+    """A Typst string: nothing in it is markup."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _midnight(on: dt.date) -> float:
+    return dt.datetime.combine(on, dt.time(), dt.UTC).timestamp()
