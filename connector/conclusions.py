@@ -15,12 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector.db import assessments, findings, predictions
-from connector.domain import codec
-from connector.domain.findings import Evidence, Finding
+from connector import audit
+from connector.db import assessments, findings, invoices, predictions
+from connector.domain import assessment, codec
+from connector.domain.assessment import NOT_ENOUGH
+from connector.domain.findings import Evidence, Finding, Share
 from connector.domain.prediction.outlook import Outlook
-
-NOT_ENOUGH = "not_enough_data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,22 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """A person's own judgement of a customer. It stands until it is taken back."""
+
+    segment: str
+    reason: str
+    who: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Conclusion:
-    """One customer as of the last review. `priority` orders customers, highest first."""
+    """One customer as of the last review. `priority` orders customers, highest first.
+
+    `segment` is what the books say; `kind` is what counts, a person's override first. `changes` say what would
+    change the segment, `path` how to go on: wait, none, nudge, plan, stricter_terms, dispute_desk or talk.
+    """
 
     customer_id: str
     findings: tuple[Finding, ...] = ()
@@ -46,6 +60,13 @@ class Conclusion:
     priority: float = 0.0
     balances: tuple[Balance, ...] = ()
     as_of: dt.date | None = None
+    changes: tuple[str, ...] = ()
+    path: str = ""
+    override: Override | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.override.segment if self.override else self.segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +98,11 @@ def prediction(outlook: Outlook) -> Prediction:
 def store(
     tx: Connection, connection_id: str, concluded: Collection[Conclusion], *, today: dt.date, now: dt.datetime
 ) -> None:
-    """Replace what was concluded about these customers."""
+    """Replace what was concluded about these customers. A person's override stays."""
     ids = [c.customer_id for c in concluded]
     _store_findings(tx, connection_id, {c.customer_id: c.findings for c in concluded}, today)
     mine = assessments.c.connection_id == connection_id
+    kept = _overrides(tx, connection_id, ids)
     tx.execute(sa.delete(assessments).where(mine, assessments.c.customer_id.in_(ids)))
     if concluded:
         tx.execute(
@@ -93,12 +115,65 @@ def store(
                     "reasons": list(c.reasons),
                     "priority": c.priority,
                     "balances": codec.to_json(c.balances),
+                    "data": {"changes": list(c.changes), "path": c.path, **kept.get(c.customer_id, {})},
                     "as_of": today,
                     "reviewed_at": now,
                 }
                 for c in concluded
             ],
         )
+
+
+def _overrides(tx: Connection, connection_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    query = sa.select(assessments.c.customer_id, assessments.c.data).where(
+        assessments.c.connection_id == connection_id, assessments.c.customer_id.in_(ids)
+    )
+    return {
+        row.customer_id: {"override": row.data["override"]}
+        for row in tx.execute(query)
+        if (row.data or {}).get("override")
+    }
+
+
+def override(
+    tx: Connection,
+    connection_id: str,
+    customer_id: str,
+    segment: str | None,
+    *,
+    reason: str,
+    who: str,
+    now: dt.datetime,
+) -> None:
+    """A person judges the customer otherwise, or (None) leaves it to the books again.
+
+    Raises ValueError for an unknown segment or a missing reason, with a sentence; LookupError before the
+    first review.
+    """
+    if segment is not None and segment not in assessment.SEGMENTS:
+        raise ValueError(f"{segment!r} is no kind of customer; there are {', '.join(assessment.SEGMENTS)}.")
+    if segment is not None and not reason.strip():
+        raise ValueError("Write down why you see this customer otherwise.")
+    here = sa.and_(assessments.c.connection_id == connection_id, assessments.c.customer_id == customer_id)
+    row = tx.execute(sa.select(assessments).where(here)).one_or_none()
+    if row is None:
+        raise LookupError(f"Customer {customer_id} has not been reviewed yet.")
+    data = dict(row.data or {})
+    before = data.pop("override", None)
+    if segment is not None:
+        data["override"] = codec.to_json(Override(segment, reason.strip(), who, now))
+    tx.execute(sa.update(assessments).where(here).values(data=data))
+    audit.record(
+        tx,
+        who=who,
+        what="judged a customer otherwise" if segment else "left the judgement to the books",
+        connection_id=connection_id,
+        subject=f"customer {customer_id}",
+        why=reason,
+        before=before,
+        after=data.get("override"),
+        now=now,
+    )
 
 
 def _store_findings(
@@ -150,17 +225,24 @@ def of_connection(tx: Connection, connection_id: str) -> list[Conclusion]:
 
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> Conclusion | None:
     """None before the first review."""
-    return next(iter(_conclusions(tx, connection_id, customer_id)), None)
+    return next(iter(_conclusions(tx, connection_id, [customer_id])), None)
 
 
-def _conclusions(tx: Connection, connection_id: str, customer_id: str | None) -> list[Conclusion]:
+def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[str]) -> list[Conclusion]:
+    """These customers, the most pressing first."""
+    return _conclusions(tx, connection_id, customer_ids)
+
+
+def _conclusions(
+    tx: Connection, connection_id: str, customer_ids: Collection[str] | None
+) -> list[Conclusion]:
     query = sa.select(assessments).where(assessments.c.connection_id == connection_id)
     open_ = sa.select(findings).where(
         findings.c.connection_id == connection_id, findings.c.closed_on.is_(None)
     )
-    if customer_id is not None:
-        query = query.where(assessments.c.customer_id == customer_id)
-        open_ = open_.where(findings.c.customer_id == customer_id)
+    if customer_ids is not None:
+        query = query.where(assessments.c.customer_id.in_(list(customer_ids)))
+        open_ = open_.where(findings.c.customer_id.in_(list(customer_ids)))
     found: dict[str, list[Finding]] = defaultdict(list)
     for row in tx.execute(open_.order_by(findings.c.customer_id, findings.c.position)):
         found[row.customer_id].append(_finding(row))
@@ -173,6 +255,11 @@ def _conclusions(tx: Connection, connection_id: str, customer_id: str | None) ->
             priority=row.priority,
             balances=tuple(codec.from_json(Balance, b) for b in row.balances or ()),
             as_of=row.as_of,
+            changes=tuple((row.data or {}).get("changes", ())),
+            path=(row.data or {}).get("path", ""),
+            override=codec.from_json(Override, row.data["override"])
+            if (row.data or {}).get("override")
+            else None,
         )
         for row in tx.execute(query.order_by(assessments.c.priority.desc(), assessments.c.customer_id))
     ]
@@ -181,6 +268,47 @@ def _conclusions(tx: Connection, connection_id: str, customer_id: str | None) ->
 def _finding(row: Any) -> Finding:
     evidence = tuple(codec.from_json(Evidence, e) for e in row.evidence or ())
     return Finding(row.kind, row.since, evidence, row.key, row.text)
+
+
+def owed(tx: Connection, connection_id: str) -> dict[str, Share]:
+    """What all customers together owe, by currency."""
+    query = (
+        sa.select(
+            invoices.c.currency,
+            sa.func.sum(invoices.c.balance).label("open"),
+            sa.func.count(sa.distinct(invoices.c.customer_id)).label("customers"),
+        )
+        .where(
+            invoices.c.connection_id == connection_id,
+            invoices.c.balance > 0,
+            invoices.c.status.in_(["open", "partly_paid"]),
+        )
+        .group_by(invoices.c.currency)
+    )
+    return {row.currency: Share(int(row.open), row.customers) for row in tx.execute(query)}
+
+
+def store_predictions(
+    tx: Connection, connection_id: str, found: Collection[Prediction], *, today: dt.date
+) -> None:
+    """Replace all predictions of an organization."""
+    tx.execute(sa.delete(predictions).where(predictions.c.connection_id == connection_id))
+    if found:
+        tx.execute(
+            sa.insert(predictions),
+            [
+                {
+                    "connection_id": connection_id,
+                    "invoice_id": p.invoice_id,
+                    "late": p.late,
+                    "late_30": p.late_30,
+                    "expected_payment": p.expected_payment,
+                    "basis": p.basis,
+                    "as_of": today,
+                }
+                for p in found
+            ],
+        )
 
 
 def predicted(tx: Connection, connection_id: str) -> dict[str, Prediction]:

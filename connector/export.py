@@ -112,9 +112,12 @@ def customer(
         "balances": [_balance(b, (contract or {}).get(b.currency)) for b in balances],
         "findings": [_finding(f) for f in conclusion.findings],
         "assessment": {
-            "segment": conclusion.segment,
+            "segment": conclusion.kind,
             "reasons": list(conclusion.reasons),
             "priority": conclusion.priority,
+            "changes": list(conclusion.changes),
+            "path": conclusion.path,
+            "override": _override(conclusion),
         },
         "hold": {"active": bool(held), "reasons": list(dict.fromkeys(held))},
     }
@@ -131,6 +134,18 @@ def _balance(balance: Balance, contract: Mapping[str, int] | None) -> Json:
     }
 
 
+def _override(conclusion: Conclusion) -> Json | None:
+    """A person's own judgement; `instead_of` is what the books alone say."""
+    if (said := conclusion.override) is None:
+        return None
+    return {
+        "reason": said.reason,
+        "who": said.who,
+        "at": _moment(said.at),
+        "instead_of": conclusion.segment,
+    }
+
+
 def _finding(finding: Finding) -> Json:
     return {
         "kind": finding.kind,
@@ -144,7 +159,7 @@ def _finding(finding: Finding) -> Json:
 
 
 def invoice(invoice: Invoice, prediction: Prediction | None = None, plan: str | None = None) -> Json:
-    seen = prediction or Prediction(invoice.id)
+    seen = (prediction if invoice.balance > 0 else None) or Prediction(invoice.id)
     return {
         "id": invoice.id,
         "number": invoice.number,

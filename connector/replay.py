@@ -10,6 +10,7 @@ from typing import Any
 
 from connector import books_file, conclusions, export, judging
 from connector.books_file import CompanyLine, Known
+from connector.domain.findings import Event
 from connector.domain.policy import Policy
 from connector.domain.prediction import outlook
 from connector.domain.receivables import CreditNote, Invoice, Payment
@@ -35,6 +36,8 @@ def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
     invoices: dict[str, list[Invoice]] = _by_customer(known.invoices)
     payments: dict[str, list[Payment]] = _by_customer(known.payments)
     credits: dict[str, list[CreditNote]] = _by_customer(known.credits)
+    events = _events(books, known)
+    book = judging.owed(known.invoices)
     customers = []
     for customer in known.customers:
         conclusion = judging.judge(
@@ -45,6 +48,8 @@ def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
             policy,
             day,
             country=known.organization.country,
+            events=events.get(customer.id, ()),
+            book=book,
         )
         held = ["disputed"] if _disputed(known, invoices.get(customer.id, [])) else []
         customers.append(export.customer(customer, conclusion, conclusion.balances, held))
@@ -65,6 +70,41 @@ def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
         "reminders": [],
         "writes": [],
     }
+
+
+# What a books file calls the things that findings look at; other words are left alone.
+_KINDS = {
+    "promise": "promise",
+    "extension_asked": "extension_asked",
+    "replied": "replied",
+    "disputed": "disputed",
+    "dispute_closed": "dispute_closed",
+    "bounced": "bounced",
+    "payment_bounced": "bounced",
+    "payment_failed": "bounced",
+    "payment_returned": "bounced",
+}
+
+
+def _events(books: CompanyLine, known: Known) -> dict[str, list[Event]]:
+    """By customer: what had been said or had happened by the day, from events and from invoices' states."""
+    invoices = {i.id: i for i in known.invoices}
+    currencies = {c.id: c.currency for c in known.customers}
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in known.events:
+        invoice = invoices.get(event.invoice_id or "")
+        customer = invoice.customer_id if invoice else event.customer_id
+        if kind := _KINDS.get(event.type):
+            currency = invoice.currency if invoice else currencies.get(customer or "", "")
+            amount = None if event.amount_cents is None else books_file.minor(event.amount_cents, currency)
+            found[customer or ""].append(
+                Event(kind, event.date, event.invoice_id or "", event.promised, amount)
+            )
+    for row in books.invoices:
+        for state in row.state or [] if row.id in invoices else []:
+            if state.date <= known.day and (kind := _KINDS.get(state.what)):
+                found[row.customer_id].append(Event(kind, state.date, row.id))
+    return found
 
 
 def _disputed(known: Known, invoices: Iterable[Invoice]) -> bool:

@@ -35,13 +35,14 @@ def all_plans(story: Story) -> list[plans.Record]:
 
 def test_findings_balances_and_a_drafted_plan(story: Story) -> None:
     result = reviewed(story)
-    assert (result.customers, result.findings, result.plans_drafted) == (1, 2, 1)
+    assert (result.customers, result.findings, result.plans_drafted) == (1, 3, 1)
     with db.reading(story.engine) as tx:
         found = conclusions.of_customer(tx, story.connection_id, "58")
     assert found is not None
     assert [(f.kind, f.since) for f in found.findings] == [
         ("overdue", DAY(2026, 9, 1)),
         ("partly_paid", DAY(2026, 9, 20)),
+        ("silent", DAY(2026, 11, 4)),
     ]
     balance = found.balances[0]
     assert (balance.currency, balance.open, balance.overdue) == ("USD", 108000, 85000)
@@ -57,7 +58,7 @@ def test_reviewing_twice_drafts_and_finds_nothing_twice(story: Story) -> None:
     assert len(all_plans(story)) == 1
     with db.reading(story.engine) as tx:
         rows = tx.execute(db.findings.select()).all()
-    assert len(rows) == 2
+    assert len(rows) == 3
 
 
 def test_a_draft_follows_the_books_and_a_finding_is_closed(story: Story) -> None:
@@ -76,7 +77,7 @@ def test_a_draft_follows_the_books_and_a_finding_is_closed(story: Story) -> None
     with db.reading(story.engine) as tx:
         assert conclusions.of_connection(tx, story.connection_id)[0].findings == ()
         closed = {row.closed_on for row in tx.execute(db.findings.select())}
-    assert closed == {DAY(2026, 11, 25)}
+    assert closed == {DAY(2026, 11, 23), DAY(2026, 11, 25)}  # the silence ended with the first payment
 
 
 def test_a_plan_that_a_person_turned_down_does_not_come_back(story: Story) -> None:

@@ -28,7 +28,8 @@ def a_payment(amount=30000, invoice_id="147", day=date(2026, 9, 20), **more):
 
 
 def found(*invoices, payments=(), credits=(), today=TODAY, policy=POLICY, **more):
-    return detect(Receivables(CUSTOMER, invoices, tuple(payments), tuple(credits), **more), policy, today)
+    receivables = Receivables(CUSTOMER, invoices, tuple(payments), tuple(credits), **more)
+    return [f for f in detect(receivables, policy, today) if f.kind in ("overdue", "partly_paid")]
 
 
 def kinds(findings):

@@ -1,0 +1,232 @@
+"""What kind of payer a customer is today, why, what would change that, and how to go on.
+
+Two questions, each answered low, mild or severe from the record of due invoices: how have the latest invoices
+been paid (`recent`), and how the ones before (`past`)?
+
+| recent \\ past | low      | mild      | severe    |
+| low           | reliable | reliable  | forgetful |
+| mild          | forgetful | forgetful | forgetful |
+| severe        | squeezed | squeezed  | chronic   |
+
+What is recent depends on due dates alone, and each answer can only get worse with a later payment. So paying
+later never improves an assessment, and paying on time never worsens it. The book's other customers play no part.
+A person may override the segment with a reason; the facts stay beside it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connector.domain.aging import days_overdue
+from connector.domain.findings.facts import Receivables, days
+from connector.domain.findings.habits import GRACE, HABIT, Paid, latest, record
+from connector.domain.findings.owed import unapplied_money
+from connector.domain.findings.said import RECENT, broken_promises
+from connector.domain.money import Money, exponent
+from connector.domain.policy import Policy
+
+NOT_ENOUGH = "not_enough_data"
+SEGMENTS = (NOT_ENOUGH, "reliable", "forgetful", "squeezed", "chronic", "disputing")
+LOW, MILD, SEVERE = range(3)
+_TABLE = (
+    ("reliable", "reliable", "forgetful"),
+    ("forgetful", "forgetful", "forgetful"),
+    ("squeezed", "squeezed", "chronic"),
+)
+PATHS = {
+    NOT_ENOUGH: "wait",
+    "reliable": "none",
+    "forgetful": "nudge",
+    "squeezed": "plan",
+    "chronic": "stricter_terms",
+    "disputing": "dispute_desk",
+}
+# How much acting is thought to help, from 0 to 1. A judgement, not a measurement: a friendly word moves the
+# forgetful most, a plan helps the squeezed, the chronic rarely change, and a dispute needs an answer first.
+_HELPS = {
+    NOT_ENOUGH: 0.4,
+    "reliable": 0.3,
+    "forgetful": 0.6,
+    "squeezed": 0.8,
+    "chronic": 0.4,
+    "disputing": 0.5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """`path` is how to go on: wait, none, nudge, plan, stricter_terms, dispute_desk or talk."""
+
+    segment: str
+    reasons: tuple[str, ...]
+    changes: tuple[str, ...]  # what would change it
+    path: str
+    priority: float
+
+
+def assess(receivables: Receivables, policy: Policy, today: dt.date) -> Assessment:
+    """The customer on `today`. Nothing may be dated later."""
+    paid = record(receivables, today)
+    segment, reasons, changes = _segment(receivables, paid, policy, today)
+    if segment == NOT_ENOUGH:
+        path = "talk" if any(p.settled is None for p in paid) else "wait"
+    elif segment == "reliable" and any(p.settled is None for p in paid):
+        path = "nudge"
+    else:
+        path = PATHS[segment]
+    return Assessment(segment, reasons, changes, path, priority(receivables, segment, today))
+
+
+def _segment(
+    receivables: Receivables, paid: Sequence[Paid], policy: Policy, today: dt.date
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    if dispute := _disputing(receivables, paid, today):
+        return "disputing", (dispute,), ("The dispute is settled, and the rest is paid on time.",)
+    settled = [p for p in paid if p.settled is not None]
+    if len(settled) < HABIT:
+        many = (
+            "No invoice has"
+            if not settled
+            else "Only 1 invoice has"
+            if len(settled) == 1
+            else "Only 2 invoices have"
+        )
+        open_ = [p for p in paid if p.settled is None]
+        more = [f"{_many(len(open_))} overdue, but that alone shows no habit."] if open_ else []
+        return (
+            NOT_ENOUGH,
+            (f"{many} been paid so far; three make a first judgement.", *more),
+            ("Three or more paid invoices.",),
+        )
+    recent, past = latest(list(paid), today)
+    if len(past) < HABIT:
+        past = list(paid)
+    now, before = severity(recent), severity(past)
+    broken = [e for e, _, _ in broken_promises(receivables, policy, today) if (today - e.date).days <= RECENT]
+    back = [e for e in receivables.said("bounced") if 0 <= (today - e.date).days <= RECENT]
+    waiting = [p for p in paid if p.settled is None]
+    reasons = [_how("Of the latest", recent)]
+    if recent != past:
+        reasons.append(_how("Of those before", past))
+    if any(p.late > 14 for p in waiting) or broken or back:
+        now = max(now, MILD)
+    if waiting and len(broken) + len(back) >= 2:
+        now = SEVERE
+    if broken:
+        reasons.append(f"{_times(len(broken), 'promise')} to pay not kept.")
+    if back:
+        reasons.append(f"{_times(len(back), 'payment')} came back from the bank.")
+    seasonal = now == SEVERE and before == SEVERE and _seasonal(past, today)
+    if seasonal:
+        before = MILD
+        reasons.append(
+            "They were as slow at this time last year and on time in between: a season, not a habit."
+        )
+    segment = _TABLE[now][before]
+    return segment, tuple(reasons), _changes(segment, waiting)
+
+
+def severity(paid: Sequence[Paid]) -> int:
+    """LOW, MILD or SEVERE for some invoices that were due. Grows with each one's lateness and with nothing else.
+
+    Severe: a third of them (two at least) more than 30 days late, or that much late with half of the money of
+    a currency, or 20 days late on the average (60 at most for each). Mild: a third late, 5 days on the average,
+    or one more than 30 days late.
+    """
+    if not paid:
+        return LOW
+    serious = [p for p in paid if p.late > 30]
+    mean = sum(min(p.late, 60) for p in paid) / len(paid)
+    stuck = False
+    for currency in {p.invoice.currency for p in serious}:
+        whole = sum(p.invoice.total for p in paid if p.invoice.currency == currency)
+        stuck = stuck or 2 * sum(p.invoice.total for p in serious if p.invoice.currency == currency) >= whole
+    if stuck or (len(serious) >= 2 and 3 * len(serious) >= len(paid)) or mean >= 20:
+        return SEVERE
+    late = [p for p in paid if p.late > 0]
+    return MILD if serious or 3 * len(late) >= len(paid) or mean >= 5 else LOW
+
+
+def _seasonal(past: Sequence[Paid], today: dt.date) -> bool:
+    """Slow in these months a year ago, on time in the others, and all of it paid in the end."""
+    in_season = [p for p in past if 245 <= (today - p.due).days <= 485]
+    between = [p for p in past if not 245 <= (today - p.due).days <= 485]
+    return (
+        len(in_season) >= 2
+        and len(between) >= HABIT
+        and severity(between) == LOW
+        and all(p.settled for p in past)
+    )
+
+
+def _disputing(receivables: Receivables, paid: Sequence[Paid], today: dt.date) -> str:
+    """Why this is a dispute rather than a matter of money, or "": at least half of what is overdue is disputed."""
+    rest = receivables.disputed(today)
+    per: dict[str, int] = {}
+    for invoice in receivables.open():
+        if invoice.id in rest:
+            per[invoice.currency] = per.get(invoice.currency, 0) + invoice.balance
+    for currency, amount in sorted(per.items()):
+        other = sum(p.invoice.balance for p in paid if p.settled is None and p.invoice.currency == currency)
+        if amount >= other:
+            return f"{Money(amount, currency)} is in dispute; what else is overdue is less than that."
+    return ""
+
+
+def priority(receivables: Receivables, segment: str, today: dt.date) -> float:
+    """Money at risk times the chance that acting helps, in whole units of money; 0.0 when nothing is at risk.
+
+    At risk is of each open balance: nothing before it is due, then a share that rises evenly from a tenth on
+    the first day to the whole after 90 days; unapplied money comes off first. Foreign currency counts in home
+    money where the invoice carries a rate.
+    """
+    spare = unapplied_money(receivables, today)
+    total = 0.0
+    for invoice in receivables.open():
+        covered = min(invoice.balance, spare.get(invoice.currency, 0))
+        if covered:
+            spare[invoice.currency] -= covered
+        late = days_overdue(receivables.due(invoice), today)
+        if late > GRACE:
+            risk = min(1.0, 0.1 + 0.9 * late / 90)
+            units = (invoice.balance - covered) / 10 ** exponent(invoice.currency)
+            total += units * float(invoice.rate or 1) * risk
+    return round(total * _HELPS[segment], 2)
+
+
+def _how(which: str, paid: Sequence[Paid]) -> str:
+    late = [p for p in paid if p.late]
+    if not late:
+        return f"{which} {_count(len(paid))}, all were on time."
+    worst = max(p.late for p in late)
+    open_ = sum(1 for p in paid if p.settled is None)
+    still = f", {open_} of them still open" if open_ else ""
+    return f"{which} {_count(len(paid))}, {len(late)} {'was' if len(late) == 1 else 'were'} late, by up to {days(worst)}{still}."
+
+
+def _count(count: int) -> str:
+    return "1 invoice" if count == 1 else f"{count} invoices"
+
+
+def _many(count: int) -> str:
+    return "1 invoice is" if count == 1 else f"{count} invoices are"
+
+
+def _times(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
+
+
+def _changes(segment: str, waiting: Sequence[Paid]) -> tuple[str, ...]:
+    open_ = ("What is overdue is paid.",) if waiting else ()
+    more = {
+        "reliable": ("Several invoices in a row more than a few days late.",),
+        "forgetful": ("The next invoices are paid on time.",),
+        "squeezed": (
+            "The next three invoices are paid on time, or a plan is kept.",
+            "More months like the last ones.",
+        ),
+        "chronic": ("Four months of paying on time.",),
+    }
+    return (*open_, *more[segment])

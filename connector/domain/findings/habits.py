@@ -1,0 +1,193 @@
+"""How a customer pays, seen over several invoices. Below a handful of invoices there is no habit to speak of.
+
+Trends are facts to show, not forecasts: on real books "getting slower" says almost nothing about the next
+invoice (docs/judgement.md). What is disputed, covered by unapplied money, or ours (installments) is left out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from statistics import median
+
+from connector.domain.calendar import next_business_day
+from connector.domain.findings.facts import Evidence, Finding, Receivables, by_currency, days, name
+from connector.domain.money import Money
+from connector.domain.policy import Policy
+from connector.domain.receivables import Invoice, Status
+
+GRACE = 3  # days after the due date (or the business day after it) that nobody should call late
+HABIT = 3  # invoices that make a habit
+PAST = 6  # earlier invoices that make "their usual"
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """One invoice that is due or settled: `late` are days after its due day (0 within grace, never negative).
+
+    `settled` is None while it is open, and then `late` counts up to today.
+    """
+
+    invoice: Invoice
+    due: dt.date
+    settled: dt.date | None
+    late: int
+
+
+def record(receivables: Receivables, today: dt.date) -> list[Paid]:
+    """Every invoice that shows how this customer pays, by due date; the order of payments does not matter.
+
+    An invoice counts once its due day (and grace) has passed, or it is settled. Unapplied money counts as
+    paying the oldest open invoices on the day it came. An invoice closed by credits alone shows nothing.
+    """
+    received, rest = receivables.received(today), receivables.disputed(today)
+    ours = {p.invoice_id for c in receivables.credits if c.marker and not c.void for p in c.allocations}
+    spare = _spare(receivables, today)
+    found = []
+    for invoice in sorted(receivables.invoices, key=lambda i: (receivables.due(i), i.date, i.number, i.id)):
+        dead = invoice.status in (Status.VOID, Status.DRAFT) or invoice.total <= 0
+        if dead or invoice.marker or invoice.id in rest or invoice.id in ours or invoice.date > today:
+            continue
+        due = receivables.due(invoice)
+        last = next_business_day(due, receivables.country) + dt.timedelta(GRACE)
+        settled = None
+        if invoice.balance <= 0:
+            if not received.get(invoice.id):
+                continue
+            settled = received[invoice.id][-1][0]
+        elif covered := _cover(spare.get(invoice.currency, []), invoice.balance):
+            settled = covered
+        end = settled or today
+        if settled is None and end <= last:
+            continue
+        found.append(Paid(invoice, due, settled, (end - due).days if end > last else 0))
+    return found
+
+
+def _spare(receivables: Receivables, today: dt.date) -> dict[str, list[tuple[dt.date, int]]]:
+    """By currency: the day and amount of what came without being applied, oldest first."""
+    came = [(p.date, p.currency, p.unapplied) for p in receivables.payments if not p.void]
+    came += [(c.date, c.currency, c.remaining) for c in receivables.credits if not c.void]
+    found: dict[str, list[tuple[dt.date, int]]] = {}
+    for day, currency, amount in sorted(came):
+        if amount > 0 and day <= today:
+            found.setdefault(currency, []).append((day, amount))
+    return found
+
+
+def _cover(spare: list[tuple[dt.date, int]], wanted: int) -> dt.date | None:
+    """Use up spare money for one invoice; the day on which it was covered, or None when there is too little."""
+    if sum(amount for _, amount in spare) < wanted:
+        return None
+    while True:
+        day, amount = spare.pop(0)
+        if amount >= wanted:
+            spare.insert(0, (day, amount - wanted))
+            return day
+        wanted -= amount
+
+
+def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """The first payment on an invoice is less than the invoice, again and again, and the rest does not follow soon."""
+    received = receivables.received(today)
+    findings = []
+    for currency, invoices in by_currency(_a_year(receivables, today)).items():
+        short, whole = [], 0
+        for invoice in invoices:
+            parts = received.get(invoice.id, [])
+            if not parts:
+                continue
+            first = parts[0][0]
+            soon = sum(amount for date, amount in parts if (date - first).days <= 7)
+            if soon < invoice.total * 95 // 100 and (invoice.balance > 0 or len(parts) > 1):
+                short.append(Evidence(invoice.id, first, soon))
+            else:
+                whole += 1
+        if len(short) >= HABIT and len(short) > whole:
+            short.sort(key=lambda e: (e.date, e.invoice))
+            text = f"{len(short)} of their last {len(short) + whole} payments began short of the invoice."
+            findings.append(Finding("repeatedly_short", short[HABIT - 1].date, tuple(short), currency, text))
+    return findings
+
+
+def shrinking_payments(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """Each part-payment on what is overdue is smaller than the one before: three or more, the last well below the first."""
+    findings = []
+    received = receivables.received(today)
+    for currency, invoices in by_currency(receivables.open()).items():
+        parts: dict[dt.date, list[Evidence]] = {}
+        for invoice in invoices:
+            for date, amount in received.get(invoice.id, []):
+                if (today - date).days <= 180 and receivables.due(invoice) < today:
+                    parts.setdefault(date, []).append(Evidence(invoice.id, date, amount))
+        run: list[tuple[dt.date, int]] = []
+        for date in sorted(parts):
+            amount = sum(e.amount for e in parts[date])
+            run = [*run, (date, amount)] if run and amount < run[-1][1] else [(date, amount)]
+        if len(run) >= 3 and run[-1][1] * 10 <= run[0][1] * 8:
+            evidence = tuple(
+                e for date, _ in run for e in sorted(parts[date], key=lambda e: (e.invoice, e.amount))
+            )
+            first, last = Money(run[0][1], currency), Money(run[-1][1], currency)
+            text = (
+                f"Their part-payments are getting smaller: {len(run)} in a row, from {first} down to {last}."
+            )
+            findings.append(Finding("shrinking_payments", run[2][0], evidence, currency, text))
+    return findings
+
+
+def slowing(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """Their latest invoices took clearly longer than their own usual: at least ten days, on most of them."""
+    paid = record(receivables, today)
+    recent, past = latest(paid, today)
+    if len(recent) < HABIT or len(past) < PAST:
+        return []
+    usual, now = median(p.late for p in past), median(p.late for p in recent)
+    slower = [p for p in recent if p.late > usual + 7]
+    if now < usual + 10 or len(slower) * 3 < len(recent) * 2:
+        return []
+    evidence = tuple(Evidence(p.invoice.id, p.settled or today, p.invoice.total) for p in slower)
+    before = "on time" if usual < 1 else f"about {days(round(usual))} late"
+    text = f"They used to pay {before}; lately it is about {days(round(now))} late."
+    return [Finding("slowing", slower[0].due + dt.timedelta(1), evidence, slower[0].invoice.currency, text)]
+
+
+def first_miss(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """A customer who always paid on time has one invoice overdue."""
+    paid = record(receivables, today)
+    missed = [p for p in paid if p.settled is None and p.late > 7]
+    before = [p for p in paid if p.settled is not None and (today - p.due).days <= 730]
+    if len(missed) != 1 or len(before) < 5 or any(p.late for p in before):
+        return []
+    invoice = missed[0].invoice
+    evidence = (Evidence(invoice.id, missed[0].due, invoice.balance),)
+    text = f"Their first miss: invoice {name(invoice)} is {days(missed[0].late)} late, after {len(before)} paid on time."
+    return [Finding("first_miss", missed[0].due + dt.timedelta(1), evidence, invoice.currency, text)]
+
+
+def recovered(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """They were more than a month late with several invoices, and have paid the latest ones on time."""
+    paid = record(receivables, today)
+    run: list[Paid] = []
+    while paid and paid[-1].late == 0 and paid[-1].settled:
+        run.insert(0, paid.pop())
+    bad = [p for p in paid if p.late > 30 and (today - p.due).days <= 540]
+    still = any(p.settled is None for p in paid)
+    if len(run) < 4 or (run[-1].due - run[0].due).days < 60 or len(bad) < 2 or still:
+        return []
+    evidence = tuple(Evidence(p.invoice.id, p.settled or today, p.invoice.total) for p in run)
+    text = f"They are back on track: the last {len(run)} invoices were paid on time."
+    return [Finding("recovered", run[3].settled or today, evidence, run[0].invoice.currency, text)]
+
+
+def latest(paid: list[Paid], today: dt.date) -> tuple[list[Paid], list[Paid]]:
+    """(recent, earlier): due in the last 120 days, and at least the last three. By due date, so lateness moves none."""
+    cut = next((n for n, p in enumerate(paid) if (today - p.due).days <= 120), len(paid))
+    cut = min(cut, max(0, len(paid) - HABIT))
+    return paid[cut:], paid[:cut]
+
+
+def _a_year(receivables: Receivables, today: dt.date) -> list[Invoice]:
+    live = [i for i in receivables.invoices if i.status not in (Status.VOID, Status.DRAFT) and not i.marker]
+    found = [i for i in live if 0 <= (today - i.date).days <= 365]
+    return sorted(found, key=lambda i: (i.date, i.due, i.number, i.id))

@@ -1,0 +1,161 @@
+"""What stands open: overdue, paid in part, over the limit, too much on one customer, money not yet applied."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from connector.domain.aging import days_overdue
+from connector.domain.findings.facts import (
+    Evidence,
+    Finding,
+    Receivables,
+    by_currency,
+    days,
+    is_overdue,
+    name,
+)
+from connector.domain.money import Money
+from connector.domain.policy import Policy, minor
+from connector.domain.receivables import CreditNote, Payment
+
+CONCENTRATED = 0.25  # of all that is owed in a currency
+CROWD = 5  # customers who owe something, before one can be "much of it"
+
+
+def overdue(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """Open invoices whose due date has passed."""
+    late = [
+        i
+        for i in receivables.open()
+        if is_overdue(receivables, i, policy, today)
+        and i.balance >= minor(policy.findings.minimum_balance, i.currency)
+    ]
+    findings = []
+    for currency, invoices in by_currency(late).items():
+        oldest = receivables.due(invoices[0])
+        sum_ = Money(sum(i.balance for i in invoices), currency)
+        late_by = days(days_overdue(oldest, today))
+        oldest_name = name(invoices[0])
+        if len(invoices) == 1:
+            text = f"{sum_} is overdue on invoice {oldest_name}, {late_by} past its due date."
+        else:
+            text = f"{sum_} is overdue on {len(invoices)} invoices; the oldest, {oldest_name}, fell due {late_by} ago."
+        evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in invoices)
+        findings.append(Finding("overdue", oldest + dt.timedelta(1), evidence, currency, text))
+    return findings
+
+
+def partly_paid(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """Open invoices on which some money came, but not all. A credit note alone is no part-payment."""
+    received: dict[str, list[Evidence]] = {}
+    for payment in receivables.payments:
+        for part in () if payment.void else payment.allocations:
+            date = part.date or payment.date
+            if date <= today and part.amount > 0:
+                received.setdefault(part.invoice_id, []).append(Evidence(part.invoice_id, date, part.amount))
+    credited: dict[str, int] = {}
+    for credit in receivables.credits:
+        for part in () if credit.void else credit.allocations:
+            credited[part.invoice_id] = credited.get(part.invoice_id, 0) + part.amount
+    parts: dict[str, list[Evidence]] = {}
+    for invoice in receivables.open():
+        unexplained = invoice.total - invoice.balance - credited.get(invoice.id, 0)
+        if invoice.balance < invoice.total and invoice.id in received:
+            parts[invoice.id] = sorted(received[invoice.id], key=lambda e: (e.date, e.amount))
+        elif unexplained > 0 and invoice.id not in received:  # the ledger says so without saying when
+            parts[invoice.id] = [Evidence(invoice.id, invoice.date, unexplained)]
+    partly = [i for i in receivables.open() if i.id in parts]
+    findings = []
+    for currency, invoices in by_currency(partly).items():
+        evidence = sorted(
+            (e for i in invoices for e in parts[i.id]), key=lambda e: (e.date, e.invoice, e.amount)
+        )
+        paid = Money(sum(e.amount for e in evidence), currency)
+        whole = Money(sum(i.total for i in invoices), currency)
+        rest = Money(sum(i.balance for i in invoices), currency)
+        if len(invoices) == 1:
+            where = f"invoice {name(invoices[0])}"
+        else:
+            where = f"{len(invoices)} invoices"
+        text = f"{paid} of {whole} was paid on {where}; {rest} is still open."
+        findings.append(Finding("partly_paid", evidence[0].date, tuple(evidence), currency, text))
+    return findings
+
+
+def over_credit_limit(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """More is open, less what is unapplied, than the credit limit in the customer's own currency."""
+    customer = receivables.customer
+    if customer.credit_limit is None or not customer.currency:
+        return []
+    invoices = [i for i in receivables.open() if i.currency == customer.currency]
+    owed = sum(i.balance for i in invoices) - unapplied_money(receivables, today).get(customer.currency, 0)
+    if owed <= customer.credit_limit:
+        return []
+    running, since = 0, today
+    for invoice in sorted(invoices, key=lambda i: (i.date, i.due, i.number, i.id)):
+        running += invoice.balance
+        if running > customer.credit_limit:
+            since = invoice.date
+            break
+    evidence = tuple(Evidence(i.id, i.date, i.balance) for i in invoices)
+    text = (
+        f"{Money(owed, customer.currency)} is owed, over the credit limit of "
+        f"{Money(customer.credit_limit, customer.currency)}."
+    )
+    return [Finding("over_credit_limit", since, evidence, customer.currency, text)]
+
+
+def concentration(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """One customer owes much of everything that is owed. A fact about the book, not a fault of the customer."""
+    findings = []
+    for currency, invoices in by_currency(receivables.open()).items():
+        whole = receivables.book.get(currency)
+        owed = sum(i.balance for i in invoices)
+        if whole is None or whole.customers < CROWD or owed < CONCENTRATED * whole.open:
+            continue
+        evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in invoices)
+        percent = owed * 100 // whole.open
+        text = f"{Money(owed, currency)}, {percent} % of all that is owed to you in {currency}, is with this one customer."
+        findings.append(Finding("concentration", max(i.date for i in invoices), evidence, currency, text))
+    return findings
+
+
+def unapplied(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """Money came or a credit was given that is set against no invoice, while invoices are open."""
+    open_ = by_currency(receivables.open())
+    findings = []
+    for currency, amount in sorted(unapplied_money(receivables, today).items()):
+        if amount < max(1, minor(policy.findings.minimum_balance, currency)) or currency not in open_:
+            continue
+        evidence = sorted(
+            [
+                Evidence("", p.date, p.unapplied)
+                for p in receivables.payments
+                if _counts(p, currency, today) and p.unapplied
+            ]
+            + [
+                Evidence("", c.date, c.remaining)
+                for c in receivables.credits
+                if _counts(c, currency, today) and c.remaining
+            ],
+            key=lambda e: (e.date, e.amount),
+        )
+        text = f"{Money(amount, currency)} has come in that is not set against any invoice; apply it before reminding."
+        findings.append(Finding("unapplied", evidence[0].date, tuple(evidence), currency, text))
+    return findings
+
+
+def unapplied_money(receivables: Receivables, today: dt.date) -> dict[str, int]:
+    """By currency: payments and credits up to `today` that are set against nothing."""
+    found: dict[str, int] = {}
+    for payment in receivables.payments:
+        if _counts(payment, payment.currency, today):
+            found[payment.currency] = found.get(payment.currency, 0) + payment.unapplied
+    for credit in receivables.credits:
+        if _counts(credit, credit.currency, today):
+            found[credit.currency] = found.get(credit.currency, 0) + credit.remaining
+    return {currency: amount for currency, amount in found.items() if amount > 0}
+
+
+def _counts(record: Payment | CreditNote, currency: str, today: dt.date) -> bool:
+    return not record.void and record.currency == currency and record.date <= today

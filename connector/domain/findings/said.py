@@ -1,0 +1,151 @@
+"""What happened beside the documents: promises, requests, disputes, silence, returned payments, kept plans."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from connector.domain.findings.facts import Event, Evidence, Finding, Receivables, days, is_overdue, name
+from connector.domain.money import Money
+from connector.domain.policy import Policy
+from connector.domain.receivables import Invoice
+
+RECENT = 180  # days after which a broken promise or a request is history
+RETURNED = 120
+SILENCE = 45  # days overdue without a payment or a word
+PRAISED = 60  # days for which a kept plan is worth saying
+
+
+def broken_promises(receivables: Receivables, policy: Policy, today: dt.date) -> list[tuple[Event, int, str]]:
+    """Promises whose day, with the policy's grace, has passed without the money: (promise, missing, currency).
+
+    What counts is money received from the day of the promise on, on the invoice that it named, or from the
+    customer at all.
+    """
+    received = receivables.received(today)
+    invoices = {i.id: i for i in receivables.invoices}
+    found = []
+    for event in receivables.said("promise"):
+        last = (event.promised or event.date) + dt.timedelta(policy.reminders.promise_grace_days)
+        if event.promised is None or today <= last or (today - event.promised).days > RECENT:
+            continue
+        invoice = invoices.get(event.invoice_id)
+        if invoice is None:
+            came = sum(p.amount for p in receivables.payments if not p.void and event.date <= p.date <= last)
+            wanted = event.amount if event.amount is not None else 1
+            currency = receivables.customer.currency
+        else:
+            came = sum(amount for date, amount in received.get(invoice.id, ()) if event.date <= date <= last)
+            before = sum(amount for date, amount in received.get(invoice.id, ()) if date < event.date)
+            wanted = min(event.amount if event.amount is not None else invoice.total, invoice.total - before)
+            currency = invoice.currency
+            if not invoice.balance and came < wanted and not received.get(invoice.id):
+                continue  # closed by a credit: nothing was left to pay
+        if came < wanted:
+            found.append((event, wanted - came, currency))
+    return found
+
+
+def broken_promise(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """A day the customer named has passed without the money, and something is still open."""
+    open_ = {i.id for i in receivables.open()}
+    findings: dict[str, list[tuple[Event, int]]] = {}
+    for event, missing, currency in broken_promises(receivables, policy, today):
+        if event.invoice_id in open_ or (not event.invoice_id and open_):
+            findings.setdefault(currency, []).append((event, missing))
+    result = []
+    for currency, broken in sorted(findings.items()):
+        promised = [e.promised or e.date for e, _ in broken]
+        evidence = tuple(Evidence(e.invoice_id, e.promised or e.date, missing) for e, missing in broken)
+        if len(broken) == 1:
+            text = f"They promised to pay by {promised[0]}, and the money did not come."
+        else:
+            text = f"{len(broken)} promises to pay were not kept, the last one for {max(promised)}."
+        result.append(Finding("broken_promise", min(promised) + dt.timedelta(1), evidence, currency, text))
+    return result
+
+
+def disputed(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """Open invoices that the customer disputes. Never to be reminded of."""
+    since = receivables.disputed(today)
+    findings: dict[str, list[Invoice]] = {}
+    for invoice in receivables.open():
+        if invoice.id in since:
+            findings.setdefault(invoice.currency, []).append(invoice)
+    result = []
+    for currency, invoices in sorted(findings.items()):
+        evidence = tuple(Evidence(i.id, since[i.id], i.balance) for i in invoices)
+        sum_ = Money(sum(i.balance for i in invoices), currency)
+        where = f"invoice {name(invoices[0])}" if len(invoices) == 1 else f"{len(invoices)} invoices"
+        text = f"{sum_} on {where} is in dispute; settle that before asking for money."
+        result.append(Finding("disputed", min(since[i.id] for i in invoices), evidence, currency, text))
+    return result
+
+
+def bounced(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """A payment came back."""
+    back = [e for e in receivables.said("bounced") if 0 <= (today - e.date).days <= RETURNED]
+    if not back:
+        return []
+    currencies = {i.id: i.currency for i in receivables.invoices}
+    currency = currencies.get(back[-1].invoice_id, receivables.customer.currency)
+    evidence = tuple(Evidence(e.invoice_id, e.date, e.amount or 0) for e in back)
+    many = "A payment" if len(back) == 1 else f"{len(back)} payments"
+    text = f"{many} came back from the bank, the last on {back[-1].date}."
+    return [Finding("bounced", back[0].date, evidence, currency, text)]
+
+
+def asks_for_time(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """They asked for more time, more than once. Once is only polite."""
+    asked = [e for e in receivables.said("extension_asked") if 0 <= (today - e.date).days <= RECENT]
+    if len(asked) < 2 or not receivables.open():
+        return []
+    balances = {i.id: i for i in receivables.invoices}
+    evidence = tuple(
+        Evidence(e.invoice_id, e.date, balances[e.invoice_id].balance if e.invoice_id in balances else 0)
+        for e in asked
+    )
+    text = f"They asked for more time {len(asked)} times since {asked[0].date}."
+    return [Finding("asks_for_time", asked[1].date, evidence, receivables.open()[0].currency, text)]
+
+
+def silent(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """Long overdue, and since the due date no payment of any kind and not a word."""
+    rest = receivables.disputed(today)
+    late = [i for i in receivables.open() if i.id not in rest and is_overdue(receivables, i, policy, today)]
+    late = [i for i in late if (today - receivables.due(i)).days >= SILENCE]
+    if not late:
+        return []
+    heard = [p.date for p in receivables.payments if not p.void and p.date <= today]
+    heard += [
+        e.date for e in receivables.events if e.date <= today and e.kind not in ("bounced", "dispute_closed")
+    ]
+    last = max(heard, default=None)
+    since = receivables.due(late[0])
+    quiet_from = max(since, last) if last else since
+    if (today - quiet_from).days < SILENCE:
+        return []
+    first = [i for i in late if i.currency == late[0].currency]
+    evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in first)
+    owed = Money(sum(i.balance for i in first), first[0].currency)
+    text = f"No payment and no word on record for {days((today - quiet_from).days)}, while {owed} is overdue."
+    return [Finding("silent", quiet_from + dt.timedelta(SILENCE), evidence, first[0].currency, text)]
+
+
+def kept_plan(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """They kept an installment plan to its end."""
+    kept = [e for e in receivables.said("plan_kept") if 0 <= (today - e.date).days <= PRAISED]
+    if not kept:
+        return []
+    currencies = {i.id: i.currency for i in receivables.invoices}
+    last = kept[-1]
+    evidence = tuple(Evidence(e.invoice_id, e.date, e.amount or 0) for e in kept)
+    currency = currencies.get(last.invoice_id, receivables.customer.currency)
+    return [
+        Finding(
+            "kept_plan",
+            last.date,
+            evidence,
+            currency,
+            f"They kept their installment plan to the end on {last.date}.",
+        )
+    ]
