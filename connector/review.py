@@ -22,7 +22,6 @@ from connector import (
     drafting,
     ending,
     holds,
-    holds,
     judging,
     outbox,
     plans,
@@ -33,14 +32,10 @@ from connector import (
 from connector.domain import aging
 from connector.domain.aging import Debt
 from connector.domain.findings import Event
-from connector.domain.findings import Event
 from connector.domain.policy import Mode
 from connector.domain.prediction import outlook
 from connector.domain.prediction.history import Settlement, learnable
-from connector.domain.prediction import outlook
-from connector.domain.prediction.history import Settlement, learnable
 from connector.domain.progress import Progress
-from connector.domain.receivables import Invoice
 from connector.domain.receivables import Invoice
 from connector.plans import Record
 from connector.reminders import Reminder
@@ -121,8 +116,6 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
         sent.setdefault(earlier.customer_id, []).append(earlier)
     events = _events(tx, connection_id, records, today)
     book = conclusions.owed(tx, connection_id)
-    events = _events(tx, connection_id, records, today)
-    book = conclusions.owed(tx, connection_id)
     total = Reviewed()
     concluded = []
     for picture in books.each_customer(tx, connection_id, ids):
@@ -169,33 +162,6 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
         )
     conclusions.store(tx, connection_id, concluded, today=today, now=now)
     return total
-
-
-def _events(
-    tx: Connection, connection_id: str, records: Mapping[str, Iterable[Record]], today: dt.date
-) -> dict[str, list[Event]]:
-    """By customer: promises, disputes that a person holds reminders for, and plans kept to the end."""
-    found: dict[str, list[Event]] = {}
-    for promise in holds.promised(tx, connection_id):
-        found.setdefault(promise.customer_id, []).append(
-            Event(
-                "promise",
-                promise.recorded_at.date(),
-                promise.invoice_id or "",
-                promise.promised_on,
-                promise.amount,
-            )
-        )
-    for hold in holds.active(tx, connection_id, today=today):
-        if hold.reason == "disputed" and hold.invoice_id:
-            found.setdefault(hold.customer_id, []).append(
-                Event("disputed", hold.set_at.date(), hold.invoice_id)
-            )
-    for customer_id, mine in records.items():
-        for record in mine:
-            if record.state == "finished" and (rows := record.plan.rows):
-                found.setdefault(customer_id, []).append(Event("plan_kept", max(r.due for r in rows)))
-    return found
 
 
 def _events(
