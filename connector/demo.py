@@ -137,7 +137,9 @@ def _pretend_day(file: Path | None) -> dt.date:
 @contextmanager
 def _sandbox(folder: Path, file: Path | None, today: dt.date, web_port: int) -> Iterator[str]:
     """The pretend ledgers as a process of their own; yields their address."""
-    port = _free_port()
+    kept = folder / "sandbox-port"  # the same address again, so that what was kept still fits
+    port = _free_port(int(kept.read_text()) if kept.exists() else 0)
+    kept.write_text(str(port))
     command = [sys.executable, "-m", "sandbox", "--port", str(port), "--today", today.isoformat()]
     command += ["--state", str(folder / "sandbox"), "--unthrottled"]
     if file:
@@ -198,12 +200,13 @@ def _journey(
     config: Config, engine: Engine, sandbox: str, stage: Stage, installation: Installation
 ) -> dict[str, Any]:
     companies: list[Company] = _get(f"{sandbox}/control/companies")
+    with db.reading(engine) as tx:
+        known = {c["id"] for c in companies if connections.of(tx, c["platform"], c["id"])}
+    new = [c for c in companies if c["id"] not in known]
     browser = Browser()
-    with stage.of(
-        "connect", f"Connecting {len(companies)} companies, through the ledgers' own consent pages ..."
-    ):
+    with stage.of("connect", f"Connecting {len(new)} companies, through the ledgers' own consent pages ..."):
         for platform in ("quickbooks", "xero"):
-            _connect(browser, config, platform, [c for c in companies if c["platform"] == platform])
+            _connect(browser, config, platform, [c for c in new if c["platform"] == platform])
     ids = _connection_ids(engine, companies)
     with stage.of("sync", "Reading the books ..."):
         _follow(engine, ids, installation, stage)
@@ -330,6 +333,10 @@ def _one_plan(
     """Answer the two questions as the company's accountant would, approve the largest draft, and prove it."""
     connection_id = report["connection"]
     company = _get(f"{sandbox}/control/companies/{report['external_id']}")
+    with db.reading(engine) as tx:
+        kept = plans.of_connection(tx, connection_id, ("running", "finished", "broken"))
+    if kept:  # from the demo that this one goes on
+        return _told(kept[0], [])
     with db.transaction(engine) as tx:
         settings.answer(
             tx,
@@ -357,7 +364,14 @@ def _one_plan(
             if any(f.kind == "partly_paid" for f in c.findings)
         }
     best = min(
-        sound, key=lambda d: (d.plan.customer_id not in in_parts, len(d.plan.sources), -d.plan.balance, d.id)
+        sound,
+        key=lambda d: (
+            len(d.plan.rows) < 2,
+            d.plan.customer_id not in in_parts,
+            len(d.plan.sources),
+            -d.plan.balance,
+            d.id,
+        ),
     )
     before = _trial_balances(sandbox, report["external_id"])
     began = time.monotonic()
@@ -377,9 +391,13 @@ def _one_plan(
     stage.say(
         f"  {report['company']}: {best.id}, {len(record.plan.rows)} payments, {record.attention or record.state}"
     )
+    return _told(record, drift) | {"approval_to_proof_s": round(seconds, 2)}
+
+
+def _told(record: plans.Record, drift: list[str]) -> dict[str, Any]:
     return {
-        "id": best.id,
-        "written": record.state == "running",
+        "id": record.id,
+        "written": record.state != "proposed",
         "mode": str(record.plan.mode),
         "customer": record.plan.customer_id,
         "amount": record.plan.balance,
@@ -387,7 +405,6 @@ def _one_plan(
         "installments": len(record.plan.rows),
         "why": record.attention,
         "drift": drift,
-        "approval_to_proof_s": round(seconds, 2),
     }
 
 
@@ -417,15 +434,16 @@ def _remind(config: Config, engine: Engine, connection_id: str, installation: In
     with db.transaction(engine) as tx:
         settings.set_ledger_reminders(tx, connection_id, "off", who=BOOKKEEPER, now=db.now())
         settings.set_live(tx, connection_id, True, who=BOOKKEEPER, now=db.now())
-    jobs.wake_review(config, connection_id, all_customers=True)
+    jobs.review_connection(connection_id, True)  # wakes the writing of what is due
 
     def shown() -> list[reminders.Reminder]:
         with db.reading(engine) as tx:
             return reminders.of_connection(tx, connection_id)
 
     def started() -> bool:
-        """One is written; the worker goes on with the rest, within the ledger's limits."""
-        return any(r.state in ("noted", "sent") for r in shown())
+        """One is written, or none is due; the workers go on with the rest."""
+        states = {r.state for r in shown()}
+        return bool(states & {"noted", "sent"}) or "due" not in states
 
     _until(started, "the first reminder", installation, patience=60, give_up=False)
     states: dict[str, int] = {}

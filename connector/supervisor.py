@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ GRACE = 10  # seconds that a child has to end by itself
 STEADY = 30  # seconds after which a start counts as good
 LONGEST_PAUSE = 30
 WEB_THREADS = 16
+HOME = Path(__file__).parent.parent
 
 
 @dataclass
@@ -213,6 +215,7 @@ def web_command(settings: Config) -> list[str]:
         ),
         *("--worker-class", "gthread", "--graceful-timeout", "8", "--logger-class", "web.log.Gunicorn"),
         *("--no-control-socket",),
+        *("--chdir", str(HOME)),  # gunicorn looks here first: a folder called web must not be taken for ours
         "web:create_app()",
     ]
 
@@ -227,6 +230,7 @@ def child(role: str, parent: int) -> int:
         from gunicorn.app import wsgiapp
 
         gunicorn: Any = wsgiapp  # carries no types
+        os.environ["FORBEAR_DATA_DIR"] = str(settings.data_dir)  # the same folder from wherever we stand
         sys.argv = web_command(settings)
         gunicorn.run()
         return 0
