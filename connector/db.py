@@ -549,6 +549,15 @@ assessments = sa.Table(
     sa.Column("reviewed_at", Moment),
 )
 
+aging_weeks = sa.Table(  # what was owed by age at the end of past weeks: rebuilt from the books
+    "aging_weeks",
+    metadata,
+    _of(primary=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("currency", Text, primary_key=True),
+    sa.Column("buckets", Json, nullable=False),
+)
+
 predictions = sa.Table(
     "predictions",
     metadata,
@@ -617,6 +626,15 @@ invoices = sa.Table(
     sa.Column("updated_at", Moment),
     sa.Column("seen", sa.Integer, nullable=False),
     sa.Index("ix_invoices_customer", "connection_id", "customer_id"),
+    sa.Index(  # what is owed, without a walk over what was paid
+        "ix_invoices_open",
+        "connection_id",
+        "currency",
+        "due",
+        sqlite_where=sa.text("balance > 0"),
+        postgresql_where=sa.text("balance > 0"),
+    ),
+    sa.Index("ix_invoices_number", "connection_id", "number"),
 )
 
 payments = sa.Table(

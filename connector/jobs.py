@@ -27,6 +27,7 @@ from connector import (
     connections,
     db,
     embedded,
+    history,
     inbox,
     leases,
     logs,
@@ -229,9 +230,14 @@ def review_connection(
                 today=today,
                 customer_ids=None if whole else frozenset(changed),
             )
+        weeks = []
+        if whole:
+            with db.reading(engine) as tx:
+                weeks = history.missing(tx, connection_id, today)
         with db.transaction(engine) as tx:
             books.reviewed(tx, connection_id, changed)
             if whole:
+                history.keep(tx, weeks)
                 c = db.connections.c
                 tx.execute(
                     sa.update(db.connections).where(c.id == connection_id).values(last_review_on=today)

@@ -149,6 +149,12 @@ def waiting_connections(tx: Connection) -> list[str]:
     return list(tx.scalars(sa.select(reminders.c.connection_id).where(reminders.c.state == "due").distinct()))
 
 
+def latest(tx: Connection, connection_id: str, limit: int) -> list[Reminder]:
+    """The newest first, at most `limit`."""
+    query = sa.select(reminders).where(reminders.c.connection_id == connection_id)
+    return [_reminder(row) for row in tx.execute(query.order_by(reminders.c.id.desc()).limit(limit))]
+
+
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Reminder]:
     return of_customers(tx, connection_id, [customer_id])
 

@@ -6,6 +6,7 @@ goes through the port and the steps of `connector`.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import logging
 from pathlib import Path
@@ -17,9 +18,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import webhooks
 from connector import config as settings
-from connector import connections, db, outbox, people, plans
+from connector import connections, db, outbox, overview, people
 from connector.config import Config
-from web import connect, health, pages, sign_in, words
+from web import about, connect, health, pages, sign_in, words
 from web import log as web_log
 
 log = logging.getLogger(__name__)
@@ -43,18 +44,36 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     if config.public_url.startswith("https://"):  # behind a platform's router, one hop
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
-    for name in ("amount", "money", "cell", "change", "day", "days", "many", "clock"):
+    for name in (
+        *(
+            "amount",
+            "money",
+            "cell",
+            "figure",
+            "change",
+            "day",
+            "days",
+            "many",
+            "clock",
+            "moment",
+            "age",
+            "kind",
+        ),
+    ):
         app.jinja_env.globals[name] = getattr(words, name)
+    app.jinja_env.globals["describe"] = outbox.describe
     app.jinja_env.globals["static"] = _stamped(app)
     app.register_blueprint(webhooks.blueprint(config, app.config["ENGINE"]))
     app.register_blueprint(health.blueprint)
     app.register_blueprint(sign_in.blueprint)
     app.register_blueprint(connect.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(about.blueprint)
     web_log.follow(app)
     app.before_request(sign_in.recognize)
     app.context_processor(_around_every_page)
     app.after_request(_headers)
+    app.after_request(_zip)
     app.register_error_handler(HTTPException, _plain_error)
     app.register_error_handler(Exception, _unexpected)
     return app
@@ -76,17 +95,39 @@ def _around_every_page() -> dict[str, object]:
         "person": person,
         "theme": request.cookies.get("theme", ""),
         "csrf": sign_in.csrf_token,
-        "locale": words.locale_of("", request.accept_languages.best or ""),
-        "waiting": 0,
+        "locale": words.reader(),
+        "in_queue": 0,
     }
     if person:
         with db.reading(sign_in.engine()) as tx:
             mine = people.connections_of(tx, person.id)
-            around["waiting"] = sum(
-                len(plans.of_connection(tx, c, states=("proposed",))) + len(outbox.failures(tx, c))
-                for c in mine
-            )
+            around["in_queue"] = sum(w.total for w in overview.waiting(tx, mine).values())
     return around
+
+
+def _zip(response: Response) -> Response:
+    """Smaller over a phone's network. The cookie is SameSite=Lax, so no other page can probe our lengths."""
+    small = (
+        response.direct_passthrough or response.status_code != 200 or response.headers.get("Content-Encoding")
+    )
+    if small or not request.accept_encodings.best_match(["gzip"]) or not _is_text(response):
+        return response
+    plain = response.get_data()
+    if len(plain) > 800:
+        response.set_data(gzip.compress(plain, compresslevel=5, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers.add("Vary", "Accept-Encoding")
+    return response
+
+
+def _is_text(response: Response) -> bool:
+    return response.mimetype in (
+        "text/html",
+        "text/css",
+        "text/javascript",
+        "application/javascript",
+        "text/csv",
+    )
 
 
 def _headers(response: Response) -> Response:

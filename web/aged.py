@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 
+from sqlalchemy.engine import Connection
+
+from connector import overview
 from connector.domain import aging
 from connector.domain.receivables import Invoice
 
@@ -29,6 +32,19 @@ class Aged:
         return sum(self.buckets[1:])
 
 
-def aged(invoices: Iterable[Invoice], today: date) -> dict[str, Aged]:
+Sums = dict[str, Aged]  # by currency
+
+
+def of_organizations(
+    tx: Connection, today: Mapping[str, dt.date], main: Mapping[str, str]
+) -> dict[str, Sums]:
+    """By organization and currency, its home currency first. `today` and `main` are by organization."""
+    return {
+        id: {c: Aged.of(sums[c]) for c in sorted(sums, key=lambda c: (c != main.get(id), c))}
+        for id, sums in overview.aged(tx, list(today), dict(today)).items()
+    }
+
+
+def of_invoices(invoices: Iterable[Invoice], today: dt.date) -> Sums:
     """By currency, what these invoices owe today."""
     return {c: Aged.of(row) for c, row in aging.buckets(aging.debts(invoices), today).items()}

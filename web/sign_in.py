@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
 from typing import NoReturn
 
 from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, session
@@ -16,9 +17,10 @@ from werkzeug.wrappers import Response
 from connector import connections, db, people
 from connector.config import Config
 from connector.platforms import Identity, find, names
+from web import words
 
 blueprint = Blueprint("sign_in", __name__)
-OPEN = ("static", "sign_in.start", "health.", "webhooks.", "connect.")
+OPEN = ("static", "sign_in.start", "health.", "webhooks.", "connect.", "about.")
 
 
 def engine() -> Engine:
@@ -34,13 +36,12 @@ def config() -> Config:
 def recognize() -> Response | None:
     """Before every request: the person behind the cookie, and CSRF on whatever changes something."""
     g.person = None
+    g.locale = words.locale_of("", request.accept_languages.best or "")
     endpoint = request.endpoint or ""
     if endpoint == "static" or endpoint.startswith(("webhooks.", "health.")):
         return None
     if key := session.get("key"):
-        with db.transaction(engine()) as tx:
-            found = people.session(tx, key, db.now())
-            g.person = found.person if found else None
+        g.person = _person_behind(key)
     if request.method == "POST" and not hmac.compare_digest(
         request.form.get("csrf") or request.headers.get("X-CSRF-Token", ""), csrf_token()
     ):
@@ -49,6 +50,19 @@ def recognize() -> Response | None:
         session["next"] = request.full_path if request.method == "GET" else "/"
         return redirect("/sign-in")
     return None
+
+
+def _person_behind(key: str) -> people.Person | None:
+    """Whose session it is. A person's own clicks keep it open; a page that looks for news by itself does not."""
+    with db.reading(engine()) as tx:
+        found = people.session(tx, key, db.now())
+    if found is None:
+        return None
+    if not request.headers.get("X-Live") and time.time() - session.get("seen", 0) > 60:
+        session["seen"] = int(time.time())
+        with db.transaction(engine()) as tx:
+            people.seen(tx, found.id, db.now())
+    return found.person
 
 
 def csrf_token() -> str:
@@ -109,9 +123,13 @@ def start() -> str | Response:
 def account() -> str:
     with db.reading(engine()) as tx:
         roles = people.connections_of(tx, g.person.id)
-        mine = [(connections.get(tx, c), r) for c, r in roles.items()]
+        found = [(connections.get(tx, c), r) for c, r in roles.items()]
+    mine = [(c, find(c.platform, config()).label, r) for c, r in found]
     return render_template(
-        "account.html", mine=mine, platforms=[find(n, config()) for n in names()], here="account"
+        "account.html",
+        mine=mine,
+        platforms=[find(n, config()) for n in names() if getattr(config(), n).configured],
+        here="account",
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date as babel_date
 from babel.dates import format_time as babel_time
 from babel.numbers import format_decimal, get_currency_symbol, get_decimal_symbol
+from flask import g, has_request_context
 from markupsafe import Markup, escape
 
+from connector import connections
 from connector.domain.money import exponent, to_decimal
 
 _LOCALE_OF_COUNTRY = {
@@ -33,23 +34,37 @@ def locale_of(country: str, asked: str = "") -> str:
     return "en_US"
 
 
-def amount(minor: int, currency: str, locale: str = "en_US") -> str:
+def reader() -> str:
+    """The locale of whoever reads the page that is being made; US English outside a request."""
+    found: str = g.get("locale", "en_US") if has_request_context() else "en_US"
+    return found
+
+
+def _spoken(locale: str) -> str:
+    """Pages are in English, so dates are too: the reader's English, or British for the rest of the world."""
+    return locale if locale.startswith("en") else "en_GB"
+
+
+def amount(minor: int, currency: str, locale: str = "") -> str:
     """Digits only, grouped by locale, the currency's own decimals: 128412600 JPY → 128,412,600."""
+    locale = locale or reader()
     places = exponent(currency)
     pattern = "#,##0" + ("." + "0" * places if places else "")
     return format_decimal(to_decimal(minor, currency), format=pattern, locale=locale).replace("-", "−")
 
 
-def money(minor: int, currency: str, locale: str = "en_US") -> str:
+def money(minor: int, currency: str, locale: str = "") -> str:
     """With the currency's sign once: $1,490.00, for sentences."""
+    locale = locale or reader()
     sign = get_currency_symbol(currency, locale=locale)
     digits = amount(abs(minor), currency, locale)
     gap = "\N{NO-BREAK SPACE}" if sign.isalpha() else ""
     return ("−" if minor < 0 else "") + sign + gap + digits
 
 
-def cell(minor: int | None, currency: str, locale: str = "en_US") -> Markup:
+def cell(minor: int | None, currency: str, locale: str = "") -> Markup:
     """An amount for a table: cents muted, one text run for screen readers. None is said, never drawn as 0."""
+    locale = locale or reader()
     if minor is None:
         return Markup("not known")
     text = amount(minor, currency, locale)
@@ -62,7 +77,13 @@ def cell(minor: int | None, currency: str, locale: str = "en_US") -> Markup:
     return Markup('{}<span class="cents">{}{}</span>').format(whole, point, cents)
 
 
-def change(minor: int, currency: str, locale: str = "en_US") -> Markup:
+def figure(minor: int, currency: str) -> Markup:
+    """Like `cell` with the currency's sign, for a figure that stands alone."""
+    sign = get_currency_symbol(currency, locale=reader())
+    return Markup("{}{}{}").format("−" if minor < 0 else "", sign, cell(abs(minor), currency))
+
+
+def change(minor: int, currency: str, locale: str = "") -> Markup:
     """A change per account: zero in full ink and bold, anything else named as moved."""
     text = ("+" if minor > 0 else "") + amount(minor, currency, locale)
     if minor == 0:
@@ -70,20 +91,52 @@ def change(minor: int, currency: str, locale: str = "en_US") -> Markup:
     return Markup('<span class="moved">{}</span>').format(text)
 
 
-def day(value: date | str | None, today: date | None = None, locale: str = "en_US") -> str:
+def day(value: date | str | None, today: date | None = None, locale: str = "") -> str:
     """Mon 30 Nov, with the year when it is not `today`'s."""
     if not value:
         return "not known"
+    locale = _spoken(locale or reader())
     when = date.fromisoformat(value) if isinstance(value, str) else value
     pattern = "EEE d MMM" if today and when.year == today.year else "EEE d MMM y"
     return babel_date(when, format=pattern, locale=locale)
 
 
-def clock(value: datetime | None, timezone: str = "UTC", locale: str = "en_US") -> str:
+def clock(value: datetime | None, timezone: str = "UTC", locale: str = "") -> str:
     """The time of day in the organization's zone: 8:52."""
     if value is None:
         return "never"
-    return babel_time(value.astimezone(ZoneInfo(timezone)), format="H:mm", locale=locale)
+    spoken = _spoken(locale or reader())
+    return babel_time(value.astimezone(connections.zone(timezone)), format="H:mm", locale=spoken)
+
+
+def moment(value: datetime | str | None, timezone: str = "UTC") -> str:
+    """Sat 21 Nov, 8:52, in the organization's zone; nothing for a moment that has not come."""
+    if not value:
+        return ""
+    when = datetime.fromisoformat(value) if isinstance(value, str) else value
+    here = when.astimezone(connections.zone(timezone))
+    return f"{day(here.date(), here.date())}, {clock(when, timezone)}"
+
+
+def age(due: date, today: date) -> int:
+    """Which of the five ages a debt has, 0 (not yet due) to 4 (over 90 days)."""
+    late = (today - due).days
+    return 0 if late <= 0 else min(4, 1 + (late - 1) // 30)
+
+
+KINDS = {
+    "reliable": ("●", "Reliable"),
+    "forgetful": ("◐", "Forgetful"),
+    "squeezed": ("▽", "Squeezed"),
+    "chronic": ("■", "Chronic"),
+    "disputing": ("⇄", "Disputing"),
+    "not_enough_data": ("◌", "Too little history"),
+}
+
+
+def kind(segment: str) -> tuple[str, str]:
+    """The shape and the word of a customer's kind. No color: it is a judgement, not an alarm."""
+    return KINDS.get(segment, ("◌", segment.replace("_", " ").capitalize()))
 
 
 def days(count: int) -> str:

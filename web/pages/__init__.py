@@ -9,4 +9,15 @@ from flask import Blueprint
 
 blueprint = Blueprint("pages", __name__)
 
-from web.pages import customer, organization, plan, practice, queue, record, settings  # noqa: E402, F401
+from web.pages import (  # noqa: E402, F401
+    customer,
+    organization,
+    plan,
+    policy,
+    practice,
+    queue,
+    record,
+    settings,
+    start,
+    team,
+)

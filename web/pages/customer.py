@@ -1,25 +1,43 @@
-"""One customer: what they owe, what was noticed and the documents that prove it, the draft, and whether reminders rest."""
+"""One customer: what they owe, their story, what was noticed and the documents that prove it, the draft, and
+whether reminders rest. What was learned on a call is noted here: a promise, a dispute, a rest."""
 
 from __future__ import annotations
+
+import datetime as dt
 
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import books, conclusions, connections, db, drafting, holds, plans, reminders
+from connector import (
+    audit,
+    books,
+    completeness,
+    conclusions,
+    connections,
+    db,
+    drafting,
+    holds,
+    jobs,
+    plans,
+    reminders,
+    settings,
+)
+from connector.domain.money import to_minor
 from connector.platforms import find
-from web.aged import aged
-from web.pages import blueprint
+from web import aged
+from web.pages import blueprint, story
 from web.sign_in import config, engine, need, role_in
 
 REASONS = {
+    "manual": "Another reason",
     "disputed": "They dispute it",
     "insolvency": "Insolvency",
     "breathing_space": "Breathing space",
     "opt_out": "They asked for no messages",
     "data_request": "Data request",
     "deceased": "Bereavement",
-    "manual": "Another reason",
 }
+LATEST = 12
 
 
 @blueprint.get("/organizations/<connection_id>/customers/<customer_id>")
@@ -28,40 +46,74 @@ def customer(connection_id: str, customer_id: str) -> str:
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
-        who = books.customer(tx, connection_id, customer_id)
-        whole = books.of_customer(tx, connection_id, customer_id)
-        if who is None or whole is None:
+        picture = books.of_customer(tx, connection_id, customer_id)
+        if picture is None:
             abort(404)
+        mine = plans.of_customer(tx, connection_id, customer_id)
+        messages = reminders.of_customer(tx, connection_id, customer_id)
+        promises = holds.promised(tx, connection_id, customer_id)
         context = {
             "conclusion": conclusions.of_customer(tx, connection_id, customer_id),
-            "plans": plans.of_customer(tx, connection_id, customer_id),
             "holds": holds.active(tx, connection_id, customer_id, today=today),
-            "messages": reminders.of_customer(tx, connection_id, customer_id),
+            "differences": completeness.differences(tx, connection_id, customer_id),
+            "settings": settings.load(tx, connection_id),
+            "notes": [
+                e
+                for e in audit.of_connection(
+                    tx, connection_id, subject=f"customer {customer_id}", limit=LATEST
+                )
+                if e.what == "noted what was learned"
+            ],
         }
-    open_now = sorted((i for i in whole.invoices if i.balance), key=lambda i: (i.due, i.number))
-    recent = sorted(whole.payments, key=lambda p: (p.date, p.id), reverse=True)[:12]
+    open_now = sorted((i for i in picture.invoices if i.balance), key=lambda i: (i.due, i.number))
+    found = story.lates(picture, today)
+    usual = story.normal(found)
     return render_template(
         "customer.html",
         organization=connection,
         platform=find(connection.platform, config()),
         role=role,
         today=today,
-        customer=who,
+        customer=picture.customer,
         open_now=open_now,
-        recent=recent,
-        numbers={i.id: i.number for i in whole.invoices},
-        aged=aged(open_now, today),
+        unapplied=sum(p.unapplied for p in picture.payments if not p.void),
+        recent=sorted(picture.payments, key=lambda p: (p.date, p.id), reverse=True)[:LATEST],
+        numbers={i.id: i.number for i in picture.invoices},
+        aged=aged.of_invoices(open_now, today),
         reasons=REASONS,
+        plans=[p for p in mine if p.state not in ("cancelled", "withdrawn")],
+        covered=plans.planned(mine),
+        messages=messages[::-1],
+        promises=promises,
+        line=story.time_line(picture, mine, messages, promises, today),
+        habit=story.habit(found, usual) if found else None,
+        habit_words=story.habit_sentence(found, usual),
+        lates=found[-story.DOTS :],
+        part_payments=_parts(picture, today),
         **context,
     )
+
+
+def _parts(picture: books.Receivables, today: dt.date) -> list[tuple[dt.date, int, int, str, str]]:
+    """(day, paid, of, number, currency) of the part-payments on overdue invoices in the last half year."""
+    by_id = {i.id: i for i in picture.invoices}
+    found = []
+    for payment in picture.payments:
+        for part in payment.allocations:
+            invoice = by_id.get(part.invoice_id)
+            recent = today - payment.date < dt.timedelta(days=183)
+            if invoice is None or payment.void or not recent:
+                continue
+            if payment.date > invoice.due and 0 < part.amount < invoice.total:
+                found.append((payment.date, part.amount, invoice.total, invoice.number, invoice.currency))
+    return sorted(found)[-6:]
 
 
 @blueprint.post("/organizations/<connection_id>/customers/<customer_id>/draft")
 def draft(connection_id: str, customer_id: str) -> Response:
     """Draft a plan for the chosen invoices, oldest first; none chosen means all that are overdue."""
     need(connection_id, "act")
-    with db.reading(engine()) as tx:
-        today = connections.today(connections.get(tx, connection_id), config())
+    today = _today(connection_id)
     try:
         with db.transaction(engine()) as tx:
             plan = drafting.propose_plan(
@@ -75,35 +127,139 @@ def draft(connection_id: str, customer_id: str) -> Response:
             )
     except plans.PlanProblem as problem:
         flash(str(problem), "look")
-        return redirect(url_for("pages.customer", connection_id=connection_id, customer_id=customer_id))
+        return _back(connection_id, customer_id)
+    except LookupError:
+        abort(404)
     return redirect(url_for("pages.plan", plan_id=plan.id))
 
 
 @blueprint.post("/organizations/<connection_id>/customers/<customer_id>/hold")
 def hold(connection_id: str, customer_id: str) -> Response:
+    """Let reminders rest, or end a rest. Both can be taken back, so neither asks first."""
     need(connection_id, "act")
-    with db.transaction(engine()) as tx:
-        if lifted := request.form.get("lift"):
-            known = {
-                str(h.id): h.id for h in holds.active(tx, connection_id, customer_id, today=db.now().date())
-            }
+    today = _today(connection_id)
+    if lifted := request.form.get("lift"):
+        with db.transaction(engine()) as tx:
+            known = {str(h.id): h.id for h in holds.active(tx, connection_id, customer_id, today=today)}
             if lifted not in known:
                 abort(404)
             holds.lift(tx, known[lifted], who=g.person.name, now=db.now())
-            flash("Reminders may go out again.", "good")
-        else:
-            reason = request.form.get("reason", "manual")
-            if reason not in REASONS:
-                abort(400, "Choose a reason from the list.")
+            books.note_changed(tx, connection_id, [customer_id], db.now())
+        flash("Reminders may go out again.", "good")
+    else:
+        reason = request.form.get("reason", "manual")
+        if reason not in REASONS:
+            abort(400, "Choose a reason from the list.")
+        until = _day_in("until")
+        invoice_id = _invoice_in(connection_id, customer_id)
+        with db.transaction(engine()) as tx:
             holds.put(
                 tx,
                 connection_id,
                 customer_id,
                 reason,
-                invoice_id=request.form.get("invoice") or None,
+                invoice_id=invoice_id,
+                until=until,
                 note=request.form.get("note", "").strip()[:500],
                 who=g.person.name,
                 now=db.now(),
             )
-            flash("Reminders rest until you lift this.", "good")
+            books.note_changed(tx, connection_id, [customer_id], db.now())
+        flash("Reminders rest. You can end that with one press below.", "good")
+    jobs.wake_review(config(), connection_id)
+    return _back(connection_id, customer_id)
+
+
+@blueprint.post("/organizations/<connection_id>/customers/<customer_id>/promise")
+def promise(connection_id: str, customer_id: str) -> Response:
+    """The customer named a day: reminders rest until then, and Forbear looks whether it was kept."""
+    need(connection_id, "act")
+    if withdrawn := request.form.get("withdraw"):
+        with db.transaction(engine()) as tx:
+            known = {str(p.id): p.id for p in holds.promised(tx, connection_id, customer_id)}
+            if withdrawn not in known:
+                abort(404)
+            holds.withdraw_promise(tx, known[withdrawn], who=g.person.name, now=db.now())
+            books.note_changed(tx, connection_id, [customer_id], db.now())
+        flash("The promise is taken off.", "good")
+    else:
+        day = _day_in("day")
+        if day is None or day < _today(connection_id):
+            flash("Write the day that the customer named; it cannot have passed.", "look")
+            return _back(connection_id, customer_id)
+        invoice_id = _invoice_in(connection_id, customer_id)
+        with db.transaction(engine()) as tx:
+            currency = connections.get(tx, connection_id).home_currency
+            invoice = books.invoice(tx, connection_id, invoice_id) if invoice_id else None
+            currency = invoice.currency if invoice else currency
+            try:
+                text = request.form.get("amount", "").replace(",", "").strip()
+                amount = to_minor(text, currency) if text else None
+            except ValueError:
+                flash("Write the amount as a number such as 1200.00, or leave it empty.", "look")
+                return _back(connection_id, customer_id)
+            holds.promise(
+                tx,
+                connection_id,
+                customer_id,
+                day,
+                invoice_id=invoice_id,
+                amount=amount,
+                currency=currency if amount else "",
+                who=g.person.name,
+                now=db.now(),
+            )
+            books.note_changed(tx, connection_id, [customer_id], db.now())
+        flash("Noted. Reminders rest until that day.", "good")
+    jobs.wake_review(config(), connection_id)
+    return _back(connection_id, customer_id)
+
+
+@blueprint.post("/organizations/<connection_id>/customers/<customer_id>/note")
+def note(connection_id: str, customer_id: str) -> Response:
+    """What was learned on a call, in one field; it stays with the customer and in the record."""
+    need(connection_id, "act")
+    text = request.form.get("note", "").strip()[:1000]
+    with db.transaction(engine()) as tx:
+        if books.customer(tx, connection_id, customer_id) is None:
+            abort(404)
+        if text:
+            audit.record(
+                tx,
+                who=g.person.name,
+                what="noted what was learned",
+                connection_id=connection_id,
+                subject=f"customer {customer_id}",
+                why=text,
+                now=db.now(),
+            )
+            flash("Noted.", "good")
+    return _back(connection_id, customer_id)
+
+
+def _today(connection_id: str) -> dt.date:
+    with db.reading(engine()) as tx:
+        return connections.today(connections.get(tx, connection_id), config())
+
+
+def _day_in(field: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(request.form.get(field, ""))
+    except ValueError:
+        return None
+
+
+def _invoice_in(connection_id: str, customer_id: str) -> str | None:
+    """The invoice that the form names, if it is this customer's."""
+    wanted = request.form.get("invoice")
+    if not wanted:
+        return None
+    with db.reading(engine()) as tx:
+        found = books.invoice(tx, connection_id, wanted)
+    if found is None or found.customer_id != customer_id:
+        abort(404)
+    return found.id
+
+
+def _back(connection_id: str, customer_id: str) -> Response:
     return redirect(url_for("pages.customer", connection_id=connection_id, customer_id=customer_id))

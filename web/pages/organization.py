@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections.abc import Sequence
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
@@ -15,23 +15,25 @@ from connector import (
     conclusions,
     connections,
     db,
+    history,
     jobs,
     outbox,
+    overview,
     plans,
     reminders,
     settings,
 )
 from connector.connections import Connection
-from connector.domain import aging
-from connector.domain.receivables import Invoice
-from connector.platforms import find
-from web import charts
-from web.aged import Aged, aged
+from connector.domain.receivables import Kind
+from connector.platforms import PlatformError, find
+from web import aged, charts
+from web.aged import Aged, Sums
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
-from web.words import many, money
+from web.words import day, many, money
 
-WEEKS = 26
+WORTH = 10
+LIST = 200
 
 
 @blueprint.get("/organizations/<connection_id>")
@@ -40,111 +42,128 @@ def organization(connection_id: str) -> str:
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
-        everything = books.invoices(tx, connection_id)
-        owed = aged(everything, today)
-        history = aging.weekly(everything, books.settlements(tx, connection_id), today, WEEKS)
-        concluded = conclusions.of_connection(tx, connection_id)
-        names = {c.id: c.name for c in books.customers(tx, connection_id)}
-        running = plans.of_connection(tx, connection_id)
+        main = connection.home_currency
+        sums = aged.of_organizations(tx, {connection_id: today}, {connection_id: main})[connection_id]
+        worth, count = overview.pressing(tx, connection_id, WORTH)
+        drafts = plans.of_connection(tx, connection_id, states=("proposed",))
+        written = outbox.of_connection(tx, connection_id, limit=6)
         differences = completeness.differences(tx, connection_id)
+        people = {*worth, *(p.plan.customer_id for p in drafts), *(d.customer_id for d in differences)}
+        names = {c.id: c.name for c in books.customers(tx, connection_id, ids=people)}
         context = {
-            "held": Counter(
-                r
-                for m in reminders.of_connection(tx, connection_id, states=("held",))
-                for r in m.held_because
-            ),
-            "written": outbox.of_connection(tx, connection_id, limit=8),
+            "settings": settings.load(tx, connection_id),
+            "worth": conclusions.of_customers(tx, connection_id, worth),
+            "owing": overview.owing(tx, connection_id, today, worth),
+            "counted": overview.waiting(tx, [connection_id])[connection_id],
+            "to_come": overview.still_to_come(tx, [connection_id]).get(connection_id, {}),
+            "held": overview.held(tx, connection_id),
             "failed": outbox.failures(tx, connection_id),
             "set_aside": completeness.set_aside(tx, connection_id),
-            "settings": settings.load(tx, connection_id),
         }
-    main = connection.home_currency
-    ranked = sorted(concluded, key=lambda c: (-c.priority, names.get(c.customer_id, "")))
+        weeks = history.of_connection(tx, connection_id, today).get(main, [])
     return render_template(
         "organization.html",
         organization=connection,
         role=role,
         platform=find(connection.platform, config()),
         today=today,
-        aged=owed,
+        aged=sums,
         main=main,
-        plans=running,
-        plan_states=Counter(p.state for p in running),
-        waiting=[p for p in running if p.state == "proposed"],
-        worth=[c for c in ranked if c.findings][:12],
-        more=max(0, sum(bool(c.findings) for c in ranked) - 12),
+        drafts=drafts,
         names=names,
+        by_customer={p.plan.customer_id: p for p in drafts},
+        written=written,
+        more=max(0, count - WORTH),
+        count=count,
         differences=differences,
-        chart=_chart(history[main], main, today) if history.get(main) else None,
-        opening=_opening(connection, running, owed, main),
+        chart=_chart(weeks, sums[main], main, today) if weeks and main in sums else None,
+        table=[(sunday, Aged.of(row)) for sunday, row in weeks],
+        opening=_opening(connection, len(drafts), sums, names, worth),
         tab="overview",
         **context,
     )
 
 
 def _opening(
-    connection: Connection, running: list[plans.Record], aged: dict[str, Aged], main: str
+    connection: Connection, drafts: int, sums: Sums, names: dict[str, str], worth: Sequence[str]
 ) -> tuple[str, str]:
-    waiting = sum(p.state == "proposed" for p in running)
-    first = (
-        f"{many(waiting, 'plan')} {'waits' if waiting == 1 else 'wait'} for your yes."
-        if waiting
-        else "Nothing waits for you."
-    )
-    rest = []
-    for currency, a in sorted(aged.items(), key=lambda item: item[0] != main):
-        rest.append(f"{money(a.overdue, currency)} of {money(a.total, currency)} is overdue.")
-    if not rest:
-        rest.append(
-            "Nothing is open." if connection.last_sync_at else "The books are being read for the first time."
-        )
+    if not connection.last_sync_at:
+        return "The books are being read for the first time.", "Nothing is written and nothing is sent."
+    first = f"{many(drafts, 'plan')} {'waits' if drafts == 1 else 'wait'} for your yes."
+    if not drafts:
+        first = "Nothing for you to do."
+    rest = [
+        f"{money(a.overdue, currency)} of {money(a.total, currency)} is overdue."
+        for currency, a in sums.items()
+        if a.overdue or len(sums) == 1
+    ]
+    if not sums:
+        rest.append("Nothing is open.")
+    elif worth:
+        who = [names[id] for id in worth[:3] if id in names]
+        listed = who[0] if len(who) == 1 else f"{', '.join(who[:-1])} and {who[-1]}" if who else ""
+        rest.append(f"Look first at {listed}." if listed else "")
     return first, " ".join(rest)
 
 
-def _chart(weekly: list[tuple[dt.date, dict[str, int]]], main: str, today: dt.date) -> Markup:
-    weeks = []
-    month = None
-    for day, row in weekly:
-        weeks.append((day.strftime("%b") if day.month != month else "", Aged.of(row).buckets))
-        month = day.month
-    now = Aged.of(weekly[-1][1])
-    sentence = f"{money(now.overdue, main)} overdue of {money(now.total, main)} on {today}."
-    return charts.aging_columns(weeks, main, sentence)
+def _chart(weeks: Sequence[history.Week], now: Aged, main: str, today: dt.date) -> Markup:
+    """Past weeks and today, wide and narrow; the page shows the one that fits."""
+    columns = [(sunday, Aged.of(row).buckets) for sunday, row in weeks] + [(today, now.buckets)]
+    sentence = f"{money(now.overdue, main)} overdue of {money(now.total, main)} on {day(today)}."
+    wide = charts.aging_columns(_labeled(columns), main, sentence, more="wide-only")
+    few = _labeled(columns[-13:])
+    return wide + charts.aging_columns(few, main, sentence, width=330, more="narrow-only")
+
+
+def _labeled(columns: Sequence[tuple[dt.date, tuple[int, ...]]]) -> list[tuple[str, tuple[int, ...]]]:
+    """The month's name at its first week, unless that is so near the start that two would run together."""
+    found: list[tuple[str, tuple[int, ...]]] = []
+    for n, (when, buckets) in enumerate(columns):
+        new = n > 0 and when.month != columns[n - 1][0].month
+        early = n == 0 and all(c[0].month == when.month for c in columns[:3])
+        found.append((when.strftime("%b") if new or early else "", buckets))
+    return found
 
 
 @blueprint.post("/organizations/<connection_id>/read-now")
 def read_now(connection_id: str) -> Response:
     need(connection_id, "act")
-    jobs.wake_sync(config(), connection_id)
-    flash("Reading the books now.", "good")
+    jobs.wake_sync(config(), connection_id, first=True)
+    flash("Reading the books now. This page follows.", "good")
     return redirect(url_for("pages.organization", connection_id=connection_id))
 
 
 @blueprint.get("/organizations/<connection_id>/customers")
 def customers(connection_id: str) -> str:
-    """Every customer with something open, by name or by what is overdue; `q` narrows it."""
+    """Every customer with something open, the most overdue first; `q` finds any by name."""
     role_in(connection_id)
-    asked = request.args.get("q", "").strip().lower()
+    asked = request.args.get("q", "").strip()
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
-        names = {c.id: c.name for c in books.customers(tx, connection_id)}
-        open_of: dict[str, list[Invoice]] = {}
-        for invoice in books.invoices(tx, connection_id, open_only=True):
-            open_of.setdefault(invoice.customer_id, []).append(invoice)
-    rows = [
-        (c, name, aged(open_of.get(c, []), today))
-        for c, name in names.items()
-        if (asked in name.lower() if asked else c in open_of)
-    ]
-    rows.sort(key=lambda r: (-max((a.overdue for a in r[2].values()), default=0), r[1]))
+        if asked:
+            hits = [h for h in overview.search(tx, [connection_id], asked, LIST) if h.what == "customer"]
+            ids = [h.id for h in hits]
+            owing = overview.owing(tx, connection_id, today, ids)
+        else:
+            owing = overview.owing(tx, connection_id, today)
+            ids = sorted(owing, key=lambda id: -max(o.overdue for o in owing[id]))
+        count, ids = len(ids), ids[:LIST]
+        names = {c.id: c.name for c in books.customers(tx, connection_id, ids=ids)}
+        context = {
+            "settings": settings.load(tx, connection_id),
+            "concluded": {c.customer_id: c for c in conclusions.of_customers(tx, connection_id, ids)},
+        }
     return render_template(
         "customers.html",
         organization=connection,
-        rows=rows[:200],
-        count=len(rows),
+        platform=find(connection.platform, config()),
+        today=today,
+        rows=[(id, names.get(id, id), owing.get(id, [])) for id in ids],
+        count=count,
         asked=asked,
         tab="customers",
+        **context,
     )
 
 
@@ -153,11 +172,24 @@ def plan_list(connection_id: str) -> str:
     role_in(connection_id)
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
-        found = plans.of_connection(tx, connection_id)
+        today = connections.today(connection, config())
+        found = [p for p in plans.of_connection(tx, connection_id) if p.state != "withdrawn"]
         names = {
             c.id: c.name for c in books.customers(tx, connection_id, ids=[p.plan.customer_id for p in found])
         }
-    return render_template("plans.html", organization=connection, plans=found, names=names, tab="plans")
+        decided = settings.load(tx, connection_id)
+    order = ("proposed", "broken", "approved", "running", "finished", "cancelled")
+    found.sort(key=lambda p: (order.index(p.state) if p.state in order else 9, p.id))
+    return render_template(
+        "plans.html",
+        organization=connection,
+        platform=find(connection.platform, config()),
+        today=today,
+        settings=decided,
+        plans=found,
+        names=names,
+        tab="plans",
+    )
 
 
 @blueprint.get("/organizations/<connection_id>/written")
@@ -166,15 +198,36 @@ def written(connection_id: str) -> str:
     role_in(connection_id)
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
-        writes = outbox.of_connection(tx, connection_id, limit=300)
-        messages = reminders.of_connection(tx, connection_id)
-        names = {c.id: c.name for c in books.customers(tx, connection_id)}
+        today = connections.today(connection, config())
+        writes = outbox.of_connection(tx, connection_id, limit=LIST)
+        messages = reminders.latest(tx, connection_id, LIST)
+        people = {m.customer_id for m in messages}
+        names = {c.id: c.name for c in books.customers(tx, connection_id, ids=people)}
+        decided = settings.load(tx, connection_id)
+        held = overview.held(tx, connection_id)
     return render_template(
         "written.html",
         organization=connection,
         platform=find(connection.platform, config()),
+        today=today,
+        settings=decided,
         writes=writes,
+        held=held,
         messages=messages,
         names=names,
         tab="written",
     )
+
+
+@blueprint.get("/organizations/<connection_id>/open/<kind>/<record_id>")
+def open_in_ledger(connection_id: str, kind: str, record_id: str) -> Response:
+    """To the record's own page in the ledger."""
+    role_in(connection_id)
+    if kind not in set(Kind):
+        abort(404)
+    try:
+        ledger = connections.open_ledger(engine(), config(), connection_id)
+        return redirect(ledger.deep_link(Kind(kind), record_id))
+    except PlatformError as problem:
+        flash(str(problem), "look")
+        return redirect(url_for("pages.organization", connection_id=connection_id))

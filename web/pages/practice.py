@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections import defaultdict
 from dataclasses import dataclass
 
-from flask import g, redirect, render_template, url_for
+from flask import g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, outbox, people, plans
+from connector import books, completeness, connections, db, overview, people, plans, settings
 from connector.connections import Connection
+from connector.overview import Waiting
 from connector.platforms import find
-from web import charts
-from web.aged import Aged, aged
+from web import aged, charts
+from web.aged import Aged, Sums
 from web.pages import blueprint
 from web.sign_in import config, engine
 from web.words import many
 
+FEW = 10  # quiet clients shown before the rest is folded
+SHOWN = 6  # drafts in the rail
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One organization as a row: `aged` by currency, the counts of what waits."""
+    """One organization as a row: what is owed by currency, and the counts of what waits."""
 
     connection: Connection
     label: str
-    aged: dict[str, Aged]
-    proposed: int
-    failed: int
-    running: int
+    aged: Sums
+    waits: Waiting
+    live: bool
+    apart: int  # balances that differ from the ledger's
 
     @property
-    def waiting(self) -> int:
-        return self.proposed + self.failed
+    def needs_hand(self) -> bool:
+        return self.connection.status != "connected" or bool(self.apart)
 
     @property
     def overdue(self) -> int:
@@ -40,45 +46,120 @@ class Client:
 @blueprint.get("/")
 def practice() -> str | Response:
     with db.reading(engine()) as tx:
-        clients = []
-        for connection_id in people.connections_of(tx, g.person.id):
-            connection = connections.get(tx, connection_id)
-            today = connections.today(connection, config())
-            mine = plans.of_connection(tx, connection_id)
-            clients.append(
-                Client(
-                    connection=connection,
-                    label=find(connection.platform, config()).label,
-                    aged=aged(books.invoices(tx, connection_id, open_only=True), today),
-                    proposed=sum(p.state == "proposed" for p in mine),
-                    failed=len(outbox.failures(tx, connection_id)),
-                    running=sum(p.state == "running" for p in mine),
-                )
+        mine = {id: connections.get(tx, id) for id in people.connections_of(tx, g.person.id)}
+        if not mine:
+            return redirect(url_for("sign_in.account"))
+        today = {id: connections.today(c, config()) for id, c in mine.items()}
+        sums = aged.of_organizations(tx, today, {id: c.home_currency for id, c in mine.items()})
+        waits = overview.waiting(tx, mine)
+        clients = [
+            Client(
+                c,
+                find(c.platform, config()).label,
+                sums[id],
+                waits[id],
+                settings.load(tx, id).live,
+                len(completeness.differences(tx, id)),
             )
-    if not clients:
-        return redirect(url_for("sign_in.account"))
-    clients.sort(key=lambda c: (-c.waiting, -c.overdue, c.connection.organization))
-    lost = [c for c in clients if c.connection.status != "connected"]
+            for id, c in mine.items()
+        ]
+        clients.sort(key=lambda c: (-c.needs_hand, -c.waits.total, -c.overdue, c.connection.organization))
+        to_come = overview.still_to_come(tx, mine)
+        drafts = [
+            (c, plan)
+            for c in clients
+            if c.waits.proposed
+            for plan in plans.of_connection(tx, c.connection.id, states=("proposed",))
+        ]
+        names = {
+            (c.connection.id, one.id): one.name
+            for c in clients
+            for one in books.customers(
+                tx, c.connection.id, ids=[p.plan.customer_id for k, p in drafts[:SHOWN] if k is c]
+            )
+        }
+    loud = [c for c in clients if c.waits.total or c.needs_hand]
+    quiet = [c for c in clients if c not in loud]
     return render_template(
         "practice.html",
         clients=clients,
-        lost=lost,
-        opening=_opening(clients, lost),
+        shown=[*loud, *quiet[:FEW]],
+        folded=quiet[FEW:],
+        lost=[c for c in clients if c.needs_hand],
+        opening=_opening(clients),
+        at_risk=_added([c.aged for c in clients]),
+        to_come=_coming(to_come),
+        running=sum(c.waits.plans["running"] for c in clients),
+        late=sum(c.waits.late for c in clients),
+        drafts=drafts[:SHOWN],
+        more_drafts=max(0, len(drafts) - SHOWN),
+        names=names,
         bar=charts.aging_bar,
-        widest=max((c.overdue for c in clients), default=0),
+        widest=_widest(clients),
+        today=max(today.values(), default=dt.date.min),
         here="practice",
     )
 
 
-def _opening(clients: list[Client], lost: list[Client]) -> tuple[str, str]:
-    waiting = sum(c.waiting for c in clients)
-    where = sum(c.waiting > 0 for c in clients)
-    first = (
-        f"{many(waiting, 'decision')} {'waits' if waiting == 1 else 'wait'} for you"
-        if waiting
-        else "Nothing waits for you"
-    )
+def _added(sums: list[Sums]) -> dict[str, Aged]:
+    """Per currency over all clients; currencies are never added up."""
+    found: dict[str, Aged] = {}
+    for one in sums:
+        for currency, a in one.items():
+            before = found.get(currency, Aged((0,) * 5)).buckets
+            found[currency] = Aged(tuple(x + y for x, y in zip(before, a.buckets, strict=True)))
+    return dict(sorted(found.items(), key=lambda item: -item[1].overdue))
+
+
+def _coming(to_come: dict[str, dict[str, tuple[int, int]]]) -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for currencies in to_come.values():
+        for currency, (left, _) in currencies.items():
+            found[currency] += left
+    return dict(found)
+
+
+def _widest(clients: list[Client]) -> dict[str, int]:
+    """The largest overdue sum per currency: bars share a scale within a currency."""
+    found: dict[str, int] = defaultdict(int)
+    for client in clients:
+        for currency, a in client.aged.items():
+            found[currency] = max(found[currency], a.overdue)
+    return dict(found)
+
+
+def _opening(clients: list[Client]) -> tuple[str, str]:
+    waiting = sum(c.waits.total for c in clients)
+    where = sum(c.waits.total > 0 for c in clients)
+    lost = sum(c.needs_hand for c in clients)
+    verb = "waits" if waiting == 1 else "wait"
+    first = f"{many(waiting, 'decision')} {verb} for you" if waiting else "Nothing for you to do"
     rest = f", at {many(where, 'client')}." if waiting else "."
     if lost:
-        rest += f" {many(len(lost), 'connection')} {'needs' if len(lost) == 1 else 'need'} a hand."
+        rest += f" {many(lost, 'connection')} {'needs' if lost == 1 else 'need'} a hand."
     return first, rest
+
+
+@blueprint.get("/find", endpoint="find")
+def find_anything() -> str | Response:
+    """Customers, invoices and plans by name or number, in everything the person may see."""
+    asked = request.args.get("q", "").strip()
+    with db.reading(engine()) as tx:
+        mine = {id: connections.get(tx, id) for id in people.connections_of(tx, g.person.id)}
+        hits = overview.search(tx, mine, asked)
+        customers = {
+            (id, one.id): one.name
+            for id in mine
+            for one in books.customers(tx, id, ids=[h.customer_id for h in hits if h.connection_id == id])
+        }
+    if len(hits) == 1:
+        return redirect(_address(hits[0]))
+    return render_template(
+        "find.html", hits=[(h, mine[h.connection_id], customers.get((h.connection_id, h.customer_id), ""), _address(h)) for h in hits], asked=asked, sought=asked
+    )  # fmt: skip
+
+
+def _address(hit: overview.Hit) -> str:
+    if hit.what == "plan":
+        return url_for("pages.plan", plan_id=hit.id)
+    return url_for("pages.customer", connection_id=hit.connection_id, customer_id=hit.customer_id)

@@ -1,23 +1,80 @@
-"""The record: who did what, when and why, for people and for Forbear itself."""
+"""The record: who did what, when and why, for people and for Forbear itself; filtered, and as CSV."""
 
 from __future__ import annotations
 
-from flask import g, render_template, request
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+
+from flask import Response, g, render_template, request
 
 from connector import audit, connections, db, people
+from connector.connections import Connection
 from web.pages import blueprint
 from web.sign_in import engine, role_in
+
+SHOWN = 200
+EXPORTED = 100_000
 
 
 @blueprint.get("/record")
 def record() -> str:
-    chosen = request.args.get("organization", "")
+    mine, entries, chosen, about, who = _asked(SHOWN)
+    return render_template(
+        "record.html",
+        entries=entries[:SHOWN],
+        mine=mine,
+        chosen=chosen,
+        about=about,
+        who=who,
+        full=len(entries) >= SHOWN,
+        here="record",
+    )
+
+
+@blueprint.get("/record.csv")
+def record_csv() -> Response:
+    """The same lines with what was before and after, and each line's hash."""
+    mine, entries, *_ = _asked(EXPORTED)
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(["at (UTC)", "organization", "who", "what", "about", "why", "before", "after", "hash"])
+    for e in entries:
+        name = mine[e.connection_id].organization if e.connection_id and e.connection_id in mine else ""
+        table.writerow(
+            [e.at.isoformat(), *map(_safe, (name, e.who, e.what, e.subject, e.why)), _json(e.before), _json(e.after), e.hash]
+        )  # fmt: skip
+    return Response(
+        out.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": "attachment; filename=forbear-record.csv"},
+    )
+
+
+def _safe(text: str) -> str:
+    """A spreadsheet runs what begins like a formula; a quote in front keeps it text."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if value is not None else ""
+
+
+def _asked(limit: int) -> tuple[Mapping[str, Connection], list[audit.Entry], str, str, str]:
+    """The organizations of the person, and the lines that the address asks for, newest first."""
+    chosen, about = request.args.get("organization", ""), request.args.get("about", "").strip()
+    who = request.args.get("who", "").strip()
     if chosen:
         role_in(chosen)
     with db.reading(engine()) as tx:
-        mine = {c: connections.get(tx, c) for c in people.connections_of(tx, g.person.id)}
+        mine = {id: connections.get(tx, id) for id in people.connections_of(tx, g.person.id)}
+        wanted: Iterable[str] = [chosen] if chosen else mine
         entries = [
-            e for c in mine if not chosen or c == chosen for e in audit.of_connection(tx, c, limit=200)
+            e
+            for id in wanted
+            for e in audit.of_connection(tx, id, subject=about or None, limit=limit)
+            if not who or who.lower() in e.who.lower()
         ]
-    entries.sort(key=lambda e: e.at, reverse=True)
-    return render_template("record.html", entries=entries[:300], mine=mine, chosen=chosen, here="record")
+    entries.sort(key=lambda e: e.seq, reverse=True)
+    return mine, entries, chosen, about, who

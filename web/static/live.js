@@ -1,16 +1,70 @@
-// Keeps the parts of a page that follow the ledger current, without a reload. Reading works without this file.
+// Keeps what follows the ledger current without a reload, and ties the slider to its number field.
+// Reading and approving work without this file.
 (() => {
   const parts = [...document.querySelectorAll("[data-live]")];
-  if (!parts.length) return;
+  const shown = new Map();
+  const busy = (part) =>
+    part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  const touched = (part) =>
+    [...part.querySelectorAll("input, select, textarea")].some((f) =>
+      f.type === "checkbox" || f.type === "radio" ? f.checked !== f.defaultChecked
+        : f.tagName === "SELECT" ? [...f.options].some((o) => o.selected !== o.defaultSelected)
+          : f.value !== f.defaultValue);
+  const replace = (part, next) => {
+    const open = new Set([...part.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
+    part.innerHTML = next.innerHTML;
+    for (const s of part.querySelectorAll("details > summary")) if (open.has(s.textContent)) s.parentNode.open = true;
+    const said = document.getElementById("said");
+    if (said && part.dataset.live) said.textContent = part.dataset.live;
+  };
   const look = async () => {
-    if (document.hidden || document.activeElement?.closest("[data-live] form")) return;
+    if (document.hidden) return;
     const answer = await fetch(location.href, { headers: { "X-Live": "1" } }).catch(() => null);
     if (!answer?.ok) return;
+    if (answer.redirected) return clearInterval(timer);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of parts) {
       const next = fresh.getElementById(part.id);
-      if (next && next.innerHTML !== part.innerHTML) part.innerHTML = next.innerHTML;
+      if (!next || busy(part) || touched(part)) continue;
+      if (next.innerHTML === (shown.get(part) ?? part.innerHTML)) continue;
+      shown.set(part, next.innerHTML);
+      replace(part, next);
     }
   };
-  setInterval(look, 3000);
+  const timer = parts.length ? setInterval(look, 3000) : 0;
+
+  for (const range of document.querySelectorAll("input[type=range][data-counts]")) {
+    const number = document.getElementById(range.dataset.amount);
+    const words = document.getElementById(range.dataset.words);
+    const total = Number(range.dataset.total);
+    const say = () => {
+      const n = Number(range.value);
+      range.setAttribute("aria-valuetext", `${n} payments of about ${(total / n).toFixed(2)} ${range.dataset.currency}`);
+      if (words) words.textContent = n === 1 ? "1 payment" : `${n} payments`;
+    };
+    range.addEventListener("input", () => { number.value = (total / Number(range.value)).toFixed(2); say(); });
+    number.addEventListener("input", () => {
+      const each = Number(number.value);
+      if (each > 0) range.value = String(Math.max(1, Math.min(Number(range.max), Math.ceil(total / each - 1e-9))));
+      say();
+    });
+    say();
+  }
+
+  // One press is enough: the button says what it does and cannot be pressed twice.
+  for (const form of document.querySelectorAll("form[data-once]")) {
+    form.addEventListener("submit", (event) => {
+      if (form.dataset.sent) return event.preventDefault();
+      form.dataset.sent = "1";
+      const button = form.querySelector("button:not([type=button])");
+      if (button?.dataset.busy) { button.setAttribute("aria-disabled", "true"); button.textContent = button.dataset.busy; }
+    });
+  }
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.matches("input, select, textarea")) return;
+    const search = document.getElementById("search");
+    if (search) { event.preventDefault(); search.focus(); }
+  });
 })();

@@ -1,0 +1,199 @@
+"""Sums and counts that pages show, grouped in the database.
+
+A page may cost the same with 1,000 and with 200,000 invoices: nothing here walks over paid ones.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from connector import db
+from connector.domain.aging import BUCKETS
+from connector.domain.receivables import Status
+
+Ids = Collection[str]
+Aged = dict[str, dict[str, int]]  # currency → bucket → minor units
+
+_OPEN = (Status.OPEN.value, Status.PARTLY_PAID.value)
+
+
+def _bucket(due: Any, today: dt.date) -> sa.Case[Any]:
+    """The aging bucket as the domain draws it: overdue is strictly after the due date."""
+    ends = [today - dt.timedelta(days=n) for n in (0, 30, 60, 90)]
+    return sa.case(
+        *((due >= end, name) for end, name in zip(ends, BUCKETS[:4], strict=True)), else_=BUCKETS[4]
+    )
+
+
+def aged(tx: Connection, connection_ids: Ids, today: dict[str, dt.date]) -> dict[str, Aged]:
+    """What is open by age, per organization and currency; `today` is each organization's own day."""
+    i = db.invoices.c
+    found: dict[str, Aged] = {id: {} for id in connection_ids}
+    for id in connection_ids:
+        bucket = _bucket(i.due, today[id])
+        query = (
+            sa.select(i.currency, bucket, sa.func.sum(i.balance))
+            .where(i.connection_id == id, i.balance > 0, i.status.in_(_OPEN))
+            .group_by(i.currency, bucket)
+        )
+        for currency, name, minor in tx.execute(query):
+            found[id].setdefault(currency, dict.fromkeys(BUCKETS, 0))[name] = int(minor)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Owes:
+    """What one customer owes in one currency, minor units; `oldest` is the earliest due date of it."""
+
+    customer_id: str
+    currency: str
+    open: int
+    overdue: int
+    oldest: dt.date
+
+
+def owing(
+    tx: Connection, connection_id: str, today: dt.date, customer_ids: Ids | None = None
+) -> dict[str, list[Owes]]:
+    """Every customer with something open, or those named."""
+    i = db.invoices.c
+    late = sa.func.sum(sa.case((i.due < today, i.balance), else_=0))
+    query = (
+        sa.select(i.customer_id, i.currency, sa.func.sum(i.balance), late, sa.func.min(i.due, type_=sa.Date))
+        .where(i.connection_id == connection_id, i.balance > 0, i.status.in_(_OPEN))
+        .group_by(i.customer_id, i.currency)
+    )
+    if customer_ids is not None:
+        query = query.where(i.customer_id.in_(sorted(customer_ids)))
+    found: dict[str, list[Owes]] = defaultdict(list)
+    for customer_id, currency, minor, overdue, oldest in tx.execute(query):
+        found[customer_id].append(Owes(customer_id, currency, int(minor), int(overdue), oldest))
+    return dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a person at one organization, and where its plans stand."""
+
+    plans: Counter[str]
+    late: int
+    failed: int
+    todos: int
+
+    @property
+    def proposed(self) -> int:
+        return self.plans["proposed"]
+
+    @property
+    def total(self) -> int:
+        return self.proposed + self.failed + self.todos
+
+
+def waiting(tx: Connection, connection_ids: Ids) -> dict[str, Waiting]:
+    """Counts per organization, of plans by state, of failed writes and of open to-dos."""
+    ids = sorted(connection_ids)
+    states: dict[str, Counter[str]] = defaultdict(Counter)
+    p = db.plans.c
+    for id, state, count in tx.execute(
+        sa.select(p.connection_id, p.state, sa.func.count())
+        .where(p.connection_id.in_(ids))
+        .group_by(p.connection_id, p.state)
+    ):
+        states[id][state] = count
+    late = _counts(tx, db.plans, ids, p.state == "running", p.progress == "late")
+    failed = _counts(tx, db.writes, ids, db.writes.c.state == "failed")
+    todos = _counts(tx, db.todos, ids, db.todos.c.done_at.is_(None))
+    return {
+        id: Waiting(states[id], late.get(id, 0), failed.get(id, 0), todos.get(id, 0)) for id in connection_ids
+    }
+
+
+def _counts(tx: Connection, table: sa.Table, ids: Sequence[str], *where: Any) -> dict[str, int]:
+    c = table.c.connection_id
+    query = sa.select(c, sa.func.count()).where(c.in_(ids), *where).group_by(c)
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def still_to_come(tx: Connection, connection_ids: Ids) -> dict[str, dict[str, tuple[int, int]]]:
+    """Per organization and currency: (open, agreed) over its running plans, in minor units."""
+    p, n = db.plans.c, db.installments.c
+    query = (
+        sa.select(p.connection_id, p.currency, sa.func.sum(n.open), sa.func.sum(n.amount))
+        .select_from(db.plans.join(db.installments, sa.and_(n.plan == p.number, n.version == p.version)))
+        .where(p.connection_id.in_(sorted(connection_ids)), p.state.in_(["running", "broken"]))
+        .group_by(p.connection_id, p.currency)
+    )
+    found: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for id, currency, left, agreed in tx.execute(query):
+        found[id][currency] = (int(left), int(agreed))
+    return dict(found)
+
+
+def pressing(tx: Connection, connection_id: str, limit: int) -> tuple[list[str], int]:
+    """The customers with findings, the most pressing first, and how many there are in all."""
+    f, a = db.findings.c, db.assessments.c
+    seen = sa.select(f.customer_id).where(f.connection_id == connection_id, f.closed_on.is_(None)).distinct()
+    count = tx.scalar(sa.select(sa.func.count()).select_from(seen.subquery())) or 0
+    query = (
+        sa.select(a.customer_id)
+        .where(a.connection_id == connection_id, a.customer_id.in_(seen))
+        .order_by(a.priority.desc(), a.customer_id)
+        .limit(limit)
+    )
+    return list(tx.scalars(query)), count
+
+
+def held(tx: Connection, connection_id: str) -> Counter[str]:
+    """How many reminders each reason holds back now."""
+    r = db.reminders.c
+    query = sa.select(r.held_because).where(r.connection_id == connection_id, r.state == "held")
+    return Counter(reason for reasons in tx.scalars(query) for reason in reasons or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something that a search found: `what` is customer, invoice or plan."""
+
+    what: str
+    connection_id: str
+    id: str
+    label: str
+    customer_id: str
+
+
+def search(tx: Connection, connection_ids: Ids, words: str, limit: int = 30) -> list[Hit]:
+    """Customers whose name holds these words, invoices with this number, a plan of this number."""
+    ids, asked = sorted(connection_ids), words.strip()
+    if not asked or not ids:
+        return []
+    c, i, p = db.customers.c, db.invoices.c, db.plans.c
+    named = sa.select(c.connection_id, c.id, c.name).where(
+        c.connection_id.in_(ids), sa.func.lower(c.name).contains(asked.lower(), autoescape=True)
+    )
+    found = [
+        Hit("customer", row.connection_id, row.id, row.name, row.id)
+        for row in tx.execute(named.order_by(c.name).limit(limit))
+    ]
+    numbered = sa.select(i.connection_id, i.id, i.number, i.customer_id).where(
+        i.connection_id.in_(ids), i.number == asked
+    )
+    found += [
+        Hit("invoice", row.connection_id, row.id, row.number, row.customer_id)
+        for row in tx.execute(numbered.limit(limit))
+    ]
+    if asked.upper().startswith("PP-") and asked[3:].isdigit():
+        one = sa.select(p.connection_id, p.number, p.customer_id).where(
+            p.connection_id.in_(ids), p.number == int(asked[3:])
+        )
+        found += [
+            Hit("plan", row.connection_id, f"PP-{row.number:04d}", f"PP-{row.number:04d}", row.customer_id)
+            for row in tx.execute(one)
+        ]
+    return found

@@ -1,0 +1,119 @@
+"""One policy for many clients: the firm's sentences, who differs and in what, and what they would do tomorrow."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass
+from decimal import InvalidOperation
+
+from flask import abort, flash, g, redirect, render_template, request, url_for
+from sqlalchemy.engine import Connection as Transaction
+from werkzeug.wrappers import Response
+
+from connector import connections, db, jobs, overview, people, settings
+from connector.connections import Connection
+from connector.domain.codec import WrongValue
+from connector.domain.policy import Policy
+from connector.settings import Settings
+from web import policy_form
+from web.pages import blueprint
+from web.sign_in import config, engine
+from web.words import many
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    connection: Connection
+    settings: Settings
+    differs: list[str]
+    tomorrow: str
+
+
+@blueprint.get("/policy")
+def policy() -> str | Response:
+    with db.reading(engine()) as tx:
+        mine = _mine(tx)
+        if not mine:
+            return redirect(url_for("sign_in.account"))
+        firm = _firm([s for _, s in mine])
+        clients = [
+            Client(
+                c,
+                s,
+                policy_form.deviations(s.policy, firm),
+                tomorrow(tx, c, s.policy, connections.today(c, config())),
+            )
+            for c, s in mine
+        ]
+    return render_template(
+        "policy.html", groups=policy_form.GROUPS, policy=firm, clients=clients, here="settings"
+    )
+
+
+def _mine(tx: Transaction) -> list[tuple[Connection, Settings]]:
+    """The organizations that the person may configure."""
+    roles = people.connections_of(tx, g.person.id)
+    found = [
+        (connections.get(tx, id), settings.load(tx, id))
+        for id, role in roles.items()
+        if people.may(role, "configure")
+    ]
+    return sorted(found, key=lambda pair: pair[0].organization.casefold())
+
+
+def _firm(decided: list[Settings]) -> Policy:
+    """The policy that most clients have is the firm's."""
+    return Counter(s.policy for s in decided).most_common(1)[0][0]
+
+
+def tomorrow(tx: Transaction, connection: Connection, policy: Policy, today: dt.date) -> str:
+    """What this policy would do at one client tomorrow, as far as the open invoices tell."""
+    limit = today + dt.timedelta(days=1 - policy.plan.propose_after_days)
+    owing = overview.owing(tx, connection.id, today)
+    old = sum(any(o.oldest <= limit for o in owes) for owes in owing.values())
+    overdue = sum(any(o.overdue for o in owes) for owes in owing.values())
+    return (
+        f"{many(overdue, 'customer')} overdue, {old} of them by {policy.plan.propose_after_days} days or more: "
+        "a plan is drafted for each that has none."
+    )
+
+
+@blueprint.post("/policy")
+def save_for_many() -> Response:
+    """Save for the chosen clients; a client that cannot take it is named and left as it was."""
+    chosen = set(request.form.getlist("client"))
+    with db.reading(engine()) as tx:
+        mine = _mine(tx)
+    if chosen - {c.id for c, _ in mine}:
+        abort(404)
+    if not chosen:
+        flash("Nothing was changed: choose at least one client below.", "look")
+        return redirect(url_for("pages.policy"))
+    try:
+        with db.transaction(engine()) as tx:
+            for connection, before in mine:
+                if connection.id in chosen:
+                    settings.save_policy(
+                        tx,
+                        connection.id,
+                        policy_form.read(request.form, before.policy),
+                        revision=before.revision,
+                        who=g.person.name,
+                        now=db.now(),
+                    )
+    except WrongValue as wrong:
+        flash(f"Nothing was changed: {wrong.sentence}", "look")
+        return redirect(url_for("pages.policy"))
+    except (ValueError, InvalidOperation):
+        flash("Nothing was changed: write numbers, without letters.", "look")
+        return redirect(url_for("pages.policy"))
+    except settings.EditedMeanwhile as meanwhile:
+        flash(str(meanwhile), "look")
+        return redirect(url_for("pages.policy"))
+    for id in chosen:
+        jobs.wake_review(config(), id, all_customers=True)
+    flash(
+        f"Saved for {many(len(chosen), 'client')}. Running plans keep what they were approved under.", "good"
+    )
+    return redirect(url_for("pages.policy"))
