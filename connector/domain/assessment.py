@@ -131,22 +131,24 @@ def _segment(
 def severity(paid: Sequence[Paid]) -> int:
     """LOW, MILD or SEVERE for some invoices that were due. Grows with each one's lateness and with nothing else.
 
-    Severe: a third of them (two at least) more than 30 days late, or that much late with half of the money of
-    a currency, or 20 days late on the average (60 at most for each). Mild: a third late, 5 days on the average,
+    Severe: a third of them (two at least) more than 30 days late, or half of the money that much late, or 20 days late on the average (60 at most for each). Mild: a third late, 5 days on the average,
     or one more than 30 days late.
     """
     if not paid:
         return LOW
     serious = [p for p in paid if p.late > 30]
     mean = sum(min(p.late, 60) for p in paid) / len(paid)
-    stuck = False
-    for currency in {p.invoice.currency for p in serious}:
-        whole = sum(p.invoice.total for p in paid if p.invoice.currency == currency)
-        stuck = stuck or 2 * sum(p.invoice.total for p in serious if p.invoice.currency == currency) >= whole
+    stuck = 2 * sum(_weight(p, paid) for p in serious) >= len(paid)
     if stuck or (len(serious) >= 2 and 3 * len(serious) >= len(paid)) or mean >= 20:
         return SEVERE
     late = [p for p in paid if p.late > 0]
     return MILD if serious or 3 * len(late) >= len(paid) or mean >= 5 else LOW
+
+
+def _weight(one: Paid, paid: Sequence[Paid]) -> float:
+    """How large the invoice is among these of its currency: 1 is their mean, so the weights of all are their number."""
+    same = [p.invoice.total for p in paid if p.invoice.currency == one.invoice.currency]
+    return one.invoice.total * len(same) / sum(same)
 
 
 def _seasonal(past: Sequence[Paid], today: dt.date) -> bool:

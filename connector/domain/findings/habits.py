@@ -44,7 +44,7 @@ def record(receivables: Receivables, today: dt.date) -> list[Paid]:
     ours = {p.invoice_id for c in receivables.credits if c.marker and not c.void for p in c.allocations}
     spare = _spare(receivables, today)
     found = []
-    for invoice in sorted(receivables.invoices, key=lambda i: (receivables.due(i), i.date, i.number, i.id)):
+    for invoice in sorted(receivables.invoices, key=lambda i: _place(receivables, i)):
         dead = invoice.status in (Status.VOID, Status.DRAFT) or invoice.total <= 0
         if dead or invoice.marker or invoice.id in rest or invoice.id in ours or invoice.date > today:
             continue
@@ -62,6 +62,11 @@ def record(receivables: Receivables, today: dt.date) -> list[Paid]:
             continue
         found.append(Paid(invoice, due, settled, (end - due).days if end > last else 0))
     return found
+
+
+def _place(receivables: Receivables, invoice: Invoice) -> tuple[object, ...]:
+    """By due date. Names come last, so that two names never decide what two amounts could."""
+    return receivables.due(invoice), invoice.date, invoice.total, invoice.balance, invoice.number, invoice.id
 
 
 def _spare(receivables: Receivables, today: dt.date) -> dict[str, list[tuple[dt.date, int]]]:
@@ -99,7 +104,7 @@ def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -
                 continue
             first = parts[0][0]
             soon = sum(amount for date, amount in parts if (date - first).days <= 7)
-            if soon < invoice.total * 95 // 100 and (invoice.balance > 0 or len(parts) > 1):
+            if soon * 100 < invoice.total * 95 and (invoice.balance > 0 or len(parts) > 1):
                 short.append(Evidence(invoice.id, first, soon))
             else:
                 whole += 1
@@ -144,7 +149,7 @@ def slowing(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fi
         return []
     usual, now = median(p.late for p in past), median(p.late for p in recent)
     slower = [p for p in recent if p.late > usual + 7]
-    if now < usual + 10 or len(slower) * 3 < len(recent) * 2:
+    if now < usual + 10 or len(slower) < HABIT or len(slower) * 3 < len(recent) * 2:
         return []
     evidence = tuple(Evidence(p.invoice.id, p.settled or today, p.invoice.total) for p in slower)
     before = "on time" if usual < 1 else f"about {days(round(usual))} late"
@@ -184,6 +189,8 @@ def latest(paid: list[Paid], today: dt.date) -> tuple[list[Paid], list[Paid]]:
     """(recent, earlier): due in the last 120 days, and at least the last three. By due date, so lateness moves none."""
     cut = next((n for n, p in enumerate(paid) if (today - p.due).days <= 120), len(paid))
     cut = min(cut, max(0, len(paid) - HABIT))
+    while cut > 0 and paid[cut - 1].due == paid[cut].due:
+        cut -= 1
     return paid[cut:], paid[:cut]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import pairwise
+from statistics import median
 
-from connector.domain.findings.facts import Event, Evidence, Finding, Receivables, days, is_overdue, name
+from connector.domain.findings.facts import Event, Evidence, Finding, Receivables, days, name
+from connector.domain.findings.habits import record
 from connector.domain.money import Money
 from connector.domain.policy import Policy
 from connector.domain.receivables import Invoice
@@ -109,26 +112,25 @@ def asks_for_time(receivables: Receivables, policy: Policy, today: dt.date) -> l
 
 
 def silent(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
-    """Long overdue, and since the due date no payment of any kind and not a word."""
-    rest = receivables.disputed(today)
-    late = [i for i in receivables.open() if i.id not in rest and is_overdue(receivables, i, policy, today)]
-    late = [i for i in late if (today - receivables.due(i)).days >= SILENCE]
-    if not late:
+    """Long overdue, and since the due date no payment of any kind and not a word, for longer than is usual for them."""
+    waiting = [p for p in record(receivables, today) if p.settled is None and p.late >= SILENCE]
+    if not waiting:
         return []
-    heard = [p.date for p in receivables.payments if not p.void and p.date <= today]
-    heard += [
-        e.date for e in receivables.events if e.date <= today and e.kind not in ("bounced", "dispute_closed")
-    ]
-    last = max(heard, default=None)
-    since = receivables.due(late[0])
-    quiet_from = max(since, last) if last else since
-    if (today - quiet_from).days < SILENCE:
+    came = sorted({p.date for p in receivables.payments if not p.void and p.date <= today})
+    gaps = [(later - earlier).days for earlier, later in pairwise(came)]
+    usual = 2 * median(gaps) if len(gaps) >= 3 else 0
+    heard = came[-1:] + [e.date for e in receivables.events if e.kind not in ("bounced", "dispute_closed")]
+    quiet_from = max([waiting[0].due, *heard])
+    quiet = (today - quiet_from).days
+    if quiet < max(SILENCE, usual):
         return []
-    first = [i for i in late if i.currency == late[0].currency]
-    evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in first)
-    owed = Money(sum(i.balance for i in first), first[0].currency)
-    text = f"No payment and no word on record for {days((today - quiet_from).days)}, while {owed} is overdue."
-    return [Finding("silent", quiet_from + dt.timedelta(SILENCE), evidence, first[0].currency, text)]
+    currency = waiting[0].invoice.currency
+    late = [p for p in waiting if p.invoice.currency == currency]
+    evidence = tuple(Evidence(p.invoice.id, p.due, p.invoice.balance) for p in late)
+    owed = Money(sum(p.invoice.balance for p in late), currency)
+    text = f"No payment and no word on record for {days(quiet)}, while {owed} is overdue."
+    since = quiet_from + dt.timedelta(round(max(SILENCE, usual)))
+    return [Finding("silent", since, evidence, currency, text)]
 
 
 def kept_plan(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
