@@ -23,7 +23,8 @@ class Open:
 
     `due` is the date that was agreed last; `installment` is the row number where the document is one of a plan
     (split: the installment invoice itself; notes: the original invoice, with its next unpaid row), and `amount`
-    what is asked for.
+    what is asked for. `paid` is the money received on it, None where only total and balance are known: a credit
+    note lowers the balance, too, and nobody thanks for that.
     """
 
     invoice: Invoice
@@ -31,6 +32,7 @@ class Open:
     amount: int
     installment: int | None = None
     plan_id: str = ""
+    paid: int | None = None
 
     @property
     def key(self) -> str:
@@ -68,6 +70,7 @@ class Reminder:
     needs_person: bool = False
     task_only: bool = False
     held_because: tuple[str, ...] = ()
+    first: bool = False  # nobody wrote about any of these before
 
 
 def ladder_of(document: Open, policy: ReminderPolicy) -> tuple[Step, ...]:
@@ -137,6 +140,7 @@ def next_reminder(
         needs_person=lead.needs_person,
         task_only=all(s.task_only for _, s in chosen),
         held_because=tuple(dict.fromkeys(reasons)),
+        first=not any(key in c.levels for c in contacts for key in levels),
     )
 
 

@@ -237,6 +237,33 @@ class ReminderPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnText:
+    """A bookkeeper's words for one level and segment in one language variant ("en-GB"); see `letters`."""
+
+    language: str
+    level: str
+    segment: str
+    text: str
+
+    def __post_init__(self) -> None:
+        _check(bool(self.text.strip()), "text", "is empty. Write something, or take the text out.")
+        _check(len(self.text) <= 2000, "text", "should be at most 2,000 characters.")
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPolicy:
+    """In whose name reminders speak, and in which words."""
+
+    person: str = ""  # whom to ask; "" is the organization itself
+    reply: str = ""  # e-mail address or telephone number
+    how_to_pay: str = ""  # e.g. "Bank transfer to … with the invoice number"
+    language: str = (
+        ""  # variant for customers whose language the ledger does not tell; "" follows the country
+    )
+    own: tuple[OwnText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """What the accountant answered once for an organization, signed and dated. Unanswered means notes only."""
 
@@ -261,6 +288,7 @@ class Policy:
     plan: PlanPolicy = PlanPolicy()
     findings: FindingPolicy = FindingPolicy()
     reminders: ReminderPolicy = ReminderPolicy()
+    letters: LetterPolicy = LetterPolicy()
     country: str = ""  # overrides the organization's country for holidays and legal rails
 
     def to_json(self) -> dict[str, Any]:

@@ -1,16 +1,22 @@
 """The text of a reminder: what, how much, since when, how to pay and whom to ask come first; then one request.
 
-Rules of tone are accounting.md 6: assume oversight, offer options, no threat, no guilt, no false urgency.
+Rules of tone are accounting.md 6: assume oversight, offer options, no threat, no guilt, no false urgency. The words
+are data (`letters`); every text passes `wording.check` with the `context` given here, or it is held.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from connector.domain.dunning import Open, Reminder
+from connector.domain.letters import BACKLOG, Letters, fill, letters, variant_for
 from connector.domain.money import Money
-from connector.domain.regions import spelled
+from connector.domain.policy import OwnText
+from connector.domain.wording import Context
+
+OLD = 30  # days overdue from which a first word is one about a backlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,79 +28,135 @@ class Sender:
     reply: str  # e-mail address or telephone number
     how_to_pay: str = ""  # e.g. "Bank transfer to … with the invoice number"
     country: str = ""  # whose spelling the message uses
+    language: str = ""  # variant of the letters; "" follows the country
+    own: tuple[OwnText, ...] = ()  # the bookkeeper's texts
 
 
-_PLAN = "If money is tight, tell us what you can manage; we can usually agree a plan."
-_DISPUTE = "If something is not right with an invoice, tell us and we will look into that first."
-_CROSSED = "If you have paid in the meantime, thank you; please disregard this."
+def text(
+    reminder: Reminder,
+    customer_name: str,
+    sender: Sender,
+    today: dt.date,
+    *,
+    segment: str = "",
+    language: str = "",
+) -> str:
+    """The whole message. `segment` is the customer's, `language` the customer's own where the ledger knows it.
 
-_BODIES = {
-    "friendly": "This is to let you know that the date is coming up. There is nothing to do if payment is on its way.",
-    "due": "This falls due today. There is nothing to do if payment is on its way.",
-    "check": "This may have slipped through. Is anything missing on your side: a purchase order, a copy, an approval?",
-    "direct": "Could you tell us on which date we can expect the payment?",
-    "firm": "This is still open. Please pay it, or choose what suits you: name a date, or agree a plan with us.",
-    "final": "We have written about this before and would like to settle it with you. Please call or reply.",
-    "installment_friendly": "Your next installment is coming up. There is nothing to do if payment is on its way.",
-    "installment_due": "Your installment falls due today. There is nothing to do if payment is on its way.",
-    "installment_missed": "We have not seen this installment yet. Do you need a few more days, or is anything missing?",
-    "installment_cure": "This installment is still open. Paying it now puts the plan back on track; if that is not possible, "
-    "tell us and we will see how to change the plan.",
-}
-
-
-def text(reminder: Reminder, customer_name: str, sender: Sender, today: dt.date) -> str:
-    """The whole message. A level of the policy's own that has no words here gets those of `check`."""
-    lines = [_line(d, sender, today) for d in reminder.listed]
-    lines += _totals(reminder)
+    A level of the policy's own that has no words here gets those of `check`. Raises letters.BadText.
+    """
+    words = words_of(sender, language)
+    fields = _fields(reminder, customer_name, sender, words)
+    lines = [_line(d, words, today) for d in reminder.listed]
+    if len(reminder.listed) > 1:
+        lines.append(fill(words.lines["total"], fields))
     if sender.how_to_pay:
-        lines.append(f"How to pay: {sender.how_to_pay}.")
-    lines.append(f"Questions: {sender.person}, {sender.reply}.")
-    lines += ["", spelled(_BODIES.get(reminder.level, _BODIES["check"]), sender.country)]
-    thanks = _thanks(reminder)
-    if thanks:
-        lines.append(thanks)
+        lines.append(fill(words.lines["how_to_pay"], {"how_to_pay": sender.how_to_pay.rstrip(".")}))
+    lines.append(fill(words.lines["questions"], fields))
+    body = words.body(reminder.level, variant_of(reminder, segment, today))
+    lines += ["", fill(body, fields)]
+    if fields["received"]:
+        lines.append(fill(words.lines["thanks"], fields))
     if any(d.due <= today for d in reminder.listed):
         if reminder.offers_plan:
-            lines.append(_PLAN)
-        lines += [_DISPUTE, _CROSSED]
-    return "\n".join([f"Dear {customer_name},", "", *lines, "", sender.person, sender.organization])
+            lines.append(words.lines["plan"])
+        lines += [words.lines["dispute"], words.lines["crossed"]]
+    greeting = fill(words.lines["greeting"], fields)
+    close = list(dict.fromkeys((sender.person, sender.organization)))
+    return "\n".join([greeting, "", *lines, "", *close])
+
+
+def variant_of(reminder: Reminder, segment: str, today: dt.date) -> str:
+    """Which words of the level: a debt that is old when it is first spoken of begins softly, whoever owes it."""
+    oldest = min((d.due for d in reminder.listed), default=today)
+    if reminder.first and (today - oldest).days > OLD:
+        return BACKLOG
+    return segment
+
+
+def words_of(sender: Sender, language: str = "") -> Letters:
+    """The letters that a customer gets, with the bookkeeper's own texts in them."""
+    return letters(variant_for(language, sender.language, sender.country)).with_own(sender.own)
+
+
+def context(
+    reminder: Reminder,
+    customer_name: str,
+    sender: Sender,
+    today: dt.date,
+    *,
+    language: str = "",
+    enabled: Iterable[str] = (),
+) -> Context:
+    """What the text of this reminder must and may say, for the wording check."""
+    amounts = {Money(d.amount, d.invoice.currency).decimal for d in reminder.listed}
+    for sums in (_totals(reminder), _received(reminder)):
+        amounts |= {Money(a, c).decimal for c, a in sums.items()}
+    return Context(
+        language=words_of(sender, language).variant,
+        overdue=any(d.due < today for d in reminder.listed),
+        offers_plan=reminder.offers_plan,
+        enabled=frozenset(enabled),
+        names=(customer_name, sender.organization, sender.person),
+        today=today,
+        amounts=frozenset(amounts),
+        dates=frozenset(d.due for d in reminder.listed),
+        numbers=tuple(d.invoice.number for d in reminder.listed),
+        contact=sender.person,
+    )
 
 
 def day(date: dt.date) -> str:
-    """A date as letters write it: 31 August 2026."""
+    """A date as agreements write it: 31 August 2026."""
     return f"{date.day} {date:%B %Y}"
 
 
-def _line(document: Open, sender: Sender, today: dt.date) -> str:
+def _fields(reminder: Reminder, customer_name: str, sender: Sender, words: Letters) -> dict[str, str]:
+    oldest = reminder.listed[0]
+    received = _received(reminder)
+    return {
+        "customer": customer_name,
+        "organization": sender.organization,
+        "person": sender.person,
+        "reply": sender.reply,
+        "number": oldest.invoice.number or oldest.invoice.id,
+        "amount": words.money(Money(oldest.amount, oldest.invoice.currency)),
+        "due": words.day(oldest.due),
+        "total": words.sums(_totals(reminder)),
+        "received": words.sums(received) if received else "",
+    }
+
+
+def _line(document: Open, words: Letters, today: dt.date) -> str:
     invoice = document.invoice
     late = (today - document.due).days
-    when = f"due {day(document.due)}"
+    name = "invoice" if document.installment is None else "installment"
     if late > 0:
-        when += f" ({late} day{'s' if late != 1 else ''} ago)"
-    name = f"Invoice {invoice.number or invoice.id}"
-    if document.installment is not None:
-        word = spelled("Installment", sender.country)
-        name = f"{word} {document.installment} of your plan, invoice {invoice.number or invoice.id}"
-    link = f" Pay here: {invoice.pay_link}" if invoice.pay_link else ""
-    return f"{name}: {Money(document.amount, invoice.currency)}, {when}.{link}"
+        name += "_late_one" if late == 1 else "_late"
+    fields = {
+        "number": invoice.number or invoice.id,
+        "amount": words.money(Money(document.amount, invoice.currency)),
+        "due": words.day(document.due),
+        "days": str(late),
+        "n": str(document.installment),
+        "link": invoice.pay_link,
+    }
+    line = fill(words.lines[name], fields)
+    return f"{line} {fill(words.lines['link'], fields)}" if invoice.pay_link else line
 
 
-def _totals(reminder: Reminder) -> list[str]:
+def _totals(reminder: Reminder) -> Mapping[str, int]:
     sums: dict[str, int] = {}
     for document in reminder.listed:
         sums[document.invoice.currency] = sums.get(document.invoice.currency, 0) + document.amount
-    if len(reminder.listed) < 2:
-        return []
-    return [f"Together: {' and '.join(str(Money(a, c)) for c, a in sorted(sums.items()))}."]
+    return sums
 
 
-def _thanks(reminder: Reminder) -> str:
+def _received(reminder: Reminder) -> Mapping[str, int]:
     sums: dict[str, int] = {}
-    for document in reminder.listed:
-        paid = document.invoice.total - document.invoice.balance
+    for document in {d.invoice.id: d for d in reminder.listed}.values():
+        invoice = document.invoice
+        paid = invoice.total - invoice.balance if document.paid is None else document.paid
         if paid > 0:
-            sums[document.invoice.currency] = sums.get(document.invoice.currency, 0) + paid
-    if not sums:
-        return ""
-    return f"Thank you for the {' and '.join(str(Money(a, c)) for c, a in sorted(sums.items()))} received so far."
+            sums[invoice.currency] = sums.get(invoice.currency, 0) + paid
+    return sums

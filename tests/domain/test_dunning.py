@@ -233,7 +233,7 @@ def test_the_facts_come_first_then_one_request():
     assert message == (
         "Dear Brook Café,\n"
         "\n"
-        "Invoice 1001: 850.00 USD, due 3 November 2026 (7 days ago).\n"
+        "Invoice 1001: 850.00 USD, due November 3, 2026 (7 days ago).\n"
         "How to pay: bank transfer with the invoice number.\n"
         "Questions: Jo Doe, jo@alder.example.\n"
         "\n"
@@ -255,7 +255,7 @@ def test_several_documents_have_a_sum_per_currency_and_a_link_to_pay():
     message = written([usd, euro], after(3), [Contact(after(-30), {})])
     assert "Together: 10.00 EUR and 850.00 USD." in message
     assert (
-        "Invoice 1001: 850.00 USD, due 5 November 2026 (1 day ago). Pay here: https://pay.example/1"
+        "Invoice 1001: 850.00 USD, due November 5, 2026 (1 day ago). Pay here: https://pay.example/1"
         in message
     )
     assert "Thank you for the" not in message
@@ -269,7 +269,7 @@ def test_before_the_due_date_nothing_is_missing():
         replace(SENDER, how_to_pay=""),
         after(-3),
     )
-    assert "due 3 November 2026." in message
+    assert "due November 3, 2026." in message
     assert "the date is coming up" in message
     assert "not right" not in message
     assert "How to pay" not in message

@@ -1,0 +1,38 @@
+"""The wording check against the labelled corpus."""
+
+import pytest
+
+from connector.domain import wording
+from tests.wording import corpus
+
+
+@pytest.mark.parametrize("line", corpus.lines("development"), ids=lambda line: line.text[:60])
+def test_a_line_of_the_development_part(line):
+    found = {o.rule for o in wording.check(line.text, wording.Context(line.language))}
+    if line.expected == "ok":
+        assert found == set()
+    else:
+        assert found
+
+
+def test_the_held_back_part_is_judged_as_measured():
+    """Measured once after the rules were written; a rule that is changed later may not make it worse."""
+    measured = corpus.measure("held_back")
+    assert measured.lines == 118
+    assert measured.precision >= 0.95
+    assert measured.recall >= 0.95
+
+
+def test_every_line_says_where_it_comes_from():
+    for part in ("development", "held_back"):
+        for line in corpus.lines(part):
+            assert line.source
+            assert line.language.partition("-")[0] in ("en", "es", "fr", "de")
+
+
+def test_the_same_text_gives_the_same_answer_and_needs_no_language():
+    for line in corpus.lines("development"):
+        known = wording.check(line.text, wording.Context(line.language))
+        assert wording.check(line.text, wording.Context(line.language)) == known
+    assert wording.language_of("Könnten Sie uns sagen, bis wann wir mit der Zahlung rechnen dürfen?") == "de"
+    assert wording.check("Nous transmettrons votre dossier à un huissier.") != ()
