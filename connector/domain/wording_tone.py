@@ -43,7 +43,7 @@ class Tone:
 
     def hits(self, sentence: Sentence, around: str) -> Iterator[Hit]:
         """What is wrong with the sentence. `around` is the text before and after it, for what it refers to."""
-        text = self.syntax["forced"].sub(FORCED, sentence.plain)
+        text = " ".join(self.syntax["forced"].sub(FORCED, sentence.plain).split())
         threats = [*self._threats(text), *self._open_threats(text)]
         yield from threats or self._consequences(text)
         yield from self._guilt(text, around)
