@@ -168,31 +168,32 @@ class Performer:
             raise trouble
 
     def _link(self, write: Write, draft: LinkDraft) -> None:
-        credit = self.ledger.document(Kind.CREDIT, draft.credit_id)
-        link_id = _link_id(credit, draft)
-        if credit is None:
-            raise Stopped("NOT_FOUND", "The plan's credit is no longer in the ledger.")
+        link_id = self._linked(draft) if write.attempts else None  # only then it may be there already
         if link_id is None:
-            if credit.balance < draft.amount:
-                raise Stopped(
-                    "CREDIT_USED",
-                    f"Credit {credit.number} was already set against something else in the ledger.",
-                )
             source = self.ledger.document(Kind.INVOICE, draft.invoice_id)
             if source is None or source.balance < draft.amount:
                 raise Stopped("BALANCE_CHANGED", "The invoice changed since approval. Review again.")
             link_id = self.ledger.link(draft, write.key)
         self._done(write, link_id)
 
+    def _linked(self, draft: LinkDraft) -> str | None:
+        """The link that an earlier attempt made, None when it made none. Raises Stopped."""
+        credit = self.ledger.document(Kind.CREDIT, draft.credit_id)
+        if credit is None:
+            raise Stopped("NOT_FOUND", "The plan's credit is no longer in the ledger.")
+        link_id = _link_id(credit, draft)
+        if link_id is None and credit.balance < draft.amount:
+            raise Stopped(
+                "CREDIT_USED", f"Credit {credit.number} was already set against something else in the ledger."
+            )
+        return link_id
+
     def _note(self, write: Write, draft: NoteDraft) -> None:
         again = write.attempts > 0  # it may be there: only then is a look-up worth a call
         note_id = "" if not again or not self._shows(draft) else "found"
         if not note_id:
             note_id = self.ledger.add_note(draft, write.key)
-        document = self.ledger.document(draft.kind, draft.document_id)  # a note may give it a new version
-        if document is None:
-            raise Stopped("NOT_FOUND", "The document that the note was for is no longer in the ledger.")
-        self._done(write, note_id or "note", document)
+        self._done(write, note_id or "note")  # that a note gave the document a new version is the next sync's
 
     def _shows(self, draft: NoteDraft) -> bool:
         text = " ".join(draft.text.split())

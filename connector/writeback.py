@@ -151,6 +151,7 @@ def _plan(p: Performer, plan_id: str) -> None:
         if refused:
             p.say(f"{plan_id}: {refused}")
             with db.transaction(p.engine) as tx:
+                _still(tx, record)
                 plans.send_back(tx, plan_id, refused, now=p.clock(), tried=False)
             return
         _forward(p, plan_id)
@@ -235,12 +236,19 @@ def _preflight(p: Performer, record: Record) -> str:
         plan, where, posted_on=today, approved_by=record.approved_by, attachment=attachment
     )
     with db.transaction(p.engine) as tx:
+        _still(tx, record)
         if clearing:
             settings.clearing_confirmed(tx, p.connection_id, clearing, p.clock())
         before = proving.starting(tx, p.connection_id, plan.customer_id, facts.invoices)
         plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
         _lay_out(tx, p, record, laid)
     return ""
+
+
+def _still(tx: Connection, record: Record) -> None:
+    """Raises Taken when the plan moved on while we asked the ledger: what we saw may be another worker's writing."""
+    if plans.get(tx, record.id).revision != record.revision:
+        raise Taken
 
 
 def _dates(p: Performer, facts: Facts, wanted: bool) -> tuple[frozenset[str], frozenset[str]]:

@@ -58,6 +58,7 @@ class QuickBooksLedger:
         """`address`: the page of an entity and id in QuickBooks, "" where none is known."""
         self._transport, self._realm, self._address = transport, realm, address
         self._home = ""
+        self._facts: Organization | None = None
         self._accounts_of_items: dict[str, str] = {}
         self._sources: dict[str, Json] = {}
 
@@ -67,7 +68,7 @@ class QuickBooksLedger:
         company = _entity(self._transport.get("CompanyInfo", self._realm), "CompanyInfo")
         preferences = _entity(self._transport.get("Preferences"), "Preferences")
         found = facts.organization(self._realm, company, preferences)
-        self._home = found.home_currency
+        self._home, self._facts = found.home_currency, found
         return found
 
     def home(self) -> str:
@@ -156,7 +157,11 @@ class QuickBooksLedger:
             raw = _entity(self._transport.get(entity, own.split("/")[0]), entity)
         except OutOfDate:
             return None
-        return None if translate.is_deleted(raw) else raw
+        if translate.is_deleted(raw):
+            return None
+        if kind is Kind.INVOICE and ":" not in id:
+            self._sources[id] = raw
+        return raw
 
     def _currency(self, raw: Mapping[str, object]) -> str:
         return translate.ref(raw, "CurrencyRef") or self.home()
@@ -194,7 +199,7 @@ class QuickBooksLedger:
     # Writing
 
     def clearing(self, account: str | None, today: date) -> Clearing:
-        organization = self.organization()
+        organization = self._facts or self.organization()
         return clearing.find_or_create(self._transport, account, organization, today)
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:

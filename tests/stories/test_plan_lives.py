@@ -1,0 +1,278 @@
+"""Random lives of plans on both ledgers: random invoices, taxes, currencies, part-payments, plans, events, crashes.
+
+After every single write the watch compares; when a life is over, every document is where it should be. A few
+hundred lives by default; `FORBEAR_LIVES=10000` for a night.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from connector import db, drafting, ending, outbox, plans
+from connector.domain.calendar import Rhythm
+from connector.domain.policy import Mode
+from connector.domain.propose import Wish
+from sandbox.faults import Fault
+from tests.connector.fake_ledger import Killed
+from tests.stories.lives import (
+    APPROVAL,
+    DAY,
+    Company,
+    Metered,
+    Practice,
+    a_practice,
+    assert_gone,
+    assert_written,
+    drift,
+    duplicates,
+    orphans,
+)
+
+LIVES = int(os.environ.get("FORBEAR_LIVES", "300"))
+EVENTS = (
+    "pay next",
+    "pay short",
+    "pay over",
+    "wait",
+    "cancel",
+    "renegotiate",
+    "accelerate",
+    "write off",
+    "void one",
+)
+FAULTS = (
+    "",
+    "",
+    "killed before",
+    "killed after",
+    "dropped before",
+    "dropped after",
+    "500 after",
+    "429",
+    "token",
+)
+
+
+@dataclass(frozen=True)
+class Bill:
+    net: int
+    tax_percent: int
+    paid: int  # percent of the total that came before the plan
+    age: int  # days since its date
+
+
+@dataclass(frozen=True)
+class Life:
+    platform: str
+    currency: str
+    basis: str
+    bills: tuple[Bill, ...]
+    bystander: int
+    count: int
+    rhythm: Rhythm
+    fault: str
+    at: int
+    events: tuple[str, ...]
+
+
+bills = st.builds(
+    Bill,
+    net=st.integers(1, 5_000_000),
+    tax_percent=st.sampled_from([0, 0, 5, 15, 20]),
+    paid=st.sampled_from([0, 0, 10, 33, 90]),
+    age=st.integers(5, 400),
+)
+
+
+def lives(platform: str) -> st.SearchStrategy[Life]:
+    return st.builds(
+        Life,
+        platform=st.just(platform),
+        currency=st.sampled_from(
+            ["USD", "EUR", "JPY"] if platform == "quickbooks" else ["GBP", "NZD", "JPY"]
+        ),
+        basis=st.sampled_from(["accrual", "accrual", "accrual", "cash"]),
+        bills=st.lists(bills, min_size=1, max_size=3).map(tuple),
+        bystander=st.integers(1, 100_000),
+        count=st.integers(1, 7),
+        rhythm=st.sampled_from(list(Rhythm)),
+        fault=st.sampled_from(FAULTS),
+        at=st.integers(0, 30),
+        events=st.lists(st.sampled_from(EVENTS), max_size=3).map(tuple),
+    )
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
+    with a_practice(tmp_path_factory.mktemp("lives")) as practice:
+        yield practice
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("platform", ["quickbooks", "xero"])
+def test_whatever_happens_the_books_hold(town: Practice, platform: str) -> None:
+    count = itertools.count()
+
+    @settings(
+        max_examples=LIVES // 2,
+        deadline=None,
+        database=None,
+        derandomize="FORBEAR_LIVES" not in os.environ,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(lives(platform))
+    def one(life: Life) -> None:
+        next(count)
+        live(town, life)
+
+    one()
+    assert next(count) >= LIVES // 2 * 9 // 10
+
+
+def live(practice: Practice, life: Life) -> None:
+    """One life, from the first invoice to the last event."""
+    practice.pass_to(APPROVAL)
+    practice.world.faults.clear()
+    company = practice.company(life.platform, home_currency=life.currency)
+    company.answer(life.basis, life.basis)
+    company.policy(hard_cap_months=60, approval_cap_months=60)
+    customer = company.customer()
+    numbers = []
+    for n, bill in enumerate(life.bills, 1):
+        tax = bill.net * bill.tax_percent // 100
+        date = APPROVAL - dt.timedelta(bill.age)
+        company.bill(customer, f"{n}00{n}", date, date + dt.timedelta(4), bill.net, tax)
+        if part := (bill.net + tax) * bill.paid // 100:
+            company.pay(f"{n}00{n}", part, date + dt.timedelta(2))
+        numbers.append(f"{n}00{n}")
+    company.bill(customer, "BYSTANDER", DAY(2026, 11, 1), DAY(2026, 12, 1), life.bystander)
+    company.sync()
+    owed = sum(company.open_(n) for n in numbers)
+    plan = company.propose(customer, numbers, min(life.count, owed), rhythm=life.rhythm)
+    assert (plan.plan.mode is Mode.NOTES) == (life.basis == "cash")
+    assert plan.plan.principal == owed
+    before = {basis: company.movements(basis) for basis in ("accrual", "cash")}
+    company.approve(plan.id, deliver=False)
+    if life.fault:
+        with contextlib.suppress(Killed):
+            company.deliver(Metered(blow(company, life)))
+        practice.world.faults.clear()
+    company.settle()
+    assert_written(company, company.plan(plan.id))
+    assert drift(before["accrual"], company.movements()) == 0
+    if life.basis == "cash":
+        assert drift(before["cash"], company.movements("cash")) == 0
+    for event in life.events:
+        happen(practice, company, plan.id, event)
+        check(company)
+    if not life.events:
+        with db.transaction(practice.engine) as tx:
+            plans.cancel(tx, plan.id, who="J. Doe", now=company.now(), today=company.today)
+        company.settle()
+        assert_gone(company, plan.id)
+        assert drift(before["accrual"], company.movements()) == 0
+        assert sum(company.open_(n) for n in numbers) == owed
+    assert company.open_("BYSTANDER") == life.bystander
+
+
+def blow(company: Company, life: Life) -> Any:
+    def strike(when: str, at: int, operation: str, writes: bool) -> None:
+        if at != life.at:
+            return
+        if life.fault == f"killed {when}":
+            raise Killed(operation)
+        faults = {
+            "dropped before": {"action": "drop", "when": "before"},
+            "dropped after": {"action": "drop", "when": "after"},
+            "500 after": {"action": "status", "when": "after", "status": 500},
+            "429": {"action": "status", "when": "before", "status": 429},
+        }
+        if when == "before" and life.fault in faults:
+            company.practice.world.faults.add(
+                Fault(company=company.pretend.organization.id, **faults[life.fault])  # type: ignore[arg-type]
+            )
+        elif when == "before" and life.fault == "token":
+            company.practice.world.grants.expire(life.platform)  # type: ignore[arg-type]
+
+    return strike
+
+
+def check(company: Company) -> None:
+    """What holds at the end of every step of every life."""
+    assert company.watch is not None
+    company.watch.judge()
+    assert (duplicates(company), orphans(company)) == ([], [])
+
+
+def happen(practice: Practice, company: Company, plan_id: str, event: str) -> None:
+    """One thing that people do, then what Forbear does about it."""
+    record = company.plan(plan_id)
+    open_ = [
+        r for r in record.installments if r.invoice_id and company.pretend.invoices[r.invoice_id].balance
+    ]
+    parts = [company.pretend.invoices[r.invoice_id or ""].number for r in open_]
+    if record.plan.mode is Mode.NOTES:
+        found = [company.pretend.invoices[s.invoice_id] for s in record.plan.sources]
+        parts = [d.number for d in found if d.live and d.balance]
+    running = record.state in ("running", "broken")
+    if event == "wait":
+        practice.pass_to(company.today + dt.timedelta(20))
+    elif event in ("pay next", "pay short", "pay over") and parts:
+        owed = company.open_(parts[0])
+        amount = {"pay next": owed, "pay short": max(1, owed // 3), "pay over": owed}[event]
+        company.pay(parts[0], amount)
+        if event == "pay over" and len(parts) > 1:
+            company.pay(parts[1], max(1, company.open_(parts[1]) // 2))
+    elif event == "void one" and parts and record.plan.mode is Mode.SPLIT and untouched(company, parts[-1]):
+        company.void(parts[-1])
+        company.look()
+        assert "Draft the plan again" in company.plan(plan_id).attention
+        return
+    company.look()
+    if company.watch:
+        company.watch.begin()
+    receivable = company.balances().get("receivable", 0)
+    with db.transaction(practice.engine) as tx, contextlib.suppress(plans.PlanProblem):
+        if event == "cancel" and running:
+            plans.cancel(tx, plan_id, who="J. Doe", now=company.now(), today=company.today)
+        elif event == "accelerate":
+            drafting.accelerate(tx, plan_id, who="J.", why="missed", now=company.now(), today=company.today)
+        elif event == "write off":
+            ending.propose_write_off(tx, plan_id, who="J.", why="", now=company.now(), today=company.today)
+        elif event == "renegotiate":
+            drafting.renegotiation(
+                tx,
+                plan_id,
+                who="J.",
+                why="",
+                now=company.now(),
+                today=company.today,
+                wish=Wish(installments=2),
+            )
+            plans.approve(tx, plan_id, who="J.", now=company.now(), today=company.today)
+    company.settle()
+    assert company.balances().get("receivable", 0) == receivable
+    if event != "void one" and not any("voided" in t for t in (company.plan(plan_id).attention,)):
+        assert company.balances().get("clearing", 0) == 0
+    failed = [w for w in writes(company, plan_id) if w.state == "failed"]
+    assert failed == [], [(w.what, w.error) for w in failed]
+
+
+def untouched(company: Company, number: str) -> bool:
+    return company.open_(number) == company.invoice(number).total
+
+
+def writes(company: Company, plan_id: str) -> list[outbox.Write]:
+    with db.reading(company.practice.engine) as tx:
+        return outbox.of_plan(tx, plan_id)
