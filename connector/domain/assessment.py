@@ -8,8 +8,8 @@ been paid (`recent`), and how the ones before (`past`)?
 | mild          | forgetful | forgetful | forgetful |
 | severe        | squeezed | squeezed  | chronic   |
 
-What is recent depends on due dates alone, and each answer can only get worse with a later payment. So paying
-later never improves an assessment, and paying on time never worsens it. The book's other customers play no part.
+What is recent (due in the last 120 days) depends on due dates alone, and each answer can only get worse with a
+later payment. So paying later never improves an assessment, and paying on time never worsens it. The book's other customers play no part.
 A person may override the segment with a reason; the facts stay beside it.
 """
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from connector.domain.aging import days_overdue
 from connector.domain.findings.facts import Receivables, days
-from connector.domain.findings.habits import GRACE, HABIT, Paid, latest, record
+from connector.domain.findings.habits import GRACE, HABIT, Paid, record
 from connector.domain.findings.owed import unapplied_money
 from connector.domain.findings.said import RECENT, broken_promises
 from connector.domain.money import Money, exponent
@@ -30,6 +30,8 @@ from connector.domain.policy import Policy
 NOT_ENOUGH = "not_enough_data"
 SEGMENTS = (NOT_ENOUGH, "reliable", "forgetful", "squeezed", "chronic", "disputing")
 LOW, MILD, SEVERE = range(3)
+RECENTLY = 120  # days: what fell due since then is recent
+SERIOUS = 30  # days late
 _TABLE = (
     ("reliable", "reliable", "forgetful"),
     ("forgetful", "forgetful", "forgetful"),
@@ -100,16 +102,21 @@ def _segment(
             (f"{many} been paid so far; three make a first judgement.", *more),
             ("Three or more paid invoices.",),
         )
-    recent, past = latest(list(paid), today)
-    if len(past) < HABIT:
-        past = list(paid)
-    now, before = severity(recent), severity(past)
+    recent = [p for p in paid if (today - p.due).days <= RECENTLY]
+    earlier = [p for p in paid if (today - p.due).days > RECENTLY]
+    past = earlier if len(earlier) >= HABIT else list(paid)
+    before = severity([p.late for p in past])
+    now = before
+    if recent:
+        usual = sum(p.late for p in earlier) / len(earlier) if len(earlier) >= HABIT else 0
+        missing = [usual] * (HABIT - len(recent))  # too few to show a change: the rest as before
+        now = max(severity([p.late for p in recent] + missing), _stuck(recent, paid, today))
     broken = [e for e, _, _ in broken_promises(receivables, policy, today) if (today - e.date).days <= RECENT]
     back = [e for e in receivables.said("bounced") if 0 <= (today - e.date).days <= RECENT]
     waiting = [p for p in paid if p.settled is None]
-    reasons = [_how("Of the latest", recent)]
-    if recent != past:
-        reasons.append(_how("Of those before", past))
+    reasons = [_how("Of the latest", recent)] if recent else []
+    if earlier:
+        reasons.append(_how("Of those before", earlier))
     if any(p.late > 14 for p in waiting) or broken or back:
         now = max(now, MILD)
     if waiting and len(broken) + len(back) >= 2:
@@ -128,27 +135,31 @@ def _segment(
     return segment, tuple(reasons), _changes(segment, waiting)
 
 
-def severity(paid: Sequence[Paid]) -> int:
-    """LOW, MILD or SEVERE for some invoices that were due. Grows with each one's lateness and with nothing else.
+def severity(late: Sequence[float]) -> int:
+    """LOW, MILD or SEVERE for the days late of some invoices. Grows with each of them and with nothing else.
 
-    Severe: a third of them (two at least) more than 30 days late, or half of the money that much late, or 20 days late on the average (60 at most for each). Mild: a third late, 5 days on the average,
-    or one more than 30 days late.
+    Severe: a third of them (two at least) more than 30 days late, or 20 days late on the average (60 at most for
+    each). Mild: a third late, 5 days on the average, or one more than 30 days late.
     """
-    if not paid:
-        return LOW
-    serious = [p for p in paid if p.late > 30]
-    mean = sum(min(p.late, 60) for p in paid) / len(paid)
-    stuck = 2 * sum(_weight(p, paid) for p in serious) >= len(paid)
-    if stuck or (len(serious) >= 2 and 3 * len(serious) >= len(paid)) or mean >= 20:
+    serious = sum(1 for day in late if day > SERIOUS)
+    mean = sum(min(day, 2 * SERIOUS) for day in late) / len(late)
+    if (serious >= 2 and 3 * serious >= len(late)) or mean >= 20:
         return SEVERE
-    late = [p for p in paid if p.late > 0]
-    return MILD if serious or 3 * len(late) >= len(paid) or mean >= 5 else LOW
+    return MILD if serious or 3 * sum(1 for day in late if day > 0) >= len(late) or mean >= 5 else LOW
 
 
-def _weight(one: Paid, paid: Sequence[Paid]) -> float:
-    """How large the invoice is among these of its currency: 1 is their mean, so the weights of all are their number."""
-    same = [p.invoice.total for p in paid if p.invoice.currency == one.invoice.currency]
-    return one.invoice.total * len(same) / sum(same)
+def _stuck(recent: Sequence[Paid], paid: Sequence[Paid], today: dt.date) -> int:
+    """SEVERE when half of a year's money is seriously late: small ones paid and the big one open is no good sign.
+
+    An invoice weighs as much as it is larger than the year's mean in its currency.
+    """
+    year = [p for p in paid if (today - p.due).days <= 365]
+    serious = [p for p in recent if p.late > SERIOUS]
+    weight = 0.0
+    for one in serious:
+        same = [p.invoice.total for p in year if p.invoice.currency == one.invoice.currency]
+        weight += one.invoice.total * len(same) / sum(same)
+    return SEVERE if serious and 2 * weight >= max(len(year), HABIT) else LOW
 
 
 def _seasonal(past: Sequence[Paid], today: dt.date) -> bool:
@@ -158,7 +169,7 @@ def _seasonal(past: Sequence[Paid], today: dt.date) -> bool:
     return (
         len(in_season) >= 2
         and len(between) >= HABIT
-        and severity(between) == LOW
+        and severity([p.late for p in between]) == LOW
         and all(p.settled for p in past)
     )
 

@@ -27,7 +27,7 @@ one = st.tuples(
 histories = st.lists(one, min_size=1, max_size=12)
 
 
-def company(history, customer="me") -> dict[str, Any]:
+def company(history, customer="me", mark="i") -> dict[str, Any]:
     invoices, payments = [], []
     for n, (ago, terms, hundreds, late, parted) in enumerate(history):
         issued = TODAY - timedelta(ago)
@@ -35,7 +35,7 @@ def company(history, customer="me") -> dict[str, Any]:
         cents = hundreds * 10000
         invoices.append(
             {
-                "id": f"i{n}",
+                "id": f"{mark}{n}",
                 "customer_id": customer,
                 "issue_date": str(issued),
                 "due_date": str(due),
@@ -50,10 +50,10 @@ def company(history, customer="me") -> dict[str, Any]:
                 else [(last, cents)]
             )
             for k, (day, amount) in enumerate(parts):
-                allocation = {"invoice_id": f"i{n}", "amount_cents": amount}
+                allocation = {"invoice_id": f"{mark}{n}", "amount_cents": amount}
                 payments.append(
                     {
-                        "id": f"p{n}-{k}",
+                        "id": f"p{mark}{n}-{k}",
                         "customer_id": customer,
                         "date": str(max(day, issued)),
                         "amount_cents": amount,
@@ -101,7 +101,7 @@ def moved(books: dict[str, Any], days: int) -> dict[str, Any]:
     return books
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories, st.integers(-60, 60))
 def test_moving_all_dates_by_weeks_changes_nothing(history, weeks):
     books = company(history)
@@ -109,7 +109,7 @@ def test_moving_all_dates_by_weeks_changes_nothing(history, weeks):
     assert shape(there, days=7 * weeks) == shape(judged(books))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories, st.sampled_from([2, 7, 1000]))
 def test_scaling_all_amounts_changes_nothing(history, factor):
     books, large = company(history), company(history)
@@ -121,7 +121,7 @@ def test_scaling_all_amounts_changes_nothing(history, factor):
     assert shape(judged(large), money=factor) == shape(judged(books))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories, st.randoms(use_true_random=False))
 def test_other_names_and_another_order_change_nothing(history, chance):
     books = company(history)
@@ -138,24 +138,16 @@ def test_other_names_and_another_order_change_nothing(history, chance):
     assert shape(judged(other)) == shape(judged(books))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories, histories)
 def test_an_unrelated_customer_changes_nothing(history, others):
     books = company(history)
-    more = json.loads(
-        json.dumps(company(others, "other"))
-        .replace('"i', '"o')
-        .replace('"oss', '"iss')
-        .replace('"onv', '"inv')
-        .replace('"od"', '"id"')
-    )
-    for n, payment in enumerate(more["payments"]):
-        payment["id"] = f"q{n}"
+    more = company(others, "other", "o")
     both = {**books, **{key: books[key] + more[key] for key in ("customers", "invoices", "payments")}}
     assert shape(judged(both)) == shape(judged(books))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories, st.data())
 def test_paying_later_never_improves_the_assessment(history, data):
     n = data.draw(st.integers(0, len(history) - 1))
@@ -171,7 +163,7 @@ def test_paying_later_never_improves_the_assessment(history, data):
         assert RANK[after["segment"]] >= RANK[before["segment"]], (before, after)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories, st.integers(5, 60), st.integers(-14, 3), st.integers(1, 20))
 def test_another_invoice_paid_on_time_never_worsens_the_assessment(history, ago, early, hundreds):
     before = judged(company(history))["assessment"]

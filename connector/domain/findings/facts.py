@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from connector.domain.calendar import next_business_day
 from connector.domain.policy import Policy
@@ -72,6 +71,7 @@ class Receivables:
     country: str = ""
     events: tuple[Event, ...] = ()
     book: Mapping[str, Share] = field(default_factory=dict)
+    memory: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)  # worked out once
 
     def due(self, invoice: Invoice) -> dt.date:
         """The day by which this invoice is to be paid."""
@@ -85,14 +85,18 @@ class Receivables:
 
     def received(self, today: dt.date) -> dict[str, list[tuple[dt.date, int]]]:
         """By invoice id: the payments set against it up to `today`, oldest first."""
-        found: dict[str, list[tuple[dt.date, int]]] = defaultdict(list)
+        if ("received", today) in self.memory:
+            remembered: dict[str, list[tuple[dt.date, int]]] = self.memory["received", today]
+            return remembered
+        found: dict[str, list[tuple[dt.date, int]]] = {}
         for payment in self.payments:
             for part in () if payment.void else payment.allocations:
                 date = part.date or payment.date
                 if date <= today and part.amount > 0:
-                    found[part.invoice_id].append((date, part.amount))
+                    found.setdefault(part.invoice_id, []).append((date, part.amount))
         for parts in found.values():
             parts.sort()
+        self.memory["received", today] = found
         return found
 
     def said(self, *kinds: str) -> list[Event]:

@@ -17,6 +17,7 @@ from connector.domain.policy import Policy
 from connector.domain.receivables import Invoice, Status
 
 GRACE = 3  # days after the due date (or the business day after it) that nobody should call late
+LONGEST_HOLIDAY = 14  # days in a row without a business day, at the very most
 HABIT = 3  # invoices that make a habit
 PAST = 6  # earlier invoices that make "their usual"
 
@@ -40,6 +41,8 @@ def record(receivables: Receivables, today: dt.date) -> list[Paid]:
     An invoice counts once its due day (and grace) has passed, or it is settled. Unapplied money counts as
     paying the oldest open invoices on the day it came. An invoice closed by credits alone shows nothing.
     """
+    if ("record", today) in receivables.memory:
+        return list(receivables.memory["record", today])
     received, rest = receivables.received(today), receivables.disputed(today)
     ours = {p.invoice_id for c in receivables.credits if c.marker and not c.void for p in c.allocations}
     spare = _spare(receivables, today)
@@ -49,7 +52,6 @@ def record(receivables: Receivables, today: dt.date) -> list[Paid]:
         if dead or invoice.marker or invoice.id in rest or invoice.id in ours or invoice.date > today:
             continue
         due = receivables.due(invoice)
-        last = next_business_day(due, receivables.country) + dt.timedelta(GRACE)
         settled = None
         if invoice.balance <= 0:
             if not received.get(invoice.id):
@@ -58,10 +60,19 @@ def record(receivables: Receivables, today: dt.date) -> list[Paid]:
         elif covered := _cover(spare.get(invoice.currency, []), invoice.balance):
             settled = covered
         end = settled or today
-        if settled is None and end <= last:
-            continue
-        found.append(Paid(invoice, due, settled, (end - due).days if end > last else 0))
+        late = _days_late(due, end, receivables.country)
+        if settled or late:
+            found.append(Paid(invoice, due, settled, late))
+    receivables.memory["record", today] = tuple(found)
     return found
+
+
+def _days_late(due: dt.date, end: dt.date, country: str) -> int:
+    """Days after the due date; 0 within the grace that follows it, or the business day after it."""
+    days = (end - due).days
+    if GRACE < days <= GRACE + LONGEST_HOLIDAY:
+        return days if end > next_business_day(due, country) + dt.timedelta(GRACE) else 0
+    return days if days > GRACE else 0
 
 
 def _place(receivables: Receivables, invoice: Invoice) -> tuple[object, ...]:
@@ -186,7 +197,7 @@ def recovered(receivables: Receivables, policy: Policy, today: dt.date) -> list[
 
 
 def latest(paid: list[Paid], today: dt.date) -> tuple[list[Paid], list[Paid]]:
-    """(recent, earlier): due in the last 120 days, and at least the last three. By due date, so lateness moves none."""
+    """(recent, earlier): due in the last 120 days, and at least the last three. By due date alone."""
     cut = next((n for n, p in enumerate(paid) if (today - p.due).days <= 120), len(paid))
     cut = min(cut, max(0, len(paid) - HABIT))
     while cut > 0 and paid[cut - 1].due == paid[cut].due:
