@@ -1,0 +1,159 @@
+"""A practice with real processes: web, worker and clock beside both pretend ledgers, and what they wrote down."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import requests
+from sqlalchemy.engine import Engine
+
+from adapters import oauth
+from connector import config, connections, db
+from connector.browser import Browser, Page
+from connector.config import Config
+from connector.connections import Connection
+from connector.supervisor import Installation
+from sandbox import books
+from sandbox.clock import Clock
+from sandbox.ledger import Ledger as PretendLedger
+from sandbox.server import Server
+from sandbox.world import World
+
+ROOT = Path(__file__).parents[2]
+TODAY = date(2026, 11, 18)  # a Wednesday: reminders may leave
+WEBHOOK_KEY = "sandbox-webhook-key"
+LEDGERS = ("quickbooks", "xero")
+
+
+@dataclass
+class Practice:
+    """One installation with all its processes, and the pretend world around it."""
+
+    config: Config
+    engine: Engine
+    world: World
+    server: Server
+    installation: Installation
+    folder: Path
+    browser: Browser
+
+    def add(self, platform: str, company: Mapping[str, Any]) -> PretendLedger:
+        made = books.load(copy.deepcopy(dict(company)), platform, self.world.clock)  # type: ignore[arg-type]
+        self.world.add(made)
+        self.world.delivery.listen(platform, f"{self.config.public_url}/webhooks/{platform}")  # type: ignore[arg-type]
+        return made
+
+    def connect(self, platform: str, pretend: PretendLedger, browser: Browser | None = None) -> str:
+        """Through the consent page, as a bookkeeper does. Returns the connection's id."""
+        by = browser or self.browser
+        page = by.get(f"{self.config.public_url}/connect/{platform}")
+        page = by.submit(page.form("decision"), {"decision": "allow", "company": [pretend.organization.id]})
+        assert page.status == 200, page.sentence
+        with db.reading(self.engine) as tx:
+            made = connections.of(tx, platform, pretend.organization.id)
+        assert made is not None
+        return made.id
+
+    def connection(self, id: str) -> Connection:
+        with db.reading(self.engine) as tx:
+            return connections.get(tx, id)
+
+    def until(self, done: Callable[[], object], what: str, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not done():
+            self.installation.look()
+            assert time.monotonic() < end, f"{what} never came; the log ends:\n{self.log()[-3000:]}"
+            time.sleep(0.1)
+
+    def press(self, path: str, **values: str) -> Page:
+        """Send one of our forms, with the token that a page of ours carries."""
+        return self.browser._page(
+            self.browser.session.post(
+                self.config.public_url + path, data={"csrf": self.csrf(), **values}, timeout=60
+            )
+        )
+
+    def csrf(self) -> str:
+        page = self.browser.get(f"{self.config.public_url}/account")
+        return str(page.form("csrf").values["csrf"])
+
+    def log(self) -> str:
+        return (self.folder / "forbear.log").read_text()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log's lines; whatever is not one of ours fails the test."""
+        return [json.loads(line) for line in self.log().splitlines() if not _from_the_queue(line)]
+
+
+def _from_the_queue(line: str) -> bool:
+    """The embedded queue's server has its own form: "12316:M 22 Nov 2026 ..."."""
+    return line[:1].isdigit()
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def environment(folder: Path, sandbox: str, port: int, **more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("FORBEAR_")}
+    ours = {
+        "DATA_DIR": str(folder / "data"),
+        "PUBLIC_URL": f"http://localhost:{port}",
+        "TODAY": TODAY.isoformat(),
+        "BUDGETS": "off",
+        "QUICKBOOKS_DISCOVERY_URL": f"{sandbox}/quickbooks/.well-known/openid_configuration",
+        "QUICKBOOKS_API_URL": f"{sandbox}/quickbooks",
+        "QUICKBOOKS_WEBHOOK_TOKEN": WEBHOOK_KEY,
+        "XERO_DISCOVERY_URL": f"{sandbox}/xero/.well-known/openid-configuration",
+        "XERO_API_URL": f"{sandbox}/xero",
+        "XERO_WEBHOOK_KEY": WEBHOOK_KEY,
+    }
+    for name in ("QUICKBOOKS", "XERO"):
+        ours |= {f"{name}_CLIENT_ID": "sandbox-app", f"{name}_CLIENT_SECRET": "sandbox-secret"}
+    ours |= more
+    return {
+        **kept,
+        **{f"FORBEAR_{name}": value for name, value in ours.items()},
+        "PORT": str(port),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+@contextmanager
+def a_practice(folder: Path, *, workers: int = 1, **settings: str) -> Iterator[Practice]:
+    """Everything runs when this begins and is gone when it ends."""
+    oauth.forget_documents()
+    world = World(Clock(TODAY), unthrottled=True)
+    world.set_switch("webhooks.gather_seconds", 0.02)
+    world.set_switch("webhooks.time_scale", 0.001)
+    with Server(world) as server:
+        env = environment(folder, server.url, free_port(), **settings)
+        loaded = config.load(env)
+        with (
+            (folder / "forbear.log").open("ab") as out,
+            Installation(loaded, workers=workers, environment=env, output=out) as installation,
+        ):
+            practice = Practice(loaded, db.engine(loaded), world, server, installation, folder, Browser())
+            practice.until(lambda: _answers(loaded.public_url), "the pages")
+            yield practice
+            practice.browser.session.close()
+        db.engine(loaded).dispose()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
