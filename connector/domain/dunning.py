@@ -129,7 +129,7 @@ def next_reminder(
     send_on = next_sending_day(today, policy.weekdays, country)
     reasons = [*held, *caps(contacts, policy, today)]
     if send_on > today:
-        reasons.append(f"Messages leave on other days; the next is {send_on:%A}, {send_on}.")
+        reasons.append(f"Messages leave on other days; it goes on {send_on:%A}, {send_on}.")
     return Reminder(
         customer_id=customer_id,
         level=lead.level,
@@ -150,12 +150,16 @@ def _oldest(document: Open) -> tuple[dt.date, str]:
 
 def caps(contacts: Iterable[Contact], policy: ReminderPolicy, today: dt.date) -> list[str]:
     """Why the number of contacts lets nothing leave today; [] when it does."""
-    days = [(today - c.date).days for c in contacts]
+    days = sorted((today - c.date).days for c in contacts if 0 <= (today - c.date).days < 7)
     reasons = []
-    if sum(d == 0 for d in days) >= policy.per_day:
-        reasons.append("The customer heard from us today already.")
-    if sum(0 <= d < 7 for d in days) >= policy.per_week:
-        reasons.append(f"The customer heard from us {policy.per_week} times within seven days.")
+    if policy.per_day == 0 or policy.per_week == 0:
+        reasons.append("The policy lets no message leave. Change it in the settings.")
+    elif days.count(0) >= policy.per_day:
+        reasons.append("The customer heard from us today already; it can go tomorrow.")
+    if 0 < policy.per_week <= len(days):
+        free = today + dt.timedelta(7 - days[policy.per_week - 1])
+        times = "once" if len(days) == 1 else f"{len(days)} times"
+        reasons.append(f"The customer heard from us {times} within seven days; it can go from {free}.")
     return reasons
 
 
@@ -174,47 +178,54 @@ class Guard:
     ledger_balance: Mapping[str, int] | None = None  # the ledger's own figure, currency → minor units
     mirrored_balance: Mapping[str, int] = field(default_factory=dict)  # the same by our mirror
     holds: frozenset[str] = frozenset()
-    promised_for: dt.date | None = None  # the latest promise that is not settled
+    promised_for: dt.date | None = None  # the latest promise for all that is open, and not yet kept or broken
     plan_pending: bool = False  # a plan is proposed or awaits an answer
     writing: bool = False  # a plan's write-back is not finished
     unmatched_deposit: int = 0  # money at the bank that no invoice explains yet
 
 
 _HOLDS = {
-    "disputed": "The invoice is disputed.",
-    "insolvency": "An insolvency is on record.",
-    "breathing_space": "A breathing space is on record.",
-    "deceased": "The customer has died.",
-    "opt_out": "The customer asked not to be contacted.",
-    "data_request": "A data protection request is open.",
-    "manual": "A person put this customer on hold.",
+    "disputed": "The invoice is disputed. It goes on when the dispute is closed.",
+    "insolvency": "An insolvency is on record. It goes on when somebody lifts the hold.",
+    "breathing_space": "A breathing space is on record. It goes on when the breathing space is over.",
+    "deceased": "The customer has died. Nothing goes out; talk to whoever settles the estate.",
+    "opt_out": "The customer asked not to be contacted. It goes on when somebody lifts the hold.",
+    "data_request": "A data protection request is open. It goes on when the request is answered.",
+    "manual": "A person put this customer on hold. It goes on when somebody lifts the hold.",
 }
 
 
 def guard(facts: Guard, documents: Iterable[Open], policy: ReminderPolicy, today: dt.date) -> tuple[str, ...]:
-    """Why no reminder about these documents may leave now, as sentences; () when it may.
+    """Why no reminder about these documents may leave now, and what releases it, as sentences; () when it may.
 
     Money that is visible anywhere holds the message, even when it would cover only a part: the amount asked
     for would be wrong.
     """
-    reasons = [_HOLDS.get(h, f"On hold: {h}.") for h in sorted(facts.holds)]
+    reasons = [
+        _HOLDS.get(h, f"On hold: {h}. It goes on when somebody lifts the hold.") for h in sorted(facts.holds)
+    ]
     currencies = sorted({d.invoice.currency for d in documents})
     for currency in currencies:
         reasons += _money_in_sight(facts, currency, today)
     if facts.promised_for is not None:
         until = facts.promised_for + dt.timedelta(policy.promise_grace_days)
         if today <= until:
-            reasons.append(f"The customer promised to pay on {facts.promised_for}.")
+            reasons.append(
+                f"The customer promised to pay on {facts.promised_for}. It goes on after {until} if the money is not there."
+            )
     if facts.plan_pending:
-        reasons.append("A plan is proposed and not yet answered.")
+        reasons.append("A plan is proposed and not yet answered. Approve it, or turn it down.")
     if facts.writing:
-        reasons.append("A plan is still being written to the ledger.")
+        reasons.append("A plan is still being written to the ledger. It goes on when that is finished.")
     if facts.hours_since_sync is None or facts.hours_since_sync > policy.max_sync_age_hours:
         reasons.append(
-            f"The books were not read within the last {policy.max_sync_age_hours} hours; a payment may be missing."
+            f"The books were not read within the last {policy.max_sync_age_hours} hours; a payment may be missing. "
+            "It goes on after the next sync."
         )
     if facts.ledger_reminders_on:
-        reasons.append("The ledger sends reminders of its own. Switch them off there, or here.")
+        reasons.append("The ledger sends reminders of its own. Switch them off there, then say so in the settings.")
+    elif facts.ledger_reminders_on is None:
+        reasons.append("Nobody has said whether the ledger sends reminders of its own. Answer in the settings.")
     if not facts.live:
         reasons.append("This organization is in preview: nothing leaves until someone goes live.")
     return tuple(reasons)
@@ -224,17 +235,22 @@ def _money_in_sight(facts: Guard, currency: str, today: dt.date) -> list[str]:
     reasons = []
     unapplied = facts.unapplied.get(currency, 0)
     if unapplied > 0:
-        reasons.append(f"{Money(unapplied, currency)} is in the books but not matched to an invoice.")
+        reasons.append(
+            f"{Money(unapplied, currency)} is in the books but not matched to an invoice. It goes on when it is matched."
+        )
     coming = [p for p in facts.payments if not p.void and p.currency == currency and p.date > today]
     if coming:
         sum_ = Money(sum(p.amount for p in coming), currency)
-        reasons.append(f"A payment of {sum_} is dated {min(p.date for p in coming)}, after today.")
+        first = min(p.date for p in coming)
+        reasons.append(f"A payment of {sum_} is dated {first}, after today. It goes on when that day has come.")
     if facts.unmatched_deposit > 0:
-        reasons.append(f"A deposit of {Money(facts.unmatched_deposit, currency)} is not matched yet.")
+        deposit = Money(facts.unmatched_deposit, currency)
+        reasons.append(f"A deposit of {deposit} is not matched yet. It goes on when it is matched.")
     if facts.ledger_balance is not None:
         theirs, ours = facts.ledger_balance.get(currency, 0), facts.mirrored_balance.get(currency, 0)
         if theirs != ours:
             reasons.append(
-                f"The ledger says {Money(theirs, currency)} is open, our copy says {Money(ours, currency)}."
+                f"The ledger says {Money(theirs, currency)} is open, our copy says {Money(ours, currency)}. "
+                "It goes on when both agree; the next sync compares again."
             )
     return reasons

@@ -25,7 +25,7 @@ class Sender:
 
     organization: str
     person: str
-    reply: str  # e-mail address or telephone number
+    reply: str  # e-mail address or telephone number; "" asks to reply to the message
     how_to_pay: str = ""  # e.g. "Bank transfer to … with the invoice number"
     country: str = ""  # whose spelling the message uses
     language: str = ""  # variant of the letters; "" follows the country
@@ -118,7 +118,7 @@ def _fields(reminder: Reminder, customer_name: str, sender: Sender, words: Lette
         "customer": customer_name,
         "organization": sender.organization,
         "person": sender.person,
-        "reply": sender.reply,
+        "reply": sender.reply or words.lines["reply"],
         "number": oldest.invoice.number or oldest.invoice.id,
         "amount": words.money(Money(oldest.amount, oldest.invoice.currency)),
         "due": words.day(oldest.due),

@@ -147,7 +147,7 @@ def test_messages_wait_for_a_day_that_the_policy_and_the_calendar_allow():
     friday = date(2026, 11, 6)
     found = reminder([an_open()], friday, policy=POLICY)
     assert found.send_on == date(2026, 11, 10)
-    assert found.held_because == ("Messages leave on other days; the next is Tuesday, 2026-11-10.",)
+    assert found.held_because == ("Messages leave on other days; it goes on Tuesday, 2026-11-10.",)
     thanksgiving = next_reminder("58", [an_open()], [], POLICY, date(2026, 11, 26), "US")
     assert thanksgiving.send_on == date(2026, 12, 1)
     assert reminder([an_open()], date(2026, 11, 10), policy=POLICY).held_because == ()
@@ -156,14 +156,17 @@ def test_messages_wait_for_a_day_that_the_policy_and_the_calendar_allow():
 def test_the_caps_count_every_contact_of_the_customer():
     today = after(10)
     assert caps([], POLICY, today) == []
-    assert caps([Contact(today)], POLICY, today) == ["The customer heard from us today already."]
+    assert caps([Contact(today)], POLICY, today) == ["The customer heard from us today already; it can go tomorrow."]
     assert caps([Contact(after(9)), Contact(after(4))], POLICY, today) == [
-        "The customer heard from us 2 times within seven days."
+        "The customer heard from us 2 times within seven days; it can go from 2026-11-14."
     ]
     assert caps([Contact(after(9)), Contact(after(3))], POLICY, today) == []
     assert caps([Contact(after(11)), Contact(after(12))], POLICY, today) == []
     held = reminder([an_open()], today, [Contact(today)], held=["The invoice is disputed."])
-    assert held.held_because == ("The invoice is disputed.", "The customer heard from us today already.")
+    assert held.held_because == (
+        "The invoice is disputed.",
+        "The customer heard from us today already; it can go tomorrow.",
+    )
 
 
 # The payer guard
@@ -179,7 +182,6 @@ def why(**facts):
 
 def test_nothing_in_sight_lets_it_go():
     assert why() == ()
-    assert why(ledger_reminders_on=None) == ()
     assert why(unapplied={"EUR": 500}, ledger_balance={"USD": 5}, mirrored_balance={"USD": 5}) == ()
 
 
@@ -203,13 +205,15 @@ def test_nothing_in_sight_lets_it_go():
         ({"writing": True}, "still being written"),
         ({"hours_since_sync": 24.5}, "not read within the last 24 hours"),
         ({"hours_since_sync": None}, "not read within the last 24 hours"),
-        ({"ledger_reminders_on": True}, "reminders of its own"),
+        ({"ledger_reminders_on": True}, "Switch them off there"),
+        ({"ledger_reminders_on": None}, "Nobody has said whether"),
         ({"live": False}, "in preview"),
     ],
 )
 def test_each_reason_holds_the_message_with_a_sentence(facts, words):
     (sentence,) = why(**facts)
     assert words in sentence
+    assert any(release in sentence for release in ("It goes on", "settings", "goes live", "Approve it"))
 
 
 def test_a_promise_ends_after_its_grace_and_a_void_payment_announces_nothing():

@@ -1,0 +1,47 @@
+"""Promises to pay: pending, kept or broken, judged from the books alone, with the policy's grace."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from connector.domain.receivables import Invoice, Payment
+
+PENDING, KEPT, BROKEN = "pending", "kept", "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The customer named a day. `invoice_id` "": for all that is open; `amount` None: the whole of it."""
+
+    made_on: dt.date
+    promised_on: dt.date
+    invoice_id: str = ""
+    amount: int | None = None
+    currency: str = ""
+
+
+def state(
+    promise: Promise, invoices: Iterable[Invoice], payments: Iterable[Payment], today: dt.date, grace_days: int
+) -> str:
+    """KEPT as soon as the money is in the books, BROKEN once the day and its grace are over without it.
+
+    Money counts from the day on which the promise was made. A promise for one invoice is kept by what was set
+    against that invoice, or by nothing being open on it; any other by all money of the customer that came.
+    """
+    last = promise.promised_on + dt.timedelta(grace_days)
+    paid = [p for p in payments if not p.void and promise.made_on <= p.date <= min(last, today)]
+    named = next((i for i in invoices if i.id == promise.invoice_id), None)
+    if named is not None:
+        came = sum(a.amount for p in paid for a in p.allocations if a.invoice_id == named.id)
+        kept = named.balance == 0 or (promise.amount is not None and came >= promise.amount)
+    else:
+        theirs = [p for p in paid if promise.currency in ("", p.currency)]
+        if promise.amount is not None:
+            kept = sum(p.amount for p in theirs) >= promise.amount
+        else:
+            kept = not any(i.balance > 0 and i.due <= promise.promised_on for i in invoices)
+    if kept:
+        return KEPT
+    return BROKEN if today > last else PENDING
