@@ -171,6 +171,7 @@ def _plain_error(error: HTTPException) -> tuple[str, int]:
 
 def _unexpected(error: Exception) -> tuple[str, int]:
     log.exception("unexpected error on %s", request.endpoint)
+    g.person = None  # the page that says so must not ask the database again
     return render_template(
         "message.html",
         title="Something went wrong on our side",

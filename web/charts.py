@@ -54,13 +54,13 @@ _ANCHOR_END, _ANCHOR_MIDDLE = 'text-anchor="end"', 'text-anchor="middle"'
 
 
 def aging_columns(
-    weeks: Sequence[tuple[str, Sequence[int]]], currency: str, sentence: str, width: int = 620, more: str = ""
+    weeks: Sequence[tuple[str, Sequence[int]]], currency: str, sentence: str, width: int = 840, more: str = ""
 ) -> Markup:
     """One stacked column a week, the oldest money at the base so that it reads along the axis.
 
     `weeks`: (label or "", the five buckets from not yet due to over 90).
     """
-    height, left, bottom = 190, 46, 24
+    height, left, bottom = (230 if width > 600 else 190), 46, 24
     top = max((sum(b) for _, b in weeks), default=0)
     grid = nice_steps(top)
     scale = (height - bottom - 12) / (grid[-1] or 1)

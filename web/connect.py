@@ -14,7 +14,7 @@ import secrets
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, db, jobs, people
+from connector import connections, db, jobs, people, settings
 from connector.platforms import Platform, PlatformError, TryLater, find, names
 from web.sign_in import config, engine, enter, need
 
@@ -97,12 +97,15 @@ def callback(name: str) -> Response:
         for connection in made:
             people.grant(tx, person.id, connection.id, "configure", by=platform.label, now=db.now())
     for connection in made:
-        jobs.wake_sync(config(), connection.id)
+        jobs.wake_sync(config(), connection.id, first=True)  # somebody waits for it
     if made:
         flash(_connected([c.organization for c in made], platform.label), "good")
     after = session.pop("next", None)
     if len(made) == 1:
-        return redirect(url_for("pages.organization", connection_id=made[0].id))
+        with db.reading(engine()) as tx:
+            known = settings.load(tx, made[0].id).live
+        page = "pages.organization" if known else "pages.start"
+        return redirect(url_for(page, connection_id=made[0].id))
     return redirect(after if after and after.startswith("/") and not after.startswith("//") else "/")
 
 

@@ -68,6 +68,7 @@ def customer(connection_id: str, customer_id: str) -> str:
     open_now = sorted((i for i in picture.invoices if i.balance), key=lambda i: (i.due, i.number))
     found = story.lates(picture, today)
     usual = story.normal(found)
+    partly = _parts(picture, today)
     return render_template(
         "customer.html",
         organization=connection,
@@ -89,7 +90,8 @@ def customer(connection_id: str, customer_id: str) -> str:
         habit=story.habit(found, usual) if found else None,
         habit_words=story.habit_sentence(found, usual),
         lates=found[-story.DOTS :],
-        part_payments=_parts(picture, today),
+        part_payments=partly,
+        most_paid=max((p[1] for p in partly), default=1),
         **context,
     )
 
