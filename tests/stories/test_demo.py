@@ -127,8 +127,9 @@ def test_a_reminder_is_written_as_a_note(demo: Demo, platform: str) -> None:
     company = demo.company(platform, "split")
     assert company["reminders"].get("noted", 0) >= 1
     url = f"{demo.sandbox}/control/companies/{company['external_id']}/documents?kind=invoice"
-    notes = [n["text"] for d in requests.get(url, timeout=60).json() for n in d["notes"]]
-    assert any("Reminder (" in text for text in notes)
+    # Xero keeps notes as history, QuickBooks as attachments without a file.
+    remarks = [r for d in requests.get(url, timeout=60).json() for r in (*d["notes"], *d["attachments"])]
+    assert any("Reminder (" in json.dumps(remark) for remark in remarks)
 
 
 @pytest.mark.parametrize("platform", ["quickbooks", "xero"])
