@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from connector import (
     books,
+    bookwide,
     conclusions,
     connections,
     db,
@@ -34,9 +35,7 @@ from connector.domain.aging import Debt
 from connector.domain.findings import Event
 from connector.domain.policy import Mode
 from connector.domain.prediction import outlook
-from connector.domain.prediction.history import Settlement, learnable
 from connector.domain.progress import Progress
-from connector.domain.receivables import Invoice
 from connector.plans import Record
 from connector.reminders import Reminder
 
@@ -94,14 +93,9 @@ def review(
 
 def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
     """Predict every open invoice anew from the whole of the organization's books. Returns how many."""
-    chosen: list[Invoice] = []
-    settlements: list[Settlement] = []
     with db.reading(engine) as tx:
-        for picture in books.each_customer(tx, connection_id):
-            kept, settled = learnable(picture.invoices, picture.payments, picture.credits)
-            chosen += kept
-            settlements += settled
-    found = [conclusions.prediction(o) for o in outlook.learn(chosen, settlements, today).values()]
+        columns, ids = bookwide.history(tx, connection_id, today)
+    found = [conclusions.prediction(o) for o in outlook.learn(columns, ids, today).values()]
     with db.transaction(engine) as tx:
         conclusions.store_predictions(tx, connection_id, found, today=today)
     return len(found)

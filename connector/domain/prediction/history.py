@@ -38,54 +38,74 @@ def learnable(
 
 def history(
     invoices: Sequence[Invoice], settlements: Iterable[Settlement], today: dt.date
-) -> tuple[History, list[Invoice]]:
-    """The columns as known at the end of `today`, and the invoice of each row.
+) -> tuple[History, list[str]]:
+    """The columns as known at the end of `today`, and the invoice id of each row."""
+    index = {invoice.id: n for n, invoice in enumerate(invoices)}
+    known = [(index[id], day.toordinal(), amount) for id, day, amount in settlements if id in index]
+    paid = np.array(known, np.int64).reshape(-1, 3)
+    customers: dict[str, int] = {}
+    currencies: dict[str, int] = {}
+    columns = np.array(
+        [
+            (
+                customers.setdefault(i.customer_id, len(customers)),
+                currencies.setdefault(i.currency, len(currencies)),
+                i.date.toordinal(),
+                i.due.toordinal(),
+                i.total,
+                i.balance,
+            )
+            for i in invoices
+        ],
+        np.int64,
+    ).reshape(-1, 6)
+    made, kept = from_columns(*columns.T, *paid.T, today=today.toordinal())
+    return made, [invoices[int(n)].id for n in kept]
+
+
+def from_columns(
+    customer: Days,
+    currency: Days,
+    issued: Days,
+    due: Days,
+    total: Days,
+    balance: Days,
+    paid_invoice: Days,
+    paid_day: Days,
+    paid_amount: Days,
+    *,
+    today: int,
+) -> tuple[History, Days]:
+    """The columns, and which invoices they are of. The last three columns are settlements, by invoice index.
 
     An invoice that the ledger calls paid without saying when teaches nothing and is left out.
     """
-    received: dict[str, list[tuple[int, int]]] = {}
-    for invoice_id, day, amount in settlements:
-        if day <= today and amount > 0:
-            received.setdefault(invoice_id, []).append((day.toordinal(), amount))
-    rows, settled, parted = [], [], []
-    for invoice in invoices:
-        closed, first = _closed(received.get(invoice.id, []), invoice.total)
-        if invoice.balance > 0:
-            closed = FAR
-        elif closed == FAR:
-            continue
-        rows.append(invoice)
-        settled.append(closed)
-        parted.append(first)
-    customers: dict[str, int] = {}
-    who = [customers.setdefault(i.customer_id, len(customers)) for i in rows]
-    middle = {
-        c: float(np.median([i.total for i in rows if i.currency == c])) for c in {i.currency for i in rows}
-    }
-    return (
-        History(
-            customer=_days(who),
-            issued=_days([i.date.toordinal() for i in rows]),
-            due=_days([i.due.toordinal() for i in rows]),
-            settled=_days(settled),
-            parted=_days(parted),
-            amount=np.array([i.total / middle[i.currency] for i in rows], float),
-        ),
-        rows,
-    )
+    settled, parted = _closed(total, paid_invoice, paid_day, paid_amount, today)
+    settled[balance > 0] = FAR
+    kept = np.flatnonzero((balance > 0) | (settled < FAR))
+    amount = total.astype(float)
+    for code in np.unique(currency):
+        same = currency == code
+        amount[same] /= np.median(amount[same])
+    made = History(customer[kept], issued[kept], due[kept], settled[kept], parted[kept], amount[kept])
+    return made, kept
 
 
-def _closed(received: list[tuple[int, int]], total: int) -> tuple[int, int]:
-    """The day on which the invoice was settled, and that of a first payment that was not the whole; or FAR."""
-    received.sort()
-    sum_ = 0
-    first = received[0][0] if received and received[0][1] < total else FAR
-    for day, amount in received:
-        sum_ += amount
-        if sum_ >= total:
-            return day, first if first < day else FAR
-    return FAR, first
-
-
-def _days(values: list[int]) -> Days:
-    return np.array(values, np.int64)
+def _closed(total: Days, invoice: Days, day: Days, amount: Days, today: int) -> tuple[Days, Days]:
+    """The day on which each invoice was settled, and that of a first payment that was not the whole; or FAR."""
+    wanted = (day <= today) & (amount > 0)
+    invoice, day, amount = invoice[wanted], day[wanted], amount[wanted]
+    order = np.lexsort((amount, day, invoice))
+    invoice, day, amount = invoice[order], day[order], amount[order]
+    settled, parted = np.full(len(total), FAR), np.full(len(total), FAR)
+    if not len(invoice):
+        return settled, parted
+    first = np.flatnonzero(np.concatenate(([True], invoice[1:] != invoice[:-1])))
+    sums = np.cumsum(amount)
+    before = np.repeat(sums[first] - amount[first], np.diff(np.append(first, len(invoice))))
+    whole = np.flatnonzero(sums - before >= total[invoice])
+    np.minimum.at(settled, invoice[whole], day[whole])
+    short = first[amount[first] < total[invoice[first]]]
+    parted[invoice[short]] = day[short]
+    parted[parted >= settled] = FAR
+    return settled, parted

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connector.domain.prediction.features import FAR
-from connector.domain.prediction.history import Settlement, history, learnable
+from connector.domain.prediction.features import FAR, History
+from connector.domain.prediction.history import history, learnable
 from connector.domain.prediction.model import KNOWN, LEAST, Model, fit
 from connector.domain.receivables import CreditNote, Invoice, Payment
 
@@ -35,33 +35,30 @@ def outlooks(
     invoices: Iterable[Invoice], payments: Iterable[Payment], credits: Iterable[CreditNote], today: dt.date
 ) -> dict[str, Outlook]:
     """By invoice id, for everything open at the end of `today`. Nothing may be dated later than `today`."""
-    kept, settlements = learnable(invoices, payments, credits)
-    return learn(kept, settlements, today)
+    columns, ids = history(*learnable(invoices, payments, credits), today)
+    return learn(columns, ids, today)
 
 
-def learn(
-    invoices: Sequence[Invoice], settlements: Iterable[Settlement], today: dt.date
-) -> dict[str, Outlook]:
-    """As `outlooks`, from invoices that were already chosen."""
-    columns, rows = history(invoices, settlements, today)
+def learn(columns: History, ids: Sequence[str], today: dt.date) -> dict[str, Outlook]:
+    """As `outlooks`, from columns; `ids` are the rows' invoices."""
     at = np.flatnonzero(columns.settled == FAR)
     if not len(at):
         return {}
     model = fit(columns, today.toordinal())
     said = model.predict(at)
-    found = {}
-    for n, row in enumerate(at):
-        invoice = rows[int(row)]
-        found[invoice.id] = Outlook(
-            invoice_id=invoice.id,
+    day = dt.date.fromordinal
+    return {
+        ids[int(row)]: Outlook(
+            invoice_id=ids[int(row)],
             late=round(float(said.late[n]), 4),
             late_30=round(float(said.late_30[n]), 4),
-            expected=dt.date.fromordinal(int(said.expected[n])),
-            earliest=dt.date.fromordinal(int(said.earliest[n])),
-            latest=dt.date.fromordinal(int(said.latest[n])),
+            expected=day(int(said.expected[n])),
+            earliest=day(int(said.earliest[n])),
+            latest=day(int(said.latest[n])),
             basis=_basis(model, float(said.settled[n])),
         )
-    return found
+        for n, row in enumerate(at)
+    }
 
 
 def _basis(model: Model, settled: float) -> str:
