@@ -84,7 +84,9 @@ class QuickBooksLedger:
     # Reading
 
     def pull(self, cursor: Cursor | None, kinds: frozenset[Kind] | None = None) -> Iterator[Batch]:
-        yield from Puller(self._transport, self.home, cursor, kinds).run()
+        puller = Puller(self._transport, self.home, cursor, kinds)
+        self._home = puller.home  # a document that is read next needs it
+        yield from puller.run()
 
     def document(self, kind: Kind, id: str) -> Document | None:
         raw = self._read(kind, id)

@@ -4,7 +4,8 @@ Change data capture forgets after 30 days and cuts its answer at 1000 objects, d
 saying so. Then the kinds are asked one by one, and a kind that is still cut is read in full, because only
 that tells what is gone. Deleted records come after live ones and are never seen by a query.
 
-A cursor is {"since": {entity: ISO time}, "home": currency, "terms": {id: days}}. Times are the ledger's own,
+A cursor is {"since": {entity: ISO time}, "home": currency, "terms": {id: days}, "without": [entities that
+this edition does not have]}. Times are the ledger's own,
 always with an offset: without one QuickBooks reads them as Pacific time and hours of changes are missed.
 """
 
@@ -89,7 +90,10 @@ class Puller:
         self.since: dict[str, str] = dict(cursor.get("since", {}))
         self.terms: dict[str, int] = dict(cursor.get("terms", {}))
         self.home = str(cursor.get("home") or "") or home()
-        self.entities = [e for e, kind in ENTITIES.items() if kind in (kinds or ALL)]
+        self.without: set[str] = set(cursor.get("without", []))
+        self.entities = [
+            e for e, kind in ENTITIES.items() if kind in (kinds or ALL) and e not in self.without
+        ]
         self.joined = Joined()
         self._receivables: frozenset[str] | None = None
 
@@ -116,15 +120,23 @@ class Puller:
         yield Batch(cursor=self._cursor(), complete=frozenset(complete), what="done")
 
     def _cursor(self) -> Cursor:
-        return {"since": self.since, "home": self.home, "terms": self.terms}
+        return {
+            "since": self.since,
+            "home": self.home,
+            "terms": self.terms,
+            "without": sorted(self.without),
+        }
 
     def _whole(self, kind: Kind, entities: Sequence[str]) -> bool:
-        return all(e in entities for e, k in ENTITIES.items() if k is kind)
+        return all(e in entities for e, k in ENTITIES.items() if k is kind and e not in self.without)
 
     # Everything
 
     def _everything(self, entities: Sequence[str]) -> Iterator[Batch]:
-        expected, now = rows.counts(self.transport, entities)
+        counted, now = rows.counts(self.transport, entities)
+        expected = {e: n for e, n in counted.items() if n is not None}
+        self.without |= counted.keys() - expected.keys()
+        entities = [e for e in entities if e in expected]
         if "Customer" in entities:
             self.terms = {}
         for entity in entities:

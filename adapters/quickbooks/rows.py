@@ -17,6 +17,7 @@ PAGE = 1000  # rows, the most that QuickBooks gives
 IDS = 300  # ids in one IN list; keeps the statement short enough for any gateway
 _STEP_BACK = PAGE // 2
 _BOTH = "Active IN (true,false)"  # without it, inactive names are left out
+NOT_IN_EVERY_EDITION = ("JournalEntry", "Deposit", "RefundReceipt")
 NAME_LISTS = ("Customer", "Account", "Item", "Term")
 
 
@@ -35,13 +36,14 @@ def count(transport: Transport, entity: str, where: str = "") -> tuple[int, str]
     return _total(answer), str(answer.get("time", ""))
 
 
-def counts(transport: Transport, entities: Sequence[str]) -> tuple[dict[str, int], str]:
+def counts(transport: Transport, entities: Sequence[str]) -> tuple[dict[str, int | None], str]:
     """How many records of each kind there are, and the ledger's own time before it counted.
 
-    One call for all kinds; where the ledger takes no queries in a batch, one call each.
+    One call for all kinds; where the ledger takes no queries in a batch, one call each. None: this edition
+    of QuickBooks does not have the kind, which is no reason to go without the others.
     """
     items = [{"bId": str(n), "Query": _counting(entity)} for n, entity in enumerate(entities, 1)]
-    found: dict[str, int] = {}
+    found: dict[str, int | None] = {}
     time = ""
     try:
         answers, time = transport.batch(items)
@@ -52,8 +54,14 @@ def counts(transport: Transport, entities: Sequence[str]) -> tuple[dict[str, int
         try:
             found[entity] = _total(by_id.get(str(n), {}))
         except TryLater:
-            found[entity], now = count(transport, entity)
-            time = time or now
+            try:
+                found[entity], now = count(transport, entity)
+            except Refused:
+                if entity not in NOT_IN_EVERY_EDITION:
+                    raise
+                found[entity] = None
+            else:
+                time = time or now
     return found, time
 
 

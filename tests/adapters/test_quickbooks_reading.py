@@ -275,3 +275,31 @@ def test_one_kind_can_be_pulled_alone() -> None:
         both = list(server.ledger().pull(batches[-1].cursor))
     assert [p.id for b in both for p in b.payments] == ["70"]
     assert both[-1].complete == {Kind.CUSTOMER, Kind.PAYMENT, Kind.CREDIT}
+
+
+def test_a_kind_that_this_edition_does_not_have_stops_nothing() -> None:
+    books = Books(Invoice=[an_invoice(1)])
+    refusal = {"Fault": {"Error": [{"Message": "Feature Not Supported", "code": "5030"}]}}
+
+    def small_edition(asked: Asked) -> Answer:
+        if asked.path == "batch":
+            status, body = books(asked)
+            for item, request in zip(
+                body["BatchItemResponse"][::-1], asked.json["BatchItemRequest"], strict=True
+            ):
+                if "RefundReceipt" in request["Query"]:
+                    item.pop("QueryResponse")
+                    item |= refusal
+            return status, body
+        if "RefundReceipt" in asked.body:
+            return 400, refusal
+        return books(asked)
+
+    with quickbooks(small_edition) as server:
+        batches = list(server.ledger().pull(None))
+        assert pulled(batches) == ["1"]
+        assert batches[-1].complete == frozenset(Kind)
+        assert batches[-1].cursor is not None
+        list(server.ledger().pull(batches[-1].cursor))
+    assert "RefundReceipt" not in server.asked[-1].query["entities"]
+    assert "Deposit" in server.asked[-1].query["entities"]
