@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +191,34 @@ def _plan_commands(parser: argparse.ArgumentParser) -> None:
     renegotiate.add_argument("--by", metavar="NAME", required=True)
     renegotiate.add_argument("--why", default="")
     _wish_options(renegotiate)
+    agreement = add("agreement", _plan_agreement, "the written agreement for the customer")
+    agreement.add_argument("--pdf", metavar="FILE", type=Path, help="also write it as a PDF")
+    accept = add("accept", _plan_accept, "record that the customer agreed")
+    accept.add_argument("--customer", metavar="NAME", required=True, help="who of them said yes")
+    accept.add_argument("--how", choices=["phone", "e-mail", "signed"], required=True)
+    accept.add_argument("--on", metavar="DATE", type=_date, help="when; otherwise today")
+    accept.add_argument("--by", metavar="NAME", default=_user(), help="who records it")
+    for name, command, help in (
+        ("pause", _plan_pause, "let a running plan rest: no reminders, never late"),
+        ("resume", _plan_resume, "let a resting plan go on"),
+    ):
+        add(name, command, help).add_argument("--by", metavar="NAME", required=True)
+    accelerate = add("accelerate", _plan_accelerate, "after a default, make all that is open due today")
+    accelerate.add_argument("--by", metavar="NAME", required=True)
+    accelerate.add_argument("--why", required=True)
+    payoff = add("payoff", _plan_payoff, "what settles a plan today; with --discount, grant one")
+    payoff.add_argument("--discount", metavar="PERCENT", type=_percent)
+    payoff.add_argument("--by", metavar="NAME", default=_user())
+    payoff.add_argument("--why", default="")
+    write_off = add("write-off", _plan_write_off, "propose to the accountant to write off what is open")
+    write_off.add_argument("--by", metavar="NAME", required=True)
+    write_off.add_argument("--why", default="")
+    _connection_option(add("todos", _plan_todos, "what a person has to do in the ledger by hand", id=False))
+    remove = add("remove", _plan_remove, "remove what Forbear wrote: named plans, or all of them", id=False)
+    remove.add_argument("ids", metavar="ID", nargs="*", help="plans; none for every plan of the organization")
+    remove.add_argument("--connection", metavar="ID", help="needed when there are several organizations")
+    remove.add_argument("--preview", action="store_true", help="only say what would happen")
+    remove.add_argument("--by", metavar="NAME", default=_user())
     cancel = add("cancel", _plan_cancel, "cancel a plan; on the day it was written everything is taken back")
     cancel.add_argument("--by", metavar="NAME", required=True)
     cancel.add_argument("--why", default="")
@@ -213,6 +242,13 @@ def _date(text: str) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; write one as 2026-11-21") from None
+
+
+def _percent(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage; write one as 5 or 2.5") from None
 
 
 # ---------------------------------------------------------------- the processes
@@ -608,6 +644,179 @@ def _plan_renegotiate(options: argparse.Namespace) -> int:
         )
     _print_plan(engine, options.id, options.json)
     return 0
+
+
+def _plan_agreement(options: argparse.Namespace) -> int:
+    from connector import connections, db, drafting, plans, printing
+
+    settings, engine = _opened()
+    with db.reading(engine) as tx:
+        record = plans.get(tx, options.id)
+        agreed = drafting.agreed(tx, record)
+        today = connections.today(connections.get(tx, record.connection_id), settings)
+    if options.pdf:
+        options.pdf.write_bytes(printing.agreement(agreed, today))
+    if options.json:
+        print(json.dumps({"title": agreed.title, "text": agreed.text, "sha256": agreed.sha256}, indent=1))
+    else:
+        print(f"{agreed.text}\nFingerprint of this text: {agreed.sha256}")
+    return 0
+
+
+def _plan_accept(options: argparse.Namespace) -> int:
+    from connector import connections, db, drafting, plans
+
+    settings, engine = _opened()
+    with db.transaction(engine) as tx:
+        record = plans.get(tx, options.id)
+        today = connections.today(connections.get(tx, record.connection_id), settings)
+        plans.record_acceptance(
+            tx,
+            options.id,
+            accepted_by=options.customer,
+            how=options.how,
+            on=options.on or today,
+            document_hash=drafting.agreed(tx, record).sha256,
+            who=options.by,
+            now=db.now(),
+        )
+    _print_plan(engine, options.id, options.json)
+    return 0
+
+
+def _plan_pause(options: argparse.Namespace) -> int:
+    from connector import db, plans
+
+    _, engine = _opened()
+    with db.transaction(engine) as tx:
+        plans.pause(tx, options.id, who=options.by, now=db.now())
+    _print_plan(engine, options.id, options.json)
+    return 0
+
+
+def _plan_resume(options: argparse.Namespace) -> int:
+    from connector import db, plans
+
+    _, engine = _opened()
+    with db.transaction(engine) as tx:
+        plans.resume(tx, options.id, who=options.by, now=db.now())
+    _print_plan(engine, options.id, options.json)
+    return 0
+
+
+def _plan_accelerate(options: argparse.Namespace) -> int:
+    from connector import connections, db, drafting, plans, platforms
+
+    settings, engine = _opened()
+    with db.transaction(engine) as tx:
+        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        drafting.accelerate(
+            tx,
+            options.id,
+            who=options.by,
+            why=options.why,
+            now=db.now(),
+            today=connections.today(connection, settings),
+            credit_word=platforms.find(connection.platform, settings).credit_word,
+        )
+    return _carry_out(settings, engine, connection, options)
+
+
+def _plan_payoff(options: argparse.Namespace) -> int:
+    from connector import connections, db, ending, plans, terminal
+
+    settings, engine = _opened()
+    with db.transaction(engine) as tx:
+        record = plans.get(tx, options.id)
+        connection = connections.get(tx, record.connection_id)
+        today = connections.today(connection, settings)
+        if options.discount is None:
+            due = ending.payoff(tx, options.id, today=today)
+        else:
+            due = ending.settle_early(
+                tx, options.id, options.discount, who=options.by, why=options.why, now=db.now(), today=today
+            )
+    currency = record.plan.currency
+    parts = {
+        "principal": due.principal,
+        "interest": due.interest,
+        "discount": due.discount,
+        "to_pay": due.to_pay,
+    }
+    if options.json:
+        print(json.dumps({"id": options.id, "currency": currency, **parts}, indent=1))
+    else:
+        for name, minor in parts.items():
+            print(f"{name.replace('_', ' '):10} {terminal.amount(minor, currency):>14} {currency}")
+    if options.discount is None:
+        return 0
+    return 1 if _delivered(settings, engine, connection) else 0
+
+
+def _plan_write_off(options: argparse.Namespace) -> int:
+    from connector import connections, db, ending, plans
+
+    settings, engine = _opened()
+    with db.transaction(engine) as tx:
+        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        today = connections.today(connection, settings)
+        off = ending.propose_write_off(
+            tx, options.id, who=options.by, why=options.why, now=db.now(), today=today
+        )
+        asked = [t for t in plans.open_todos(tx, connection.id) if t.plan == options.id]
+    if options.json:
+        print(json.dumps({"id": options.id, "gross": off.gross, "net": off.net, "tax": off.tax}, indent=1))
+    else:
+        print(asked[-1].what if asked else "It was proposed before, and somebody has dealt with it.")
+    return 0
+
+
+def _plan_todos(options: argparse.Namespace) -> int:
+    from connector import db, plans
+
+    _, engine = _opened()
+    found = []
+    for connection in _connections(engine, options.connection, connected=False):
+        with db.reading(engine) as tx:
+            found += plans.open_todos(tx, connection.id)
+    if options.json:
+        rows = [{"id": t.id, "plan": t.plan, "what": t.what, "link": t.link} for t in found]
+        print(json.dumps(rows, indent=1))
+    else:
+        print("\n".join(f"{t.id:>4}  {t.what} {t.link}".rstrip() for t in found) or "Nothing to do by hand.")
+    return 0
+
+
+def _plan_remove(options: argparse.Namespace) -> int:
+    from connector import connections, db, ending, plans
+
+    settings, engine = _opened()
+    with db.transaction(engine) as tx:
+        if options.ids:
+            chosen = {plans.get(tx, id).connection_id for id in options.ids}
+        else:
+            chosen = {c.id for c in _connections(engine, options.connection, connected=False)}
+        if len(chosen) > 1:
+            raise Wrong("Say which organization with --connection; `forbear plan list` shows the plans.")
+        connection = connections.get(tx, chosen.pop())
+        today = connections.today(connection, settings)
+        found = ending.removals(tx, connection.id, today=today, plan_ids=options.ids)
+        if not options.preview:
+            for removal in found:
+                plans.cancel(tx, removal.plan.id, who=options.by, why="removed", now=db.now(), today=today)
+    rows = [{"plan": r.plan.id, "taken_back": list(r.taken_back), "stays": r.stays} for r in found]
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        for r in found:
+            print(f"{r.plan.id}: " + (r.stays or f"{len(r.taken_back)} documents and links leave the ledger"))
+            for line in r.taken_back:
+                print(f"  {line}")
+        if not found:
+            print("There is nothing of Forbear to remove.")
+    if options.preview or not found:
+        return 0
+    return 1 if _delivered(settings, engine, connection) else 0
 
 
 def _carry_out(settings: Config, engine: Engine, connection: Connection, options: argparse.Namespace) -> int:

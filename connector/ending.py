@@ -7,11 +7,13 @@ Interest never exists before it is earned, so default, payoff and renegotiation 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlalchemy.engine import Connection
 
-from connector import audit, books, connections, judging, outbox, plans, settings
+from connector import audit, books, connections, judging, outbox, plans, settings, undoing
 from connector.domain import plan_writes, progress
 from connector.domain.installments import settlement_discount
 from connector.domain.money import Money
@@ -19,6 +21,7 @@ from connector.domain.plan_words import Words, named, originals
 from connector.domain.policy import Mode, PlanPolicy
 from connector.domain.progress import Payoff, Progress, WriteOff
 from connector.domain.receivables import Document
+from connector.domain.writes import CreditDraft, InvoiceDraft, LinkDraft
 from connector.plans import PlanProblem, Record
 
 
@@ -164,6 +167,31 @@ def propose_write_off(
         after={"gross": found.gross, "net": found.net, "tax": found.tax},
         now=now,
     )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What removing a plan would do. `taken_back`: what leaves the ledger; `stays`: why its documents stay."""
+
+    plan: Record
+    taken_back: tuple[str, ...]
+    stays: str
+
+
+def removals(
+    tx: Connection, connection_id: str, *, today: dt.date, plan_ids: Collection[str] = ()
+) -> list[Removal]:
+    """The preview of "remove what Forbear wrote", for these plans or for the whole organization."""
+    found = []
+    for record in plans.of_connection(tx, connection_id, ("proposed", "approved", "running", "broken")):
+        if plan_ids and record.id not in plan_ids:
+            continue
+        written = [w for w in outbox.of_plan(tx, record.id) if w.state == "done"]
+        paid = any(row.open < row.principal for row in record.installments if row.invoice_id)
+        reason = undoing.stays(record, written, paid, today)
+        made = [w.what for w in written if isinstance(w.draft, CreditDraft | InvoiceDraft | LinkDraft)]
+        found.append(Removal(record, () if reason else tuple(made), reason))
     return found
 
 

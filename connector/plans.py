@@ -21,6 +21,7 @@ from connector.db import installments, plan_versions, plans, todos
 from connector.domain import plan as terms_of
 from connector.domain import rails
 from connector.domain import refusals as rules
+from connector.domain.money import Money
 from connector.domain.plan import Plan, Source
 from connector.domain.plan_words import next_version
 from connector.domain.receivables import Document, Invoice, Kind
@@ -342,8 +343,29 @@ def refusals(tx: Connection, plan_id: str, today: dt.date) -> list[Refusal]:
     )
     found = rules.refusals(known, plan.mode, plan)
     found += rules.changed(_with_versions(plan, known.invoices), known.invoices)
+    found += _consent(tx, record, plan)
     policy = decisions.load(tx, record.connection_id).policy
     return found + rails.problems(plan, today, policy.plan, closed_until=known.organization.closed_until)
+
+
+def _consent(tx: Connection, record: Record, plan: Plan) -> list[Refusal]:
+    """A renegotiation that asks for more at a time than was agreed needs the customer's recorded yes."""
+    if record.draft is None or not record.plan.rows:
+        return []
+    highest = max(r.total for r in record.plan.rows)
+    where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
+    if tx.scalar(sa.select(plan_versions.c.acceptance).where(where)):
+        return []
+    if not (risen := [r for r in plan.rows if r.total > highest]):
+        return []
+    row, now = Money(risen[0].total, plan.currency), Money(highest, plan.currency)
+    return [
+        Refusal(
+            "CONSENT_NEEDED",
+            f"Installment {risen[0].n} is {row}, more than the {now} that the customer agreed to. "
+            "Record their acceptance first, or choose more installments.",
+        )
+    ]
 
 
 def _with_versions(plan: Plan, documents: Sequence[Document]) -> Plan:

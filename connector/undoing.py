@@ -7,6 +7,7 @@ lies ahead of it ends.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from connector import books, db, outbox, plans, proving
@@ -53,6 +54,15 @@ def take_back(p: Performer, record: Record) -> None:
     _finish(p, record)
 
 
+def stays(record: Record, written: Sequence[Write], paid: bool, today: dt.date) -> str:
+    """Why the documents of a plan would stay if it were cancelled today; "" when they would be taken back."""
+    if not any(w.state == "done" for w in written) or record.plan.mode is not Mode.SPLIT:
+        return ""
+    if record.posted_on != today:
+        return f"posted on {record.posted_on}: the books are not rewound, only what lies ahead ends"
+    return "something was paid on it already" if paid else ""
+
+
 def _settle(p: Performer, record: Record) -> None:
     """No write of the version may be in doubt: look each up, and give up what was not begun."""
     for write in _writes(p, record.batch):
@@ -64,7 +74,9 @@ def _settle(p: Performer, record: Record) -> None:
 
 def _must_stay(p: Performer, record: Record) -> bool:
     """Whether the documents have to stay: a later day, a closed period, or somebody paid. Never after a failure."""
-    if record.progress != "cancelling" or record.plan.mode is not Mode.SPLIT or record.state != "running":
+    if record.progress != "cancelling" or record.plan.mode is not Mode.SPLIT:
+        return False
+    if record.state not in ("running", "broken"):
         return False
     if record.posted_on != p.today():
         return True

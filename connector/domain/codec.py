@@ -12,6 +12,7 @@ import typing
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ def from_json(cls: type[T], data: Any, name: str = "") -> T:
     """The record back from `to_json`. Missing keys take the default. Raises WrongValue."""
     if not isinstance(data, dict):
         raise WrongValue(name, "should be a group of settings, not a single value.")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for f in fields(cls):  # type: ignore[arg-type]
         where = f"{name}.{f.name}" if name else f.name
@@ -59,6 +60,11 @@ def from_json(cls: type[T], data: Any, name: str = "") -> T:
         return cls(**values)
     except WrongValue as wrong:
         raise WrongValue(f"{name}.{wrong.field}" if name else wrong.field, wrong.sentence) from None
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _read(kind: Any, value: Any, name: str) -> Any:

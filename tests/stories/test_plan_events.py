@@ -1,0 +1,315 @@
+"""What people do to a plan's documents by hand, what a plan may not be, and what a person is told to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from connector import db, drafting, ending, plans
+from connector.domain.calendar import Rhythm
+from connector.domain.plan import Waiver
+from connector.domain.policy import Mode
+from connector.domain.propose import Wish
+from sandbox import acts
+from sandbox.documents import Ref
+from tests.stories.lives import (
+    APPROVAL,
+    DAY,
+    Company,
+    Practice,
+    assert_gone,
+    assert_written,
+    drift,
+)
+
+
+def owing(practice: Practice, platform: str, *, paid: int = 30000, **facts: object) -> tuple[Company, str]:
+    """A customer who owes 850.00 of 1,150.00 on invoice 1001; returns the company and the customer."""
+    company = practice.company(platform, **facts)
+    customer = company.customer()
+    company.bill(customer, "1001", DAY(2026, 8, 1), DAY(2026, 8, 31), 100000, 15000)
+    if paid:
+        company.pay("1001", paid, DAY(2026, 9, 20))
+    company.answer()
+    company.sync()
+    return company, customer
+
+
+def running(practice: Practice, platform: str, count: int = 3, mode: str = "split") -> tuple[Company, str]:
+    company, customer = owing(practice, platform)
+    plan = company.propose(customer, ["1001"], count, mode=mode)
+    company.approve(plan.id)
+    assert_written(company, company.plan(plan.id))
+    return company, plan.id
+
+
+# ---------------------------------------------------------------- changed by hand in the ledger
+
+Change = Callable[[Company], None]
+
+
+def void_installment(company: Company) -> None:
+    company.void("1001-P1.3")
+
+
+def delete_installment(company: Company) -> None:
+    ref = Ref("invoice", company.invoice("1001-P1.3").id)
+    company.pretend.delete(ref) if company.platform == "quickbooks" else company.pretend.void(ref)
+
+
+def edit_installment(company: Company) -> None:
+    acts.edit(company.pretend, Ref("invoice", company.invoice("1001-P1.3").id), {"total": 30000})
+
+
+def take_the_credit_off(company: Company) -> None:
+    credit = next(c for c in company.pretend.credit_notes if c.number == "1001-P1C")
+    if company.platform == "xero":
+        (allocation,) = company.pretend.allocations_from(Ref("credit_note", credit.id))
+        company.pretend.deallocate(allocation.id)
+    else:
+        bridge = next(p for p in company.pretend.payments if not p.amount)
+        company.pretend.delete(Ref("payment", bridge.id))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (void_installment, "Installment 3 was voided in the ledger. Draft the plan again"),
+        (delete_installment, "Installment 3"),
+        (edit_installment, "Installment 3 was changed to 300.00"),
+        (take_the_credit_off, "Invoice 1001 is open again with 850.00"),
+    ],
+)
+def test_what_is_changed_by_hand_is_met_with_a_proposal(
+    practice: Practice, platform: str, change: Change, told: str
+) -> None:
+    company, plan_id = running(practice, platform)
+    change(company)
+    company.look()
+    record = company.plan(plan_id)
+    assert record.state == "running"
+    assert told in record.attention
+    assert "again" in record.attention
+
+
+def test_a_credit_by_hand_counts_as_paid(practice: Practice, platform: str) -> None:
+    company, plan_id = running(practice, platform)
+    acts.credit(company.pretend, invoice=company.invoice("1001-P1.1").id)
+    company.look()
+    assert [r.open for r in company.plan(plan_id).installments] == [0, 28333, 28334]
+
+
+def test_paid_at_the_bank_short_early_and_out_of_order(practice: Practice, platform: str) -> None:
+    company, plan_id = running(practice, platform)
+    company.pay("1001-P1.2", 20000)
+    company.look()
+    assert [r.open for r in company.plan(plan_id).installments] == [28333, 8333, 28334]
+    company.pay("1001-P1.1", 28333 - 80)  # short by less than the tolerance of 1.00
+    company.look()
+    assert [r.state for r in company.plan(plan_id).installments] == ["paid", "partly_paid", "open"]
+    assert company.plan(plan_id).progress == "on_track"
+
+
+def test_voided_installment_is_renegotiated_from_what_is_open(practice: Practice, platform: str) -> None:
+    company, plan_id = running(practice, platform)
+    before = company.movements()
+    with db.transaction(practice.engine) as tx:
+        drafting.renegotiation(
+            tx,
+            plan_id,
+            who="J. Doe",
+            why="longer",
+            now=company.now(),
+            today=company.today,
+            wish=Wish(installments=5),
+        )
+    company.approve(plan_id)
+    assert_written(company, company.plan(plan_id))
+    assert drift(before, company.movements()) == 0
+
+
+def test_more_at_a_time_needs_the_customers_yes(practice: Practice, platform: str) -> None:
+    company, plan_id = running(practice, platform)
+    with db.transaction(practice.engine) as tx:
+        drafting.renegotiation(
+            tx, plan_id, who="J.", why="", now=company.now(), today=company.today, wish=Wish(installments=2)
+        )
+    with pytest.raises(plans.PlanProblem, match="425.00 .*, more than the 283.34") as refused:
+        company.approve(plan_id)
+    assert refused.value.code == "CONSENT_NEEDED"
+    with db.transaction(practice.engine) as tx:
+        text = drafting.agreed(tx, plans.get(tx, plan_id)).sha256
+        plans.record_acceptance(
+            tx, plan_id, accepted_by="M. Fern", how="signed", on=APPROVAL, document_hash=text, who="J.",
+            now=company.now(),
+        )  # fmt: skip
+    company.approve(plan_id)
+    assert_written(company, company.plan(plan_id))
+
+
+# ---------------------------------------------------------------- ended on a later day
+
+
+def test_cancelled_later_only_what_lies_ahead_ends(practice: Practice, platform: str) -> None:
+    company, plan_id = running(practice, platform)
+    practice.pass_to(APPROVAL + dt.timedelta(90))
+    company.look()
+    assert company.plan(plan_id).state == "broken"
+    before = company.movements()
+    with db.transaction(practice.engine) as tx:
+        (removal,) = ending.removals(tx, company.connection_id, today=company.today)
+        assert (removal.taken_back, "not rewound" in removal.stays) == ((), True)
+        plans.cancel(tx, plan_id, who="J. Doe", now=company.now(), today=company.today)
+    company.settle()
+    assert company.plan(plan_id).state == "cancelled"
+    assert drift(before, company.movements()) == 0
+    assert company.open_("1001-P1.1") == 28333
+
+
+def test_everything_of_an_organization_is_removed_the_same_day(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    other = company.customer("Quiet Quay")
+    company.bill(other, "1002", DAY(2026, 9, 1), DAY(2026, 9, 30), 40000)
+    company.sync()
+    before = {basis: company.movements(basis) for basis in ("accrual", "cash")}
+    for who, number in ((customer, "1001"), (other, "1002")):
+        company.approve(company.propose(who, [number], 2).id)
+    with db.transaction(practice.engine) as tx:
+        found = ending.removals(tx, company.connection_id, today=company.today)
+        assert [len(r.taken_back) for r in found] == [4, 4]  # credit, two installments, link
+        for removal in found:
+            plans.cancel(tx, removal.plan.id, who="J. Doe", now=company.now(), today=company.today)
+    company.settle()
+    for removal in found:
+        assert_gone(company, removal.plan.id)
+    assert {basis: company.movements(basis) for basis in ("accrual", "cash")} == before
+
+
+# ---------------------------------------------------------------- notes mode
+
+
+def test_a_date_that_the_ledger_refuses_becomes_a_todo_with_its_link(
+    practice: Practice, platform: str
+) -> None:
+    company, plan_id = running(practice, platform, mode="notes")
+    with db.reading(practice.engine) as tx:
+        todos = plans.open_todos(tx, company.connection_id)
+    id = company.invoice("1001").id
+    if platform == "xero":
+        assert [t.what.startswith("The ledger does not let an app edit invoice 1001") for t in todos] == [
+            True
+        ]
+        assert id in todos[0].link
+    else:
+        assert todos == []
+    attached = [a for a in company.pretend.attachments_of(Ref("invoice", id)) if a.file_name]
+    assert [a.file_name for a in attached] == [f"{plan_id}-v1.pdf"]
+    assert attached[0].content.startswith(b"%PDF")
+
+
+def test_a_due_date_moves_where_the_policy_wants_it_and_the_note_stays_in_front(
+    practice: Practice, platform: str
+) -> None:
+    company = practice.company(platform)
+    customer = company.customer()
+    company.bill(
+        customer, "1001", DAY(2026, 8, 1), DAY(2026, 8, 31), 100000, 15000, private_note="Ask for Bo."
+    )
+    company.answer("cash", "cash")
+    company.policy(move_due_date=True)
+    company.sync()
+    plan = company.propose(customer, ["1001"], 3, first=DAY(2026, 12, 21))
+    before = {basis: company.movements(basis) for basis in ("accrual", "cash")}
+    with db.transaction(practice.engine) as tx:
+        plans.approve(tx, plan.id, who="J. Doe", now=company.now(), today=company.today)
+    company.deliver()
+    assert company.plan(plan.id).state == "running", company.plan(plan.id).attention
+    assert company.invoice("1001").due == DAY(2026, 12, 21)
+    assert company.invoice("1001").private_note.startswith("Ask for Bo.")
+    assert {basis: company.movements(basis) for basis in ("accrual", "cash")} == before
+
+
+# ---------------------------------------------------------------- refused, with nothing written
+
+
+def test_what_cannot_be_a_plan_is_refused_in_a_sentence(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    for count, first, code in (
+        (0, None, "NO_INSTALLMENTS"),
+        (400, None, "TOO_MANY_INSTALLMENTS"),
+        (3, APPROVAL - dt.timedelta(3), "PAST_DATE"),
+    ):
+        with pytest.raises(plans.PlanProblem) as refused:
+            company.propose(customer, ["1001"], count, first=first)
+        assert refused.value.code == code
+        assert len(str(refused.value)) > 20
+    plan = company.propose(customer, ["1001"], 3)
+    with pytest.raises(plans.PlanProblem) as refused:
+        company.propose(customer, ["1001"], 3)
+    assert refused.value.code == "ALREADY_PLANNED"
+    rows = plan.plan.rows
+    over = replace(plan.plan, rows=(replace(rows[0], principal=rows[0].principal + 1), *rows[1:]))
+    zero = replace(plan.plan, rows=(replace(rows[0], principal=0), *rows[1:]))
+    for wrong, code in ((over, "AMOUNT_OVER_BALANCE"), (zero, "ROW_NOT_POSITIVE")):
+        company.edit(company.plan(plan.id), wrong)
+        with pytest.raises(plans.PlanProblem) as refused:
+            company.approve(plan.id)
+        assert refused.value.code == code
+    with pytest.raises(plans.EditedMeanwhile):
+        company.edit(plan, plan.plan)  # from a page that is older than the last edit
+    assert company.ours() == []
+
+
+def test_a_closed_period_refuses_before_the_first_write(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    plan = company.propose(customer, ["1001"], 3)
+    company.pretend.organization.closed_until = APPROVAL  # closed after the last sync
+    company.approve(plan.id)
+    record = company.plan(plan.id)
+    assert record.state == "proposed"
+    assert "Books are closed to 2026-11-21" in record.attention
+    assert [c.operation for c in company.calls if c.writes] == []
+
+
+def test_an_unapplied_payment_is_named_before_the_first_write(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    plan = company.propose(customer, ["1001"], 3)
+    acts.pay(company.pretend, customer=customer, amount=97000)  # 120.00 too much
+    company.approve(plan.id)
+    assert "changed since approval" in company.plan(plan.id).attention
+    assert [c.operation for c in company.calls if c.writes] == []
+    assert company.ours() == []
+
+
+def test_a_fee_with_tax_is_not_waived_by_us(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    fee = company.bill(customer, "LF-9", DAY(2026, 9, 1), DAY(2026, 9, 15), 5000, 750, role="late_fees")
+    company.sync()
+    plan = company.propose(customer, ["1001"], 3)
+    plan = company.edit(plan, replace(plan.plan, waivers=(Waiver(fee, "LF-9", 5750, "", "kindness"),)))
+    company.approve(plan.id)
+    assert "Credit it in the ledger itself" in company.plan(plan.id).attention
+    assert company.ours() == []
+
+
+def test_the_proof_says_what_a_cash_report_of_the_ledger_says(practice: Practice, platform: str) -> None:
+    """The effect per account and month on both bases, against the ledger's own trial balance."""
+    company, customer = owing(practice, platform)
+    before = {basis: company.movements(basis) for basis in ("accrual", "cash")}
+    plan = company.propose(customer, ["1001"], 3, rhythm=Rhythm.WEEKLY)
+    company.approve(plan.id)
+    effect = company.prove(plan.id).effect
+    names = {"Receivable": "receivable", "Tax": "tax", "Clearing": "clearing", "Bank": "bank"}
+    for basis in ("accrual", "cash"):
+        after = company.movements(basis)
+        for row in effect.periods(basis):
+            account = names.get(row.account, "sales")
+            moved = after.get(account, {}).get(row.period, 0) - before[basis].get(account, {}).get(
+                row.period, 0
+            )
+            assert row.change == moved, (basis, row)
+    assert (effect.early_income, effect.early_tax) == (73913, 11087)
+    assert company.plan(plan.id).plan.mode is Mode.SPLIT
