@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from connector import audit
 from connector.db import holds, promises
+from connector.domain import promises as rules
 
 # reason → the words after "Held:". The first three are refusal codes of the accounting rules.
 REASONS = {
@@ -198,6 +199,17 @@ def promised(tx: Connection, connection_id: str, customer_id: str | None = None)
     if customer_id is not None:
         query = query.where(promises.c.customer_id == customer_id)
     return [_promise(row) for row in tx.execute(query.order_by(promises.c.id))]
+
+
+def judgeable(promise: Promise) -> rules.Promise:
+    """The promise as the domain judges it."""
+    return rules.Promise(
+        made_on=promise.recorded_at.date(),
+        promised_on=promise.promised_on,
+        invoice_id=promise.invoice_id or "",
+        amount=promise.amount,
+        currency=promise.currency,
+    )
 
 
 def _hold(row: sa.Row[tuple[object, ...]]) -> Hold:

@@ -13,11 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from connector import audit
 from connector.db import reminders
 from connector.domain.dunning import Contact
 
 OPEN = ("due", "held")
 REACHED = ("noted", "sent")
+BY_PERSON = "person"  # the channel of a step that needs a person, once a person let it go
+OURS = sa.not_(reminders.c.level.in_(("contact", "heard")))  # the others are `contacts`
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def put(
     now: dt.datetime,
 ) -> Reminder | None:
     """Keep what is due for a customer, in place of what was due and has not left. None: it left already."""
-    cycle = next(a.key for a in about if a.level)
+    cycle = cycle_of(about)
     mine = sa.and_(reminders.c.connection_id == connection_id, reminders.c.customer_id == customer_id)
     same = sa.and_(mine, reminders.c.level == level, reminders.c.cycle == cycle)
     values = {
@@ -112,6 +115,46 @@ def clear(
     tx.execute(sa.delete(reminders).where(where))
 
 
+def retext(tx: Connection, reminder_id: int, text: str) -> None:
+    """Its words as of the day on which it leaves."""
+    _set(tx, reminder_id, text=text)
+
+
+def release(tx: Connection, reminder_id: int, *, who: str, now: dt.datetime) -> Reminder:
+    """A person lets a step go that needs one. Everything else that holds it still does. Raises LookupError."""
+    reminder = get(tx, reminder_id)
+    _set(tx, reminder_id, channel=BY_PERSON)
+    audit.record(
+        tx,
+        who=who,
+        what="let a reminder go",
+        connection_id=reminder.connection_id,
+        subject=f"customer {reminder.customer_id}",
+        after={"level": reminder.level, "reminder": reminder_id},
+        now=now,
+    )
+    return reminder
+
+
+def is_released(
+    tx: Connection, connection_id: str, customer_id: str, level: str, about: Sequence[About]
+) -> bool:
+    """Whether a person let this step go."""
+    r = reminders.c
+    query = sa.select(r.channel).where(
+        r.connection_id == connection_id,
+        r.customer_id == customer_id,
+        r.level == level,
+        r.cycle == cycle_of(about),
+    )
+    return tx.scalar(query) == BY_PERSON
+
+
+def cycle_of(about: Sequence[About]) -> str:
+    """Which round of reminders a message belongs to: the oldest document that takes a step with it."""
+    return next(a.key for a in about if a.level)
+
+
 def hold(tx: Connection, reminder_id: int, because: Sequence[str], now: dt.datetime) -> None:
     """The last look before it left found something."""
     _set(tx, reminder_id, state="held", held_because=list(because), updated_at=now)
@@ -138,7 +181,7 @@ def of_connection(
     tx: Connection, connection_id: str, states: Collection[str] | None = None
 ) -> list[Reminder]:
     """Oldest first."""
-    query = sa.select(reminders).where(reminders.c.connection_id == connection_id)
+    query = sa.select(reminders).where(reminders.c.connection_id == connection_id, OURS)
     if states is not None:
         query = query.where(reminders.c.state.in_(list(states)))
     return [_reminder(row) for row in tx.execute(query.order_by(reminders.c.id))]
@@ -207,6 +250,7 @@ def _reminder(row: Any) -> Reminder:
                 a["level"],
             )
             for a in row.invoices
+            if "key" in a
         ),
         text=row.text or "",
         state=row.state,

@@ -1,26 +1,41 @@
 """Reminders from the ladder to the ledger, with one last look that nobody is asked for money already paid.
 
-`draw_up` belongs to the review: it says what is due and what holds it, by the mirror. `deliver` re-reads the
-customer from the ledger right before anything is written, asks the guard again, and only then writes the notes.
+`draw_up` belongs to the review: it says what is due and what holds it, by the mirror. `deliver` reads the customer
+from the ledger right before anything is written, decides everything again, and only then writes the notes.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
-from connector import books, completeness, connections, db, holds, outbox, plans, reminders, settings
+from connector import (
+    books,
+    conclusions,
+    connections,
+    customer_time,
+    db,
+    guarding,
+    judging,
+    outbox,
+    plans,
+    reminders,
+    settings,
+)
 from connector.connections import Connection as Organization
-from connector.domain import calendar, dunning, reminder_words
-from connector.domain.dunning import Guard, Open
+from connector.domain import calendar, dunning, reminder_words, wording
+from connector.domain.dunning import Contact, Open
+from connector.domain.letters import BadText
 from connector.domain.money import Money
-from connector.domain.policy import Mode
+from connector.domain.policy import Mode, Policy
 from connector.domain.progress import Progress
-from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Payment, Status
+from connector.domain.receivables import Invoice, Kind, Payment, Status
 from connector.domain.reminder_words import Sender
-from connector.domain.writes import Draft, NoteDraft
+from connector.domain.writes import Draft, NoteDraft, SendDraft
+from connector.guarding import Scene
 from connector.outbox import Write
 from connector.perform import Performer, Stopped, groups
 from connector.plans import Record
@@ -28,8 +43,11 @@ from connector.reminders import About, Reminder
 from connector.settings import Settings
 
 LIVE = (Status.OPEN, Status.PARTLY_PAID)
+STANDING = ("running", "broken")  # plans whose installments are reminded of
 PRETEND_HOUR = 10  # the hour of a pretend day
 NOTE_LENGTH = 230  # leaves room for the marker within the shorter ledger's 250
+
+Standing = Sequence[tuple[Record, Progress]]
 
 # ---------------------------------------------------------------- what is due (no network)
 
@@ -39,71 +57,132 @@ def draw_up(
     organization: Organization,
     decided: Settings,
     picture: books.Receivables,
-    standing: Sequence[tuple[Record, Progress]],
+    standing: Standing,
     records: Sequence[Record],
     earlier: Sequence[Reminder],
     *,
     now: dt.datetime,
     today: dt.date,
+    segment: str = "",
 ) -> Reminder | None:
     """Store the one reminder that this customer is due for, with what holds it; forget it when none is due."""
-    customer = picture.customer
-    held = holds.active(tx, organization.id, customer.id, today=today)
-    resting = {h.invoice_id for h in held if h.invoice_id}
-    documents = [d for d in open_documents(picture.invoices, standing) if d.invoice.id not in resting]
-    guard = _guard(
-        tx, organization, decided, customer, picture.payments, picture.credits, records, now=now, today=today
-    )
-    policy = decided.policy.reminders
-    due = dunning.next_reminder(
-        customer.id,
-        documents,
-        reminders.contacts(earlier),
-        policy,
+    scene = Scene(
+        organization,
+        decided,
+        picture.customer,
+        picture.invoices,
+        picture.payments,
+        picture.credits,
+        records,
+        now,
         today,
-        _country(organization, decided, customer),
-        held=dunning.guard(guard, documents, policy, today),
     )
+    due = decide(tx, scene, standing, reminders.contacts(earlier))
     if due is None:
-        reminders.clear(tx, organization.id, [customer.id])
+        reminders.clear(tx, organization.id, [picture.customer.id])
         return None
+    return _keep(tx, scene, due, segment)
+
+
+def decide(
+    tx: Connection, scene: Scene, standing: Standing, contacts: Sequence[Contact]
+) -> dunning.Reminder | None:
+    """The one message that is due, with everything that holds it. Invoices at rest do not rest the others."""
+    policy = scene.decided.policy.reminders
+    documents = open_documents(scene.invoices, standing, scene.payments)
+    at_rest = guarding.resting(tx, scene) if documents else {}
+    free = [d for d in documents if d.invoice.id not in at_rest]
+    customer_id, held = scene.customer.id, list[str]()
+    due = dunning.next_reminder(customer_id, free, contacts, policy, scene.today, scene.country)
+    if due is None and len(free) < len(documents):
+        due = dunning.next_reminder(customer_id, documents, contacts, policy, scene.today, scene.country)
+        held = [at_rest[d.invoice.id] for d in due.listed if d.invoice.id in at_rest] if due else []
+    if due is None:
+        return None
+    kin = guarding.family(tx, scene.organization.id, scene.customer)
+    held += dunning.guard(guarding.guard(tx, scene, kin), due.listed, policy, scene.today)
+    held += guarding.crowded(tx, scene, contacts, kin) if kin else []
+    return replace(due, held_because=tuple(dict.fromkeys([*held, *due.held_because])))
+
+
+def _keep(tx: Connection, scene: Scene, due: dunning.Reminder, segment: str) -> Reminder | None:
     because = list(due.held_because)
-    if due.needs_person:
+    about = [_about(d, due.levels) for d in due.listed]
+    if due.needs_person and not reminders.is_released(
+        tx, scene.organization.id, scene.customer.id, due.level, about
+    ):
         because.append("This step needs a person: look at the customer, then plan, call or send it.")
+    text, objections = written(scene, due, segment)
     return reminders.put(
         tx,
-        organization.id,
-        customer.id,
+        scene.organization.id,
+        scene.customer.id,
         due.level,
-        [_about(d, due.levels) for d in due.listed],
-        text=reminder_words.text(due, customer.name, sender(organization), today),
-        held_because=because,
-        due_on=today,
-        now=now,
+        about,
+        text=text,
+        held_because=[*because, *objections],
+        due_on=scene.today,
+        now=scene.now,
     )
 
 
-def open_documents(invoices: Iterable[Invoice], standing: Sequence[tuple[Record, Progress]]) -> list[Open]:
+def written(scene: Scene, due: dunning.Reminder, segment: str = "") -> tuple[str, list[str]]:
+    """The whole text, and why it may not be sent as it is."""
+    customer, policy = scene.customer, scene.decided.policy
+    who = sender(scene.organization, policy)
+    try:
+        text = reminder_words.text(
+            due, customer.name, who, scene.today, segment=segment, language=customer.language
+        )
+    except BadText as bad:
+        return "", [f"{bad} Change the text in the settings."]
+    enabled = announced(policy)
+    context = reminder_words.context(
+        due, customer.name, who, scene.today, language=customer.language, enabled=enabled
+    )
+    return text, [
+        f"{o.why} {f'It says: “{o.sentence}” ' if o.sentence else ''}{o.suggestion}"
+        for o in wording.check(text, context)
+    ]
+
+
+def announced(policy: Policy) -> frozenset[str]:
+    """What a message may announce because a step of the policy does it: a step called "fee" charges one."""
+    ladders = (*policy.reminders.invoice_ladder, *policy.reminders.installment_ladder)
+    return frozenset(step.level for step in ladders)
+
+
+def open_documents(
+    invoices: Iterable[Invoice], standing: Standing, payments: Iterable[Payment] = ()
+) -> list[Open]:
     """What the customer can be reminded of: open invoices, and the next open installment of each plan."""
-    found: list[Open] = []
-    rows: dict[str, Open] = {}
     by_id = {i.id: i for i in invoices if i.balance > 0 and i.status in LIVE}
+    rows = _installments(by_id, standing)
+    paid: dict[str, int] = {}
+    for payment in payments:
+        for part in payment.allocations if not payment.void else ():
+            paid[part.invoice_id] = paid.get(part.invoice_id, 0) + part.amount
+    documents = [rows.get(i.id) or Open(i, i.due, i.balance) for i in by_id.values()]
+    return [replace(d, paid=paid.get(d.invoice.id, 0)) for d in documents if d.amount > 0]
+
+
+def _installments(by_id: Mapping[str, Invoice], standing: Standing) -> dict[str, Open]:
+    rows: dict[str, Open] = {}
     for record, stands in standing:
-        ids = {row.n: row.invoice_id for row in record.installments}
-        for row in stands.rows:
-            if record.plan.mode is Mode.SPLIT:
-                invoice = by_id.get(ids.get(row.n) or "")
-                if invoice:
+        if record.plan.mode is Mode.SPLIT:
+            for row in record.installments:
+                if invoice := by_id.get(row.invoice_id or ""):
                     rows[invoice.id] = Open(invoice, invoice.due, invoice.balance, row.n, record.id)
-        if record.plan.mode is Mode.NOTES and stands.next:
+        elif record.plan.mode is Mode.NOTES and stands.next:
+            left = stands.next.open
             for source in record.plan.sources:
                 invoice = by_id.get(source.invoice_id)
-                if invoice:
-                    due, amount = stands.next.due, min(stands.next.open, invoice.balance)
-                    rows[invoice.id] = Open(invoice, due, amount, stands.next.n, record.id)
-    for invoice in by_id.values():
-        found.append(rows.get(invoice.id) or Open(invoice, invoice.due, invoice.balance))
-    return found
+                if invoice is None:
+                    continue
+                amount = min(left, invoice.balance)
+                left -= amount
+                rows[invoice.id] = Open(invoice, stands.next.due, amount, stands.next.n, record.id)
+    return rows
 
 
 def _about(document: Open, levels: Mapping[str, str]) -> About:
@@ -118,61 +197,18 @@ def _about(document: Open, levels: Mapping[str, str]) -> About:
     )
 
 
-def sender(organization: Organization) -> Sender:
-    """In whose name reminders speak."""
-    return Sender(organization.organization, organization.organization, "reply to this message")
-
-
-def _country(organization: Organization, decided: Settings, customer: Customer) -> str:
-    return customer.country or decided.policy.country or organization.country
-
-
-def _guard(
-    tx: Connection,
-    organization: Organization,
-    decided: Settings,
-    customer: Customer,
-    payments: Sequence[Payment],
-    credits: Sequence[CreditNote],
-    records: Sequence[Record],
-    *,
-    now: dt.datetime,
-    today: dt.date,
-) -> Guard:
-    """Everything that could make a reminder wrong or unkind, as far as we know it."""
-    unapplied: dict[str, int] = {}
-    for payment in payments:
-        if not payment.void:
-            unapplied[payment.currency] = unapplied.get(payment.currency, 0) + payment.unapplied
-    for credit in credits:
-        if not credit.void:
-            unapplied[credit.currency] = unapplied.get(credit.currency, 0) + credit.remaining
-    differences = completeness.differences(tx, organization.id, customer.id)
-    reasons = {
-        h.reason for h in holds.active(tx, organization.id, customer.id, today=today) if not h.invoice_id
-    }
-    if customer.erasure_requested:
-        reasons.add("data_request")
-    promised = [p.promised_on for p in holds.promised(tx, organization.id, customer.id)]
-    synced = organization.last_sync_at
-    return Guard(
-        live=decided.live,
-        ledger_reminders_on=_ledger_reminders(organization, decided),
-        hours_since_sync=(now - synced).total_seconds() / 3600 if synced else None,
-        unapplied=unapplied,
-        payments=tuple(payments),
-        ledger_balance={d.currency: d.theirs for d in differences} or None,
-        mirrored_balance={d.currency: d.ours for d in differences},
-        holds=frozenset(reasons),
-        promised_for=max(promised, default=None),
-        plan_pending=any(r.state == "proposed" or r.draft for r in records),
-        writing=any(r.state == "approved" or r.progress in plans.UNDER_WAY for r in records),
+def sender(organization: Organization, policy: Policy) -> Sender:
+    """In whose name reminders speak, and in which words."""
+    chosen = policy.letters
+    return Sender(
+        organization=organization.organization,
+        person=chosen.person or organization.organization,
+        reply=chosen.reply,
+        how_to_pay=chosen.how_to_pay,
+        country=policy.country or organization.country,
+        language=chosen.language,
+        own=chosen.own,
     )
-
-
-def _ledger_reminders(organization: Organization, decided: Settings) -> bool | None:
-    told = organization.facts.reminders_on if organization.facts else None
-    return told if told is not None else {"on": True, "off": False}.get(decided.ledger_reminders or "")
 
 
 # ---------------------------------------------------------------- into the ledger
@@ -213,88 +249,158 @@ def _one(p: Performer, organization: Organization, decided: Settings, reminder: 
         return
     if not writes:
         with db.transaction(p.engine) as tx:
-            drafts = _notes(reminder, p.today())
+            customer = books.customer(tx, p.connection_id, reminder.customer_id)
+            mailed = decided.policy.reminders.email and customer is not None and bool(customer.email)
+            drafts = _drafts(reminders.get(tx, reminder.id), p.today(), mailed)
             outbox.lay_out(tx, p.connection_id, batch, drafts, now=p.clock(), reminder_id=reminder.id)
+    _never_mail_twice(p, batch)
     try:
         for group in groups([w for w in _writes(p, batch) if w.state in outbox.OPEN]):
             p.say(group[0].what)
             p.perform(group)
     except Stopped as stop:
-        with db.transaction(p.engine) as tx:
-            reminders.hold(tx, reminder.id, [stop.sentence], p.clock())
+        _stopped(p, reminder, batch, stop.sentence)
         return
     with db.transaction(p.engine) as tx:
-        reminders.reached(tx, reminder.id, "noted", p.today(), p.clock())
+        sent = any(w.kind == "send" for w in outbox.of_batch(tx, p.connection_id, batch))
+        reminders.reached(tx, reminder.id, "sent" if sent else "noted", p.today(), p.clock())
+
+
+def _stopped(p: Performer, reminder: Reminder, batch: str, sentence: str) -> None:
+    """The ledger refused one of the writes. What is said already took its level."""
+    with db.transaction(p.engine) as tx:
+        outbox.drop(tx, p.connection_id, batch, p.clock())
+        if any(w.state == "done" for w in outbox.of_batch(tx, p.connection_id, batch)):
+            reminders.reached(tx, reminder.id, "noted", p.today(), p.clock())
+        else:
+            reminders.hold(tx, reminder.id, [sentence], p.clock())
+
+
+def _never_mail_twice(p: Performer, batch: str) -> None:
+    """No ledger says for certain whether an e-mail left. One that was tried and not answered counts as sent."""
+    with db.transaction(p.engine) as tx:
+        for write in outbox.of_batch(tx, p.connection_id, batch):
+            if write.kind == "send" and write.state in outbox.OPEN and write.attempts > 0:
+                outbox.cancel(tx, write.id, p.clock())
 
 
 def _last_look(
     p: Performer, organization: Organization, decided: Settings, reminder: Reminder
 ) -> tuple[str, ...] | None:
-    """Why this reminder may not leave, read from the ledger now; () when it may, None when not at this hour."""
+    """Why this reminder may not leave, read from the ledger now; () when it may, None when not at this hour.
+
+    What needs no call is asked first. Then the customer is read, and the whole decision is made once more: the
+    reminder leaves only when it comes out the same.
+    """
     policy = decided.policy.reminders
     with db.reading(p.engine) as tx:
         picture = books.of_customer(tx, p.connection_id, reminder.customer_id)
+        if picture is None:
+            return ("The customer is no longer in the books.",)
         records = plans.of_customer(tx, p.connection_id, reminder.customer_id)
-    if picture is None:
-        return ("The customer is no longer in the books.",)
-    country = _country(organization, decided, picture.customer)
-    if calendar.is_quiet(_local(p, organization), policy.weekdays, policy.from_hour, policy.to_hour, country):
-        return None
+        scene = Scene(
+            organization,
+            decided,
+            picture.customer,
+            picture.invoices,
+            picture.payments,
+            picture.credits,
+            records,
+            p.clock(),
+            p.today(),
+        )
+        moment = local_time(organization, scene.country, p.clock(), p.today())
+        if calendar.is_quiet(moment, policy.weekdays, policy.from_hour, policy.to_hour, scene.country):
+            return None
+        if because := _decided_again(tx, scene, reminder):
+            return because
+        kin = guarding.family(tx, p.connection_id, picture.customer)
     customer = p.ledger.customer(reminder.customer_id)
     if customer is None:
         return ("The customer is no longer in the ledger.",)
-    invoices, payments, credits = p.ledger.customer_money(reminder.customer_id)
-    with db.reading(p.engine) as tx:
-        guard = _guard(
-            tx,
-            organization,
-            decided,
-            customer,
-            [*payments, *(x for x in picture.payments if x.date > p.today())],
-            credits,
-            records,
-            now=p.clock(),
-            today=p.today(),
+    scene = guarding.refreshed(scene, customer, p.ledger.customer_money(reminder.customer_id))
+    for other in kin:
+        _, payments, credits = p.ledger.customer_money(other)
+        if any(x.unapplied for x in payments) or any(x.remaining for x in credits):
+            return (
+                "Money of a related customer is not matched to an invoice. It goes on when it is matched.",
+            )
+    with db.transaction(p.engine) as tx:
+        return _decided_again(tx, replace(scene, now=p.clock()), reminder, keep=True)
+
+
+def _decided_again(
+    tx: Connection, scene: Scene, reminder: Reminder, *, keep: bool = False
+) -> tuple[str, ...]:
+    """What holds the reminder by this scene. `keep`: store its text as of today when nothing does."""
+    standing = [
+        (
+            r,
+            judging.stand(
+                r.plan,
+                {row.n: row.invoice_id for row in r.installments if row.invoice_id},
+                scene.invoices,
+                scene.payments,
+                scene.credits,
+                scene.today,
+            ),
         )
-    by_id = {i.id: i for i in invoices}
-    documents = [
-        Open(by_id[a.invoice_id], a.due, a.amount) for a in reminder.invoices if a.invoice_id in by_id
+        for r in scene.records
+        if r.state in STANDING
     ]
-    changed = [a.number for a in reminder.invoices if _changed(a, by_id.get(a.invoice_id), picture.invoices)]
-    reasons = dunning.guard(guard, documents, policy, p.today())
-    if changed:
-        reasons = (f"What is open on {', '.join(changed)} changed in the ledger just now.", *reasons)
-    return reasons
+    earlier = reminders.of_customer(tx, scene.organization.id, scene.customer.id)
+    due = decide(tx, scene, standing, reminders.contacts(earlier))
+    about = [_about(d, due.levels) for d in due.listed] if due else []
+    if due is None or due.level != reminder.level or tuple(about) != reminder.invoices:
+        guard = guarding.guard(tx, scene, guarding.family(tx, scene.organization.id, scene.customer))
+        known = dunning.guard(guard, _opens(scene, reminder), scene.decided.policy.reminders, scene.today)
+        return (*_changed(scene, reminder), *known)
+    if due.held_because:
+        return due.held_because
+    if keep:
+        concluded = conclusions.of_customer(tx, scene.organization.id, scene.customer.id)
+        text, objections = written(scene, due, concluded.kind if concluded else "")
+        if objections:
+            return tuple(objections)
+        reminders.retext(tx, reminder.id, text)
+    return ()
 
 
-def _changed(about: About, now: Invoice | None, mirrored: Sequence[Invoice]) -> bool:
-    before = next((i for i in mirrored if i.id == about.invoice_id), None)
-    return now is None or before is None or now.balance != before.balance or now.balance < about.amount
+def _opens(scene: Scene, reminder: Reminder) -> list[Open]:
+    by_id = {i.id: i for i in scene.invoices}
+    return [Open(by_id[a.invoice_id], a.due, a.amount) for a in reminder.invoices if a.invoice_id in by_id]
 
 
-def _local(p: Performer, organization: Organization) -> dt.datetime:
-    """The organization's own time; ten o'clock on a pretend day."""
-    real = p.clock().astimezone(connections.zone(organization.timezone))
-    if real.date() == p.today():
-        return real
-    return dt.datetime.combine(p.today(), dt.time(PRETEND_HOUR), real.tzinfo)
+def _changed(scene: Scene, reminder: Reminder) -> tuple[str, ...]:
+    open_ = {i.id: i.balance for i in scene.invoices}
+    gone = [a.number for a in reminder.invoices if open_.get(a.invoice_id, 0) < a.amount]
+    what = f"What is open on {', '.join(gone)}" if gone else "What is due"
+    return (f"{what} changed in the ledger just now. The next review decides anew.",)
 
 
-def _notes(reminder: Reminder, today: dt.date) -> list[Draft]:
-    """One note on each invoice that takes a step; the whole text stays with us."""
+def local_time(organization: Organization, country: str, now: dt.datetime, today: dt.date) -> dt.datetime:
+    """The customer's own time; ten o'clock on a pretend day."""
+    home = connections.zone(organization.timezone)
+    theirs = customer_time.zone_of(country, organization.country, organization.timezone)
+    return customer_time.local(now, today, home, theirs, PRETEND_HOUR)
+
+
+def _drafts(reminder: Reminder, today: dt.date, mailed: bool) -> list[Draft]:
+    """One note on each invoice that takes a step; the whole text stays with us. The e-mail, if any, comes last."""
     drafts: list[Draft] = []
-    others = len([a for a in reminder.invoices if a.level]) - 1
-    for about in reminder.invoices:
-        if not about.level:
-            continue
+    moving = [a for a in reminder.invoices if a.level]
+    for about in moving:
         text = (
             f"{today} Reminder ({about.level.replace('_', ' ')}): {Money(about.amount, about.currency)} "
             f"due {about.due}."
         )
-        if others:
+        if others := len(moving) - 1:
             text += f" Together with {others} other document{'s' if others > 1 else ''}."
         marker = f"reminder={reminder.id} level={about.level} src={about.invoice_id}"
         drafts.append(NoteDraft(Kind.INVOICE, about.invoice_id, text[:NOTE_LENGTH], marker))
+    if mailed:
+        first = moving[0].invoice_id
+        drafts.append(SendDraft(first, f"reminder={reminder.id} level={reminder.level} src={first}"))
     return drafts
 
 

@@ -144,6 +144,7 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
             sent.get(picture.customer.id, []),
             now=now,
             today=today,
+            segment=conclusion.kind,
         )
         concluded.append(conclusion)
         total += Reviewed(

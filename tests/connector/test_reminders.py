@@ -29,6 +29,7 @@ def story(engine: Engine, connection_id: str) -> Story:
     with db.transaction(engine) as tx:
         for table in db.BOOKS:
             tx.execute(table.delete())
+        settings.set_ledger_reminders(tx, connection_id, "off", who="Ann", now=AT_TEN)
         settings.set_live(tx, connection_id, True, who="Ann", now=AT_TEN)
     made.today, made.now = TUESDAY, AT_TEN
     made.sync()
@@ -51,7 +52,7 @@ def kept(story: Story) -> list[Reminder]:
 def test_a_reminder_becomes_a_note_once(story: Story) -> None:
     (due,) = reviewed(story)
     assert (due.level, due.state, due.held_because) == ("check", "due", ())
-    assert due.text.startswith("Dear Customer 58,\n\nInvoice 2001: 400.00 USD, due 20 November 2026")
+    assert due.text.startswith("Dear Customer 58,\n\nInvoice 2001: 400.00 USD, due November 20, 2026")
     for _ in range(3):
         story.deliver()
         reviewed(story)
