@@ -29,7 +29,7 @@ sys.path[0] = str(ROOT)
 
 from benchmarks.ledger import company, peers  # noqa: E402
 from benchmarks.ledger.consent import consent  # noqa: E402
-from connector import config, connections, db, inbox  # noqa: E402
+from connector import config, db, inbox  # noqa: E402
 from connector.domain.receivables import Kind  # noqa: E402
 from connector.sync import sync  # noqa: E402
 
@@ -182,7 +182,7 @@ def minimum_pages(records: dict[str, int]) -> int:
 
 
 def rate(found: dict[str, Any]) -> float:
-    return sum(found["records"].values()) / float(found["seconds"])
+    return float(sum(found["records"].values()) / found["seconds"])
 
 
 def speed(folder: Path, form: Form, platform: str, url: str) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def memory(folder: Path, platform: str, invoices: int) -> int:
         found, data = first_sync(folder, platform, url, url, the_company(url))
     shutil.rmtree(data)
     say(f"  {platform}, {invoices:,} invoices: {_figures(found)}")
-    return round(found["peak_mb"])
+    return int(round(found["peak_mb"]))
 
 
 def measure(folder: Path, form: Form, platform: str) -> dict[str, Any]:

@@ -28,6 +28,9 @@ class Change:
     event_key: str
 
 
+UNSETTLED = "unsettled"  # the verb of our own notes (see `note_unsettled`); no ledger says this
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """One recorded change that no sync has looked at yet."""
@@ -99,6 +102,36 @@ def pending(tx: Transaction, connection_id: str) -> list[Pending]:
         Pending(r.id, Kind(r.kind) if r.kind else None, r.record_id, r.verb, r.received_at)
         for r in tx.execute(query)
     ]
+
+
+def note_unsettled(
+    tx: Transaction,
+    connection_id: str,
+    platform: str,
+    external_id: str,
+    invoices: Iterable[str],
+    now: dt.datetime,
+) -> None:
+    """Remember that these invoices lost money and must be read again, in the transaction that took it away.
+
+    Whatever happens before they are read: the books alone would no longer show that money was there.
+    """
+    rows: list[dict[str, object]] = [
+        {
+            "platform": platform,
+            "external_id": external_id,
+            "event_key": f"{UNSETTLED}:{connection_id}:{id}:{now.isoformat()}",
+            "kind": Kind.INVOICE.value,
+            "record_id": id,
+            "verb": UNSETTLED,
+            "connection_id": connection_id,
+            "occurred_at": None,
+            "received_at": now,
+        }
+        for id in sorted(invoices)
+    ]
+    if rows:
+        _insert_once(tx, db.inbox, rows)
 
 
 def pending_connections(tx: Transaction) -> list[str]:

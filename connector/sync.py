@@ -106,13 +106,12 @@ class _Sync:
         self._engine, self._config, self._id, self._lease = engine, config, connection_id, lease
         self._say = say or (lambda sentence: None)
         self._ledger = ledger
-        self._unsettled: set[str] = set()  # invoices that lost money by what this pull brought
-        self._brought: set[str] = set()  # invoices that it brought itself
+        self._brought: set[str] = set()  # invoices that this pull brought itself
 
     def run(self, full: bool, thorough: bool) -> Synced:
         with db.reading(self._engine) as tx:
             connection = connections.get(tx, self._id)
-            pending = inbox.pending(tx, self._id)
+            pending = [p for p in inbox.pending(tx, self._id) if p.verb != inbox.UNSETTLED]
         self._require_connected(connection)
         ledger = self._open(connection)
         done = Synced(self._id, full or connection.cursor is None, events=len(pending))
@@ -125,8 +124,8 @@ class _Sync:
             log.info("connection %s: the cursor is too old; reading everything", self._id)
             done.full = True
             self._pull(ledger, connection, None, done)
+        self._reread_unsettled(ledger, done)
         if not done.full:
-            self._reread_unsettled(ledger, done)
             self._meet_strangers(ledger, done)
         self._finish(done, [p.id for p in pending])
         return done
@@ -158,8 +157,12 @@ class _Sync:
             self._store(batch, generation, done)
 
     def _reread_unsettled(self, ledger: Ledger, done: Synced) -> None:
-        """Read the invoices whose payment went away or shrank, where the ledger did not report them itself."""
-        for id in sorted(self._unsettled - self._brought):
+        """Read the invoices whose payment went away or shrank, where the ledger did not report them itself:
+        in this sync, or in one that could not finish."""
+        with db.reading(self._engine) as tx:
+            waiting = [p for p in inbox.pending(tx, self._id) if p.verb == inbox.UNSETTLED]
+        answered = {p.record_id for p in waiting} if done.full else self._brought
+        for id in sorted({p.record_id for p in waiting} - answered):
             document = ledger.document(Kind.INVOICE, id)
             with db.transaction(self._engine) as tx:
                 if document is None:
@@ -167,16 +170,20 @@ class _Sync:
                 else:
                     changed = books.put_document(tx, self._id, document)
                 books.note_changed(tx, self._id, changed, db.now())
+                inbox.drained(tx, [p.id for p in waiting if p.record_id == id], db.now())
             done.changed |= changed
+        with db.transaction(self._engine) as tx:
+            inbox.drained(tx, [p.id for p in waiting if p.record_id in answered], db.now())
 
     def _meet_strangers(self, ledger: Ledger, done: Synced) -> None:
         """Ask for customers whom a document named before any list did: made a minute ago, or in a list that
         this pull did not read."""
         with db.reading(self._engine) as tx:
-            known = {c.id for c in books.customers(tx, self._id, done.changed)}
+            named = done.changed | books.changed(tx, self._id).keys()  # also by a sync that could not finish
+            known = {c.id for c in books.customers(tx, self._id, named)}
             known |= {one.id for one in set_aside(tx, self._id) if one.kind is Kind.CUSTOMER}
             generation = connections.get(tx, self._id).generation
-        found = tuple(c for id in sorted(done.changed - known) if (c := ledger.customer(id)) is not None)
+        found = tuple(c for id in sorted(named - known) if (c := ledger.customer(id)) is not None)
         if found:
             self._store(Batch(customers=found), generation, done)
 
@@ -207,7 +214,13 @@ class _Sync:
             )
             if still.rowcount != 1:
                 raise Reconnect("The organization was disconnected meanwhile.")
-            changed = books.store(tx, self._id, batch, generation, unsettled=self._unsettled)
+            unsettled: set[str] = set()
+            changed = books.store(tx, self._id, batch, generation, unsettled=unsettled)
+            if not done.full:
+                connection = connections.get(tx, self._id)
+                inbox.note_unsettled(
+                    tx, self._id, connection.platform, connection.external_id, unsettled, now
+                )
             _set_aside(tx, self._id, batch, generation, now)
             if batch.complete:
                 done.full = True

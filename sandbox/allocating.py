@@ -158,8 +158,13 @@ def _use(ledger: Holdings, document: Any, amount: int, *, taking: bool = False) 
 
 
 def touch_both(ledger: Holdings, allocation: Allocation) -> None:
-    _touch(ledger, allocation.source)
+    touch_source(ledger, allocation)
     _touch(ledger, allocation.target)
+
+
+def touch_source(ledger: Holdings, allocation: Allocation) -> None:
+    """Less of it is left now: its version, time of change and webhook say so."""
+    _touch(ledger, allocation.source)
 
 
 def _touch(ledger: Holdings, ref: Ref) -> None:

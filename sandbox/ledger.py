@@ -181,7 +181,10 @@ class Ledger(Editing):
                 raise WrongAmount("The amount must be more than zero.", amount=refund.amount)
             allocating.check_room(self, refund.source, refund.amount)
             self._enter("refund", refund)
-            allocating.allocate(self, refund.source, Ref("refund", refund.id), refund.amount, refund.date)
+            made = allocating.allocate(
+                self, refund.source, Ref("refund", refund.id), refund.amount, refund.date
+            )
+            allocating.touch_source(self, made)
             return refund
 
     def add_deposit(self, deposit: Deposit) -> Deposit:

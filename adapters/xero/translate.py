@@ -9,7 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import cache, lru_cache
 from typing import Any
 
@@ -274,9 +274,13 @@ def _date(document: rows.Document) -> dt.date:
     return found
 
 
+_RATE_DIGITS = Context(prec=16)
+
+
 def _rate(document: rows.Document) -> str | None:
+    """Xero says how many foreign units one home unit buys; we say what one foreign unit costs."""
     rate = document.CurrencyRate
-    return None if rate is None else format(rate.normalize(), "f")
+    return format(_RATE_DIGITS.divide(Decimal(1), rate).normalize(), "f") if rate else None
 
 
 def marker(reference: str | None) -> str:

@@ -83,7 +83,7 @@ class Invoice:
     balance: int
     status: Status
     tax: int = 0
-    rate: str | None = None  # home units for one foreign unit, as the ledger writes it
+    rate: str | None = None  # home units for one foreign unit, a decimal number
     marker: str = ""  # our machine marker, when we wrote this document
     reference: str = ""
     note: str = ""  # the ledger's internal note field, verbatim

@@ -131,6 +131,28 @@ def test_an_invoice_whose_payment_was_deleted_is_read_again_where_the_ledger_doe
         assert {i.id: i.balance for i in books.invoices(tx, connected)} == {"i1": 10_000, "i2": 10_000}
 
 
+def test_an_invoice_that_lost_its_payment_is_read_again_even_when_that_sync_could_not_finish(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    books_of_three.invoice("i1", "1", 10_000, 6_000)
+    run(store, installation, connected)
+    with books_of_three.state() as s:  # i1 goes up without being reported
+        s["records"]["invoice:i1"][1]["balance"] = 10_000
+    books_of_three.remove("payment", "p1")
+    books_of_three.fail("TryLater", "The line is dead.", after_calls=1)
+    with pytest.raises(TryLater):
+        run(store, installation, connected)
+    with db.reading(store) as tx:
+        assert books.payments(tx, connected) == []
+        assert books.invoice(tx, connected, "i1").balance == 6_000
+    assert run(store, installation, connected).changed >= {"1"}
+    with db.reading(store) as tx:
+        assert books.invoice(tx, connected, "i1").balance == 10_000
+    books_of_three.set(calls=[])
+    run(store, installation, connected)
+    assert "document i1" not in books_of_three.calls()
+
+
 def test_a_first_sync_that_the_ledger_lets_resume_goes_on_where_it_stopped(
     store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
 ) -> None:
