@@ -1,0 +1,156 @@
+"""Nothing of one practice is shown to, or changed by, the people of another: every page and every command, tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.engine import Engine
+
+import web
+from connector import cli, config, db, people
+from connector.config import Config
+from tests.security import tenants
+from tests.security.tenants import WORDS, Tenant
+
+NOWHERE = "http://127.0.0.1:9"  # no ledger answers here
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    for name, value in {
+        "DATA_DIR": str(tmp_path),
+        "TODAY": tenants.TODAY.isoformat(),
+        "XERO_CLIENT_ID": "app", "XERO_CLIENT_SECRET": "app-secret", "XERO_WEBHOOK_KEY": "webhook-key",
+        **{f"{n}_{k}": NOWHERE for n in ("QUICKBOOKS", "XERO") for k in ("DISCOVERY_URL", "API_URL")},
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"FORBEAR_{name}", value)
+    loaded = config.load()
+    db.migrate(loaded)
+    return loaded
+
+
+@pytest.fixture
+def engine(settings: Config) -> Iterator[Engine]:
+    opened = db.engine(settings)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def app(settings: Config, engine: Engine) -> Flask:
+    return web.create_app(settings, engine)
+
+
+@pytest.fixture
+def practices(engine: Engine, settings: Config, app: Flask) -> list[Tenant]:
+    return tenants.make(engine, settings, app)
+
+
+def test_random_people_with_random_ids_see_and_change_nothing_of_others(
+    engine: Engine, app: Flask, practices: list[Tenant]
+) -> None:
+    found = list(tenants.probe(engine, app, practices, count=400, seed=20))
+    assert [leak for leak in found if leak] == []
+    assert len(found) == 400
+
+
+def test_the_probe_finds_a_page_that_forgets_to_ask(
+    engine: Engine, app: Flask, practices: list[Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.pages.customer.role_in", lambda connection_id: "read")
+    monkeypatch.setattr("web.pages.queue.need", lambda connection_id, role: None)
+    pages = ("pages.customer", "pages.retry")
+    found = [leak for leak in tenants.probe(engine, app, practices, 60, seed=20, only=pages) if leak]
+    assert any(leak.method == "pages.customer" and "shows" in leak.what for leak in found)
+    assert any("was changed" in leak.what for leak in found)
+
+
+def test_each_person_does_see_their_own(app: Flask, practices: list[Tenant]) -> None:
+    """A fuzz over pages that are empty anyway would prove nothing."""
+    for tenant in practices:
+        client = tenant.people["read"]
+        base = f"/organizations/{tenant.connection_id}"
+        plan = tenant.ids["plan_id"][0]
+        for path in ("/", "/record", base, f"{base}/customers", f"{base}/customers/77", f"/plans/{plan}"):
+            answer = client.get(path)
+            assert answer.status_code == 200, path
+            assert tenant.word in answer.get_data(as_text=True), path
+
+
+def test_someone_who_may_only_read_changes_nothing(
+    engine: Engine, app: Flask, practices: list[Tenant]
+) -> None:
+    tenant = practices[0]
+    client = tenant.people["read"]
+    before = tenants._kept(engine, tenant.connection_id)
+    tried = 0
+    for rule in app.url_map.iter_rules():
+        if "POST" not in (rule.methods or set()) or not rule.arguments & set(tenant.ids):
+            continue
+        with app.test_request_context():
+            path = app.url_for(
+                rule.endpoint, **{name: tenant.ids.get(name, ["1"])[0] for name in rule.arguments}
+            )
+        answer = client.post(path, data={"csrf": tenant.csrf["read"]})
+        assert answer.status_code == 403 or not rule.arguments <= set(tenant.ids), (path, answer.status_code)
+        tried += 1
+    assert tried >= 12
+    assert tenants._kept(engine, tenant.connection_id) == before
+
+
+def test_without_signing_in_every_page_of_books_asks_to_sign_in(app: Flask, practices: list[Tenant]) -> None:
+    client = app.test_client()
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(("static", "health.", "webhooks.", "connect.", "sign_in.start")):
+            continue
+        if "GET" not in (rule.methods or set()):
+            continue
+        with app.test_request_context():
+            path = app.url_for(
+                rule.endpoint, **{n: practices[0].ids.get(n, ["1"])[0] for n in rule.arguments}
+            )
+        answer = client.get(path)
+        shown = answer.get_data(as_text=True)
+        assert not any(word in shown for word in WORDS), path
+        if rule.arguments:
+            assert (answer.status_code, answer.headers.get("Location")) == (302, "/sign-in"), path
+
+
+def test_a_person_who_lost_their_role_sees_nothing_any_more(
+    engine: Engine, app: Flask, practices: list[Tenant]
+) -> None:
+    tenant = practices[0]
+    client = tenant.people["configure"]
+    path = f"/organizations/{tenant.connection_id}"
+    assert client.get(path).status_code == 200
+    with db.transaction(engine) as tx:
+        person = tx.scalar(sa.select(db.people.c.id).where(db.people.c.name == f"{tenant.word} configure"))
+        people.ungrant(tx, person, tenant.connection_id)
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["export --json", "plan list --json", "configure --json", "plan propose --customer 77", "sync", "review"],
+)
+def test_a_command_for_one_organization_tells_nothing_of_another(
+    practices: list[Tenant], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = practices[0]
+    capsys.readouterr()
+    cli.main([*words.split(), "--connection", mine.connection_id])
+    printed = capsys.readouterr()
+    assert not any(word in printed.out + printed.err for word in WORDS[1:])
+    if words in ("export --json", "plan propose --customer 77", "review"):
+        assert mine.word in printed.out + printed.err
+
+
+def test_a_command_that_could_mean_several_organizations_asks(
+    practices: list[Tenant], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["plan", "propose", "--customer", tenants.SHARED_ID]) == 2
+    assert "Several organizations have a customer 77." in capsys.readouterr().err
