@@ -80,6 +80,7 @@ class Prediction:
     basis: str = "none"
     earliest: dt.date | None = None  # four of five are expected between these two
     latest: dt.date | None = None
+    stays_open: float | None = None  # part-paid: the chance to be open a year after the first part
 
 
 def prediction(outlook: Outlook) -> Prediction:
@@ -92,6 +93,7 @@ def prediction(outlook: Outlook) -> Prediction:
         outlook.basis,
         outlook.earliest,
         outlook.latest,
+        outlook.stays_open,
     )
 
 

@@ -177,6 +177,7 @@ def invoice(invoice: Invoice, prediction: Prediction | None = None, plan: str | 
             "basis": seen.basis,
             "earliest": seen.earliest.isoformat() if seen.earliest else None,
             "latest": seen.latest.isoformat() if seen.latest else None,
+            "stays_open": seen.stays_open,
         },
         "plan": plan,
     }

@@ -23,8 +23,13 @@ LEAST_ROWS = 60  # fewer certain answers than this teach trees nothing
 MOST_ROWS = 7000  # the latest; more cost time and say little new
 TREES_LATE, TREES_LATE_30, TREES_DAYS = 100, 40, 80
 STUCK = 14  # days overdue after which the book's survival says more than the customer's usual day
+A_YEAR = 365
+FEWEST_PARTS = 30  # invoices paid in part before the book says how such invoices end
 KNOWN = 3  # settled invoices of a customer before their own history is called a basis
 LEAST = 10  # invoices with a certain answer before a book says more than the documented prior
+
+
+Spread = tuple[float, float, float]  # days, for invoices that are hardly, perhaps and surely late
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Predicted:
     expected: Days
     latest: Days
     settled: Floats  # how many settled invoices of the customer it rests on
+    stays_open: Floats  # part-paid: the chance to be open a year after the first part; NaN where unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +67,26 @@ class Model:
     late: _Part
     late_30: _Part
     days: _Part
-    before: tuple[
-        float, float, float
-    ]  # days, by how surely late: how much earlier than expected one in ten pays
-    after: tuple[float, float, float]
-    lasting: Survival
+    before: Spread  # how many days earlier than expected one in ten pays
+    after: Spread  # and how many days later
+    lasting: Survival  # from the due date, of all invoices
+    unfinished: Survival | None  # from a first payment in part, None below FEWEST_PARTS of them
     taught: int
+
+    def answers(self, rows: Rows) -> tuple[Floats, Floats, Floats]:
+        """(late at all, more than 30 days late, days late in the middle case), whatever has happened since."""
+        late = _chance(self.late.corrected(rows, _odds(rows.late)))
+        late_30 = _chance(self.late_30.corrected(rows, _odds(rows.late_30)))
+        return late, late_30, self.days.corrected(rows, rows.days)
 
     def predict(self, at: Days) -> Predicted:
         """For the invoices (indices into the history) that are open at the end of `day`."""
         h = self.facts.history
         rows = self.facts.rows(at, np.full(len(at), self.day))
         overdue = self.day - h.due[at]
-        late = np.where(overdue > 0, 1.0, _chance(self.late.corrected(rows, _odds(rows.late))))
-        late_30 = _chance(self.late_30.corrected(rows, _odds(rows.late_30)))
+        late, late_30, middle = self.answers(rows)
+        late = np.where(overdue > 0, 1.0, late)
         late_30 = np.where(overdue > 30, 1.0, np.minimum(late_30, late))
-        middle = self.days.corrected(rows, rows.days)
         band = np.searchsorted((0.25, 0.75), late)
         tomorrow = self.day + 1
         expected = np.maximum(h.due[at] + np.round(middle).astype(np.int64), tomorrow)
@@ -88,7 +98,12 @@ class Model:
             np.where(stuck, self.day + self.lasting.remaining(overdue, share), usual)
             for share, usual in ((0.1, low), (0.5, expected), (0.9, high))
         )
-        return Predicted(late, late_30, np.maximum(low, tomorrow), expected, high, rows.settled)
+        since_part = self.day - h.parted[at]
+        stays_open = np.full(len(at), np.nan)
+        if self.unfinished is not None:
+            known = since_part >= 0
+            stays_open[known] = self.unfinished.stays(since_part[known], A_YEAR)
+        return Predicted(late, late_30, np.maximum(low, tomorrow), expected, high, rows.settled, stays_open)
 
 
 def fit(history: History, day: int) -> Model:
@@ -103,10 +118,18 @@ def fit(history: History, day: int) -> Model:
     late_30 = rows.chance(a_month_on, history.settled > history.due + 30, "late_30", TREES_LATE_30)
     days, before, after = rows.middle(a_month_on, np.minimum(history.settled, day) - history.due)
     known = (history.settled < FAR) | (history.due < day)
-    lasting = survival(
-        (np.minimum(history.settled, day) - history.due)[known], (history.settled < FAR)[known]
-    )
-    return Model(day, facts, late, late_30, days, before, after, lasting, int((history.due < day).sum()))
+    end = np.minimum(history.settled, day)
+    paid = history.settled < FAR
+    lasting = survival((end - history.due)[known], paid[known])
+    parted = history.parted < FAR
+    lately = parted & (history.parted > day - 2 * A_YEAR)
+    if lately.sum() >= FEWEST_PARTS:
+        parted = lately  # how such cases end changes with how they are followed up
+    unfinished = None
+    if parted.sum() >= FEWEST_PARTS:
+        unfinished = survival((end - history.parted)[parted], paid[parted])
+    taught = int((history.due < day).sum())
+    return Model(day, facts, late, late_30, days, before, after, lasting, unfinished, taught)
 
 
 def _moments(history: History, day: int) -> tuple[Days, Days]:
@@ -153,9 +176,7 @@ class _Taught:
             return _Part()
         return _Part(chances(rows.columns, outcome, start, weight, trees), belief)
 
-    def middle(
-        self, wanted: Flags, days_late: Days
-    ) -> tuple[_Part, tuple[float, float, float], tuple[float, float, float]]:
+    def middle(self, wanted: Flags, days_late: Days) -> tuple[_Part, Spread, Spread]:
         at, rows, weight = self._choose(wanted)
         outcome = np.clip(days_late[at], -120, 120).astype(float)
         old, new = _parted(self.facts.history.due[at])

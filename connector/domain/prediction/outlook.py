@@ -29,6 +29,7 @@ class Outlook:
     earliest: dt.date
     latest: dt.date
     basis: str
+    stays_open: float | None = None  # part-paid: the chance to be open a year after the first part
 
 
 def outlooks(
@@ -56,6 +57,7 @@ def learn(columns: History, ids: Sequence[str], today: dt.date) -> dict[str, Out
             earliest=day(int(said.earliest[n])),
             latest=day(int(said.latest[n])),
             basis=_basis(model, float(said.settled[n])),
+            stays_open=None if np.isnan(said.stays_open[n]) else round(float(said.stays_open[n]), 4),
         )
         for n, row in enumerate(at)
     }

@@ -36,6 +36,14 @@ class Survival:
         found: Days = np.where(known, ages[at] - overdue, np.maximum(overdue, 180))
         return np.maximum(found, 1)
 
+    def stays(self, age: Days, until: int) -> Floats:
+        """The chance to be open at age `until` for what is open at `age`; where the book ends, its last word."""
+        curve = np.concatenate(([1.0], self.open_))
+        now, then = (
+            curve[np.searchsorted(self.ages, a, side="right")] for a in (age, np.maximum(age, until))
+        )
+        return np.asarray(then / np.maximum(now, 1e-9), float)
+
 
 def survival(days_late: Days, settled: Flags) -> Survival:
     """From each invoice's days late: on its settlement, or by today where it is still open (`settled` False)."""

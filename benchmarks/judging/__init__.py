@@ -1,0 +1,1 @@
+"""The parts of the judgement benchmark: accuracy on real books, part-payments, speed, and the plots."""

@@ -1,0 +1,180 @@
+"""What a full pass over a large book costs, beside plain SQL and beside customer by customer. Invented books."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from connector import books, bookwide, conclusions, config, db, judging
+from connector.domain.policy import Policy
+from connector.domain.prediction import outlook
+
+TODAY = dt.date(2026, 11, 20)
+CONNECTION = "bench"
+CUSTOMERS_A_MILLION = 20_000
+SAMPLE = 200  # customers judged one by one, from which the rest is reckoned
+
+AGING = """
+select customer_id, currency, sum(balance),
+  sum(case when julianday('2026-11-20') - julianday(due) <= 0 then balance else 0 end),
+  sum(case when julianday('2026-11-20') - julianday(due) between 1 and 30 then balance else 0 end),
+  sum(case when julianday('2026-11-20') - julianday(due) between 31 and 60 then balance else 0 end),
+  sum(case when julianday('2026-11-20') - julianday(due) between 61 and 90 then balance else 0 end),
+  sum(case when julianday('2026-11-20') - julianday(due) > 90 then balance else 0 end)
+from invoices where connection_id = 'bench' and status in ('open', 'partly_paid', 'paid') group by 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds, megabytes; `object_s` is reckoned from a sample of customers."""
+
+    invoices: int
+    full_pass_s: float
+    sql_aging_s: float
+    object_s: float
+    one_customer_p95_ms: float
+    peak_mb: float
+
+
+def measure(folder: Path, invoices: int) -> Speed:
+    """Builds the book in `folder` and measures; the full pass in a process of its own, for its peak memory."""
+    settings = _settings(folder)
+    db.migrate(settings)
+    engine = db.engine(settings)
+    customers = max(50, invoices * CUSTOMERS_A_MILLION // 1_000_000)
+    _fill(engine, invoices, customers)
+    seconds, peak = _alone(folder)
+    with db.reading(engine) as tx:
+        started = time.perf_counter()
+        tx.exec_driver_sql(AGING).fetchall()
+        aging = time.perf_counter() - started
+    started = time.perf_counter()
+    chosen = [f"c{n}" for n in random.Random(3).sample(range(1, customers), min(SAMPLE, customers - 1))]
+    count = 0
+    with db.reading(engine) as tx:
+        for picture in books.each_customer(tx, CONNECTION, chosen):
+            judging.judge(
+                picture.customer, picture.invoices, picture.payments, picture.credits, Policy(), TODAY
+            )
+            count += len(picture.invoices)
+    by_object = (time.perf_counter() - started) * invoices / max(count, 1)
+    return Speed(invoices, seconds, aging, by_object, _one(engine), peak)
+
+
+def _settings(folder: Path) -> config.Config:
+    return config.load(
+        {"FORBEAR_DATABASE_URL": f"sqlite:///{folder}/book.sqlite3", "FORBEAR_DATA_DIR": str(folder)}
+    )
+
+
+def _alone(folder: Path) -> tuple[float, float]:
+    code = f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); from benchmarks.judging import speed; speed.full_pass({str(folder)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, peak = done.stdout.split()[-2:]
+    return float(seconds), float(peak)
+
+
+def full_pass(folder: str) -> None:
+    """Read the whole book, learn, predict everything open. Prints seconds and peak megabytes."""
+    engine = db.engine(_settings(Path(folder)))
+    started = time.perf_counter()
+    with db.reading(engine) as tx:
+        columns, ids = bookwide.history(tx, CONNECTION, TODAY)
+    outlook.learn(columns, ids, TODAY)
+    seconds = time.perf_counter() - started
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _one(engine: db.Engine) -> float:
+    """One customer with 200 invoices: read, judged, stored; the 95th percentile in milliseconds."""
+    times = []
+    now = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    for _ in range(60):
+        started = time.perf_counter()
+        with db.transaction(engine) as tx:
+            (picture,) = books.each_customer(tx, CONNECTION, ["c0"])
+            concluded = judging.judge(
+                picture.customer, picture.invoices, picture.payments, picture.credits, Policy(), TODAY
+            )
+            conclusions.store(tx, CONNECTION, [concluded], today=TODAY, now=now)
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.quantiles(times, n=20)[-1]
+
+
+def _fill(engine: db.Engine, count: int, customers: int) -> None:
+    """Customer c0 has 200 invoices; the others' numbers fall off, some having hundreds of times as many."""
+    chance = random.Random(7)
+    with db.transaction(engine) as tx:
+        tx.execute(
+            db.connections.insert(),
+            [
+                {
+                    "id": CONNECTION,
+                    "platform": "quickbooks",
+                    "external_id": "1",
+                    "organization": "Bench",
+                    "status": "connected",
+                    "created_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+                }
+            ],
+        )
+        tx.exec_driver_sql(
+            "insert into customers (connection_id, id, name, currency, seen) values (?, ?, ?, 'USD', 1)",
+            [(CONNECTION, f"c{n}", f"Customer {n}") for n in range(customers)],
+        )
+    usual = [max(0, round(chance.gauss(6, 12))) for _ in range(customers)]
+    invoices, payments, allocations = [], [], []
+
+    def flush() -> None:
+        if not invoices:
+            return
+        with db.transaction(engine) as tx:
+            tx.exec_driver_sql(
+                "insert into invoices (connection_id, id, number, customer_id, date, due, currency, total, balance, status, tax, seen)"
+                " values ('bench', ?, ?, ?, ?, ?, 'USD', ?, ?, ?, 0, 1)",
+                invoices,
+            )
+            tx.exec_driver_sql(
+                "insert into payments (connection_id, id, customer_id, date, currency, amount, unapplied, seen)"
+                " values ('bench', ?, ?, ?, 'USD', ?, 0, 1)",
+                payments,
+            )
+            tx.exec_driver_sql(
+                "insert into allocations (connection_id, source, source_id, n, customer_id, invoice_id, amount, date)"
+                " values ('bench', 'payment', ?, 0, ?, ?, ?, ?)",
+                allocations,
+            )
+        for rows in (invoices, payments, allocations):
+            rows.clear()
+
+    for n in range(count):
+        who = 0 if n < 200 else 1 + int((customers - 1) * chance.random() ** 3)
+        issued = TODAY - dt.timedelta(chance.randint(0, 1095))
+        due = issued + dt.timedelta(30)
+        paid = due + dt.timedelta(max(-20, round(chance.gauss(usual[who], 8))))
+        total = chance.randint(1000, 900000)
+        parts = (
+            [(paid, total)]
+            if chance.random() > 0.2
+            else [(paid - dt.timedelta(5), total // 2), (paid, total - total // 2)]
+        )
+        done = [(day, amount) for day, amount in parts if day <= TODAY]
+        balance = total - sum(amount for _, amount in done)
+        status = "paid" if not balance else "partly_paid" if done else "open"
+        invoices.append(
+            (f"i{n}", f"N{n}", f"c{who}", issued.isoformat(), due.isoformat(), total, balance, status)
+        )
+        for k, (day, amount) in enumerate(done):
+            payments.append((f"p{n}-{k}", f"c{who}", day.isoformat(), amount))
+            allocations.append((f"p{n}-{k}", f"c{who}", f"i{n}", amount, day.isoformat()))
+        if len(invoices) == 50_000:
+            flush()
+    flush()
