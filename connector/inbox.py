@@ -48,14 +48,16 @@ def _insert_once(tx: Transaction, table: sa.Table, rows: list[dict[str, object]]
 
 
 def record(tx: Transaction, changes: Sequence[Change], received_at: dt.datetime) -> list[str]:
-    """Keep each change once; return the connected organizations to wake.
+    """Keep each change once; return the connected organizations to wake: those with something new.
 
-    Doubles are dropped by their key. Changes of organizations that we do not know stay aside, without a
+    Doubles are dropped by their key and wake nobody, so that a delivery that somebody recorded and sends again
+    costs no call to a ledger. Changes of organizations that we do not know stay aside, without a
     connection, until one is connected (`adopt`).
     """
     if not changes:
         return []
     known = _connections(tx, {(c.platform, c.external_id) for c in changes})
+    stored = _stored(tx, [_key(change) for change in changes])
     rows: list[dict[str, object]] = []
     wake: dict[str, None] = {}
     for change in changes:
@@ -64,15 +66,27 @@ def record(tx: Transaction, changes: Sequence[Change], received_at: dt.datetime)
             asdict(change)
             | {
                 "kind": change.kind.value if change.kind else "",
-                "event_key": f"{change.platform}:{change.event_key}",
+                "event_key": _key(change),
                 "connection_id": connection_id,
                 "received_at": received_at,
             }
         )
-        if connection_id and status == "connected":
+        if connection_id and status == "connected" and _key(change) not in stored:
             wake[connection_id] = None
     _insert_once(tx, db.inbox, rows)
     return list(wake)
+
+
+def _key(change: Change) -> str:
+    return f"{change.platform}:{change.event_key}"
+
+
+def _stored(tx: Transaction, keys: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(keys), 500):
+        c = db.inbox.c.event_key
+        found |= set(tx.scalars(sa.select(c).where(c.in_(keys[start : start + 500]))))
+    return found
 
 
 def _connections(tx: Transaction, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:

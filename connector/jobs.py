@@ -71,6 +71,13 @@ def wake_sync(settings: Config, connection_id: str, *, full: bool = False, first
     _wake(settings, "sync_connection", connection_id, *([True] if full else []), first=first)
 
 
+def wake_for_news(settings: Config, connection_id: str) -> None:
+    """Webhooks told of changes. One job answers all that arrive before it starts: it is noted in the queue's
+    server, the job strikes the note out first of all, and what arrives after that wakes another one."""
+    if _is_new(settings, "sync_connection", connection_id):
+        _wake(settings, "sync_connection", connection_id)
+
+
 def wake_review(settings: Config, connection_id: str, *, all_customers: bool = False) -> None:
     """Have a worker look at the customers that changed; at all, e.g. after a change of the policy."""
     _wake(settings, "review_connection", connection_id, *([True] if all_customers else []))

@@ -1,6 +1,7 @@
 """POST /webhooks/<platform>: raw body → verify → record → wake → an empty answer without a cookie.
 
     signature.py   the one check, over the raw bytes
+    recorder.py    deliveries that arrive together are stored in one durable transaction
     shapes.py      what to do with a signed body that we cannot read
     quickbooks.py, xero.py   header name, body → changes; pure
 
@@ -18,9 +19,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from connector import db, inbox, jobs
+from connector import jobs
 from connector.config import Config
 from webhooks import quickbooks, signature, xero
+from webhooks.recorder import Delivery, Recorder
 from webhooks.shapes import UnknownShape
 
 BODY_LIMIT = 1024 * 1024  # bytes; both ledgers send ids only, a few hundred bytes for each change
@@ -32,6 +34,7 @@ _log = logging.getLogger(__name__)
 def blueprint(config: Config, engine: Engine) -> Blueprint:
     """The receiving pages. Outside sign-in, forms' tokens and the session: the signature is the proof."""
     pages = Blueprint("webhooks", __name__)
+    recorder = Recorder(engine)
     keys = {"quickbooks": config.quickbooks.webhook_key, "xero": config.xero.webhook_key}
 
     @pages.post("/webhooks/<platform>")
@@ -46,33 +49,25 @@ def blueprint(config: Config, engine: Engine) -> Blueprint:
             return _empty(problem.code or 400)
         if not signature.valid(body, request.headers.get(receiver.SIGNATURE_HEADER, ""), keys[platform]):
             return _empty(401)
+        delivery = _read(platform, receiver, body)
         try:
-            woken = _record(engine, platform, receiver, body)
+            woken = recorder.record(delivery) if delivery.changes or delivery.unread else []
         except SQLAlchemyError as problem:
             _log.error("webhook from %s not recorded: %s", platform, type(problem).__name__)
             return _empty(503)
         for connection_id in woken:
-            jobs.wake_sync(config, connection_id)
+            jobs.wake_for_news(config, connection_id)
         return _empty(200)
 
     return pages
 
 
-def _record(engine: Engine, platform: str, receiver: ModuleType, body: bytes) -> list[str]:
-    """Commit what the body says; return the connections to wake."""
-    unread = ""
+def _read(platform: str, receiver: ModuleType, body: bytes) -> Delivery:
     try:
-        changes = receiver.changes(body)
+        return Delivery(platform, receiver.changes(body))
     except UnknownShape as problem:
-        changes, unread = problem.readable, str(problem)
-        _log.error("webhook from %s could not be read: %s; kept in the inbox", platform, unread)
-    if not changes and not unread:
-        return []
-    now = db.now()
-    with db.transaction(engine) as tx:
-        if unread:
-            inbox.record_unread(tx, platform, body, unread, now)
-        return inbox.record(tx, changes, now)
+        _log.error("webhook from %s could not be read: %s; kept in the inbox", platform, problem)
+        return Delivery(platform, problem.readable, body, str(problem))
 
 
 def _empty(status: int) -> Response:
