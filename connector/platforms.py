@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
 from connector.domain.receivables import CreditNote, Customer, Document, Invoice, Kind, Organization, Payment
@@ -290,14 +290,19 @@ class Platform(Protocol):
 @cache
 def names() -> tuple[str, ...]:
     """The platforms that this installation knows."""
-    return tuple(sorted(e.name for e in entry_points(group="connector.platforms")))
+    return tuple(sorted(_entries()))
+
+
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    """By name; looked up once, because it reads the metadata of every installed package."""
+    return {e.name: e for e in entry_points(group="connector.platforms")}
 
 
 def find(name: str, config: Any) -> Platform:
     """The platform called `name`, built from the settings. Raises LookupError for an unknown name."""
-    for entry in entry_points(group="connector.platforms"):
-        if entry.name == name:
-            build: Any = entry.load()
-            platform: Platform = build(config)
-            return platform
+    if entry := _entries().get(name):
+        build: Any = entry.load()
+        platform: Platform = build(config)
+        return platform
     raise LookupError(f"No platform is called {name!r}; this installation knows {', '.join(names())}.")

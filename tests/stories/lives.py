@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from adapters import oauth
 from connector import (
     config,
@@ -127,11 +129,18 @@ def a_practice(folder: Path, today: DAY = APPROVAL) -> Iterator[Practice]:
         kept = config.load(environment(server.url, folder))
         db.migrate(kept)
         practice = Practice(folder, server, world, office, kept, db.engine(kept))
+        if practice.engine.dialect.name == "sqlite":  # these tests kill processes, never the machine
+            sa.event.listen(practice.engine, "connect", _not_to_disk)
+            practice.engine.dispose()
         server.app.wsgi_app = Watching(practice, server.app.wsgi_app)  # type: ignore[method-assign]
         try:
             yield practice
         finally:
             practice.engine.dispose()
+
+
+def _not_to_disk(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def environment(url: str, folder: Path) -> dict[str, str]:
