@@ -1,0 +1,164 @@
+"""Interest and the fixed sum that the law grants on late business debts: worked out and shown, never posted by itself.
+
+Rules and sources are accounting.md 5. Rates are a table with dates, because they change twice a year; a day without
+a rate on file is refused, never guessed. Not for consumers. This is no legal advice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from connector.domain import money
+
+POINTS = Decimal(8)  # above the reference rate, in both regimes
+
+
+class NoRate(LookupError):
+    """Nothing is on file for this place or day; `str()` says so for a bookkeeper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """One law. `rates`: from which day, percent a year; each counts for half a year. `fixed`: debts below this sum
+    (whole units, None is no limit) → fixed sum in `currency`."""
+
+    name: str
+    currency: str
+    rates: tuple[tuple[dt.date, Decimal], ...]
+    fixed: tuple[tuple[int | None, int], ...]
+    source: str
+
+
+def _table(*rows: tuple[int, int, str]) -> tuple[tuple[dt.date, Decimal], ...]:
+    return tuple((dt.date(year, month, 1), Decimal(rate)) for year, month, rate in rows)
+
+
+UK = Regime(
+    "Late Payment of Commercial Debts (Interest) Act 1998",
+    "GBP",
+    _table(
+        (2022, 1, "0.25"), (2022, 7, "1.25"), (2023, 1, "3.5"), (2023, 7, "5"), (2024, 1, "5.25"),
+        (2024, 7, "5.25"), (2025, 1, "4.75"), (2025, 7, "4.25"), (2026, 1, "3.75"), (2026, 7, "3.75"),
+    ),
+    ((1_000, 40), (10_000, 70), (None, 100)),
+    "Bank of England base rate on 31 December and 30 June before each half-year",
+)  # fmt: skip
+EU = Regime(
+    "Late Payment Directive 2011/7/EU (the least that national law must grant)",
+    "EUR",
+    _table(
+        (2023, 1, "2.5"), (2023, 7, "4"), (2024, 1, "4.5"), (2024, 7, "4.25"), (2025, 1, "3.15"),
+        (2025, 7, "2.15"), (2026, 1, "2.15"),
+    ),
+    ((None, 40),),
+    "European Central Bank main refinancing rate on 1 January and 1 July",
+)  # fmt: skip
+_EURO = (
+    *("AT", "BE", "CY", "DE", "EE", "ES", "FI", "FR", "GR", "HR", "IE", "IT", "LT", "LU", "LV", "MT"),
+    *("NL", "PT", "SI", "SK"),
+)
+REGIMES = {"GB": UK, **dict.fromkeys(_EURO, EU)}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Part of the time: `days` from `start`, on `open` minor units, at `rate` percent a year."""
+
+    start: dt.date
+    days: int
+    open: int
+    rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the law grants on one invoice up to a day. `daily` is what each further day adds; minor units."""
+
+    regime: Regime
+    currency: str
+    interest: int
+    fixed: int
+    daily: int
+    spans: tuple[Span, ...]
+
+    @property
+    def total(self) -> int:
+        return self.interest + self.fixed
+
+
+def claim(
+    country: str,
+    currency: str,
+    due: dt.date,
+    total: int,
+    settled: Iterable[tuple[dt.date, int]],
+    today: dt.date,
+) -> Claim:
+    """Simple interest from the day after `due` up to `today`, and the fixed sum for the debt as it fell due.
+
+    `settled` are the sums (minor units) that lowered the debt, by day. Raises NoRate for a place without such a
+    law, a currency that is not its own, or a day without a rate on file.
+    """
+    regime = REGIMES.get(country.upper().partition("-")[0])
+    if regime is None:
+        raise NoRate(f"No interest by law is on file for {country or 'an unknown country'}.")
+    if currency != regime.currency:
+        raise NoRate(f"Interest by law is on file for debts in {regime.currency}, not in {currency}.")
+    days = sorted(settled)
+    open_at_due = total - sum(amount for day, amount in days if day <= due)
+    spans = tuple(_spans(regime, due, open_at_due, days, today))
+    exact = sum((Decimal(s.open) * s.rate * s.days / 36500 for s in spans), Decimal(0))
+    last = spans[-1] if spans else None
+    left = total - sum(amount for day, amount in days if day <= today)
+    daily = Decimal(left) * last.rate / 36500 if last else Decimal(0)
+    return Claim(
+        regime=regime,
+        currency=currency,
+        interest=_whole(exact),
+        fixed=_fixed(regime, open_at_due, currency) if today > due and open_at_due > 0 else 0,
+        daily=_whole(daily),
+        spans=spans,
+    )
+
+
+def _spans(
+    regime: Regime, due: dt.date, open_: int, settled: Sequence[tuple[dt.date, int]], today: dt.date
+) -> Iterable[Span]:
+    """The time from the due date to today, cut where the debt or the rate changes."""
+    if today <= due or open_ <= 0:
+        return
+    cuts = {due, today}
+    cuts |= {day for day, _ in settled if due < day < today}
+    first_of_rates = (day - dt.timedelta(1) for day, _ in regime.rates)  # the rate holds for that day itself
+    cuts |= {day for day in first_of_rates if due < day < today}
+    ordered = sorted(cuts)
+    for start, end in zip(ordered, ordered[1:], strict=False):
+        owed = open_ - sum(amount for day, amount in settled if due < day <= start)
+        if owed > 0:
+            yield Span(start, (end - start).days, owed, rate_on(regime, start + dt.timedelta(1)))
+
+
+def rate_on(regime: Regime, day: dt.date) -> Decimal:
+    """The yearly rate in percent on a day: reference plus eight points. Raises NoRate."""
+    n = bisect_right([start for start, _ in regime.rates], day)
+    half_year_over = n == len(regime.rates) and day >= _after_half_year(regime.rates[-1][0])
+    if n == 0 or half_year_over:
+        raise NoRate(f"No rate of {regime.name} is on file for {day}. Enter it, then ask again.")
+    return regime.rates[n - 1][1] + POINTS
+
+
+def _after_half_year(start: dt.date) -> dt.date:
+    return dt.date(start.year, 7, 1) if start.month == 1 else dt.date(start.year + 1, 1, 1)
+
+
+def _fixed(regime: Regime, debt: int, currency: str) -> int:
+    one = 10 ** money.exponent(currency)
+    return next(sum_ * one for below, sum_ in regime.fixed if below is None or debt < below * one)
+
+
+def _whole(amount: Decimal) -> int:
+    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
