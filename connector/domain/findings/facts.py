@@ -145,3 +145,8 @@ def name(invoice: Invoice) -> str:
 
 def days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
+
+
+def spoken(day: dt.date) -> str:
+    """10 November 2026."""
+    return f"{day.day} {day:%B %Y}"

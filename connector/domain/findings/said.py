@@ -6,7 +6,7 @@ import datetime as dt
 from itertools import pairwise
 from statistics import median
 
-from connector.domain.findings.facts import Event, Evidence, Finding, Receivables, days, name
+from connector.domain.findings.facts import Event, Evidence, Finding, Receivables, days, name, spoken
 from connector.domain.findings.habits import record
 from connector.domain.money import Money
 from connector.domain.policy import Policy
@@ -60,9 +60,9 @@ def broken_promise(receivables: Receivables, policy: Policy, today: dt.date) -> 
         promised = [e.promised or e.date for e, _ in broken]
         evidence = tuple(Evidence(e.invoice_id, e.promised or e.date, missing) for e, missing in broken)
         if len(broken) == 1:
-            text = f"They promised to pay by {promised[0]}, and the money did not come."
+            text = f"They promised to pay by {spoken(promised[0])}, and the money did not come."
         else:
-            text = f"{len(broken)} promises to pay were not kept, the last one for {max(promised)}."
+            text = f"{len(broken)} promises to pay were not kept, the last one for {spoken(max(promised))}."
         result.append(Finding("broken_promise", min(promised) + dt.timedelta(1), evidence, currency, text))
     return result
 
@@ -93,7 +93,7 @@ def bounced(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fi
     currency = currencies.get(back[-1].invoice_id, receivables.customer.currency)
     evidence = tuple(Evidence(e.invoice_id, e.date, e.amount or 0) for e in back)
     many = "A payment" if len(back) == 1 else f"{len(back)} payments"
-    text = f"{many} came back from the bank, the last on {back[-1].date}."
+    text = f"{many} came back from the bank, the last on {spoken(back[-1].date)}."
     return [Finding("bounced", back[0].date, evidence, currency, text)]
 
 
@@ -107,7 +107,7 @@ def asks_for_time(receivables: Receivables, policy: Policy, today: dt.date) -> l
         Evidence(e.invoice_id, e.date, balances[e.invoice_id].balance if e.invoice_id in balances else 0)
         for e in asked
     )
-    text = f"They asked for more time {len(asked)} times since {asked[0].date}."
+    text = f"They asked for more time {len(asked)} times since {spoken(asked[0].date)}."
     return [Finding("asks_for_time", asked[1].date, evidence, receivables.open()[0].currency, text)]
 
 
@@ -148,6 +148,6 @@ def kept_plan(receivables: Receivables, policy: Policy, today: dt.date) -> list[
             last.date,
             evidence,
             currency,
-            f"They kept their installment plan to the end on {last.date}.",
+            f"They kept their installment plan to the end on {spoken(last.date)}.",
         )
     ]

@@ -1,0 +1,58 @@
+"""Findings from what happened beside the documents, where a books file cannot tell the story."""
+
+from datetime import date
+
+from connector.domain.findings import Event, Receivables, detect
+from connector.domain.policy import Policy
+from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
+
+TODAY = date(2026, 11, 20)
+CUSTOMER = Customer("58", "Brook Café", currency="USD")
+OPEN = Invoice("1", "1001", "58", date(2026, 9, 1), date(2026, 10, 1), "USD", 50000, 50000, Status.OPEN)
+
+
+def found(*events, invoices=(OPEN,), payments=()):
+    receivables = Receivables(CUSTOMER, invoices, payments, events=events)
+    return {f.kind: f for f in detect(receivables, Policy(), TODAY)}
+
+
+def test_a_kept_plan_is_worth_saying_for_two_months():
+    assert found(Event("plan_kept", date(2026, 11, 2)))["kept_plan"].since == date(2026, 11, 2)
+    assert "kept_plan" not in found(Event("plan_kept", date(2026, 9, 2)))
+
+
+def test_a_promise_for_everything_is_broken_when_nothing_came():
+    promise = Event("promise", date(2026, 11, 1), "", date(2026, 11, 10))
+    broken = found(promise)["broken_promise"]
+    assert (broken.since, broken.text) == (
+        date(2026, 11, 11),
+        "They promised to pay by 10 November 2026, and the money did not come.",
+    )
+    other = Invoice("2", "1002", "58", date(2026, 9, 1), date(2026, 10, 1), "USD", 700, 0, Status.PAID)
+    payment = Payment("p", "58", date(2026, 11, 8), "USD", 700, 0, (Allocation("2", 700),))
+    assert "broken_promise" not in found(promise, invoices=(OPEN, other), payments=(payment,))
+
+
+def test_a_promise_of_a_part_is_kept_by_that_part():
+    promise = Event("promise", date(2026, 11, 1), "1", date(2026, 11, 10), 20000)
+    partly = Invoice(
+        "1", "1001", "58", date(2026, 9, 1), date(2026, 10, 1), "USD", 50000, 30000, Status.PARTLY_PAID
+    )
+    payment = Payment("p", "58", date(2026, 11, 10), "USD", 20000, 0, (Allocation("1", 20000),))
+    assert "broken_promise" not in found(promise, invoices=(partly,), payments=(payment,))
+    late = Payment("p", "58", date(2026, 11, 16), "USD", 20000, 0, (Allocation("1", 20000),))
+    assert found(promise, invoices=(partly,), payments=(late,))["broken_promise"].evidence[0].amount == 20000
+
+
+def test_a_dispute_that_was_closed_and_opened_again_counts_from_the_second_time():
+    events = (
+        Event("disputed", date(2026, 9, 5), "1"),
+        Event("dispute_closed", date(2026, 9, 20), "1"),
+        Event("disputed", date(2026, 10, 12), "1"),
+    )
+    assert found(*events)["disputed"].since == date(2026, 10, 12)
+
+
+def test_a_word_breaks_the_silence():
+    assert found()["silent"].since == date(2026, 11, 15)
+    assert "silent" not in found(Event("replied", date(2026, 10, 30)))
