@@ -48,7 +48,12 @@ class Tone:
         yield from threats or self._consequences(text)
         yield from self._guilt(text, around)
         for kind, pattern in self.groups["shame"].items():
-            yield from self._first("shame", kind, pattern, text)
+            for found in pattern.finditer(text):
+                if not self._negated_before(
+                    text[: found.start()]
+                ):  # "ashamed of not paying" is not taken back
+                    yield Hit("shame", kind, found[0].strip())
+                    break
         yield from self._urgency(text)
         for rule in ("legal", "private"):
             for kind, pattern in self.groups[rule].items():
@@ -69,6 +74,11 @@ class Tone:
 
     def _consequences(self, text: str) -> Iterator[Hit]:
         """If they do not pay, the sender will do something that is not on the list of kind and harmless things."""
+        done = self.syntax.get("done")
+        for found in done.finditer(text) if done else ():
+            if not found["verb"].startswith(tuple(self.words["harmless"])) and not self._negated(text, found):
+                yield Hit("threat", "vague", found[0].strip())
+                return
         if not self.syntax["condition"].search(text):
             return
         for found in self.syntax["consequence"].finditer(text):
@@ -95,6 +105,8 @@ class Tone:
                     continue
                 if kind in ("jobs", "closing", "wages") and self._their_own(text[: found.end()]):
                     continue
+                if kind == "closing" and self.syntax["schedule"].search(text):
+                    continue  # opening hours
                 failing = self.groups["guilt"]["failing"]
                 if kind == "public" and not (failing.search(text) or failing.search(around)):
                     continue

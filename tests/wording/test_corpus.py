@@ -16,9 +16,9 @@ def test_a_line_of_the_development_part(line):
 
 
 def test_the_held_back_part_is_judged_as_measured():
-    """Measured once after the rules were written; a rule that is changed later may not make it worse."""
+    """Only the sums are looked at, so that the part stays one to measure with."""
     measured = corpus.measure("held_back")
-    assert measured.lines == 118
+    assert measured.lines == 181
     assert measured.precision >= 0.95
     assert measured.recall >= 0.95
 
