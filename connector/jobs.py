@@ -11,12 +11,13 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import redis
 import sqlalchemy as sa
-from rq import Queue, Retry, get_current_job
+from rq import Queue, Retry, Worker, get_current_job
 from rq.serializers import JSONSerializer
 from sqlalchemy.engine import Engine
 
@@ -353,6 +354,30 @@ def _routine(
         elif _review_due(c, settings, now):
             found.append(("review_connection", "review", id))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What the queue's server knows. `set_aside` are jobs that failed at each of their tries."""
+
+    waiting: int
+    oldest_seconds: float
+    workers: int
+    set_aside: int
+
+
+def backlog(settings: Config) -> Backlog | None:
+    """How much waits for a worker; None when the queue's server does not answer."""
+    try:
+        waiting = queue(settings)
+        first = waiting.fetch_job(ids[0]) if (ids := waiting.get_job_ids(0, 1)) else None
+        since = first.enqueued_at if first else None
+        age = (db.now() - since.replace(tzinfo=dt.UTC)).total_seconds() if since else 0.0
+        return Backlog(
+            waiting.count, max(0.0, age), Worker.count(queue=waiting), waiting.failed_job_registry.count
+        )
+    except redis.RedisError:
+        return None
 
 
 def _room(settings: Config) -> int:

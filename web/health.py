@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import redis
 from flask import Blueprint, Response, current_app
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from sqlalchemy import func, select
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector import db, embedded
+from web.metrics import Figures
 
 blueprint = Blueprint("health", __name__)
 
@@ -37,33 +37,7 @@ def parts() -> tuple[dict[str, str], int]:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Figures that the database knows, so that every process and machine is counted. No customer data."""
+    """Figures that the database and the queue know. No customer data."""
     registry = CollectorRegistry()
-    connected = Gauge(
-        "forbear_connections", "Connections by status", ["platform", "status"], registry=registry
-    )
-    writes = Gauge("forbear_writes", "Intended writes by state", ["state"], registry=registry)
-    plans = Gauge("forbear_plans", "Plans by state", ["state"], registry=registry)
-    held = Gauge("forbear_reminders", "Reminders by state", ["state"], registry=registry)
-    waiting = Gauge("forbear_inbox_waiting", "Webhook changes not yet read", registry=registry)
-    calls = Gauge("forbear_ledger_calls", "Ledger calls by operation", ["operation"], registry=registry)
-    size = Gauge("forbear_ledger_bytes", "Bytes from and to the ledgers", ["direction"], registry=registry)
-    with db.reading(current_app.config["ENGINE"]) as tx:
-        c = db.connections.c
-        for platform, status, count in tx.execute(
-            select(c.platform, c.status, func.count()).group_by(c.platform, c.status)
-        ):
-            connected.labels(platform, status).set(count)
-        for gauge, table in ((writes, db.writes), (plans, db.plans), (held, db.reminders)):
-            for state, count in tx.execute(select(table.c.state, func.count()).group_by(table.c.state)):
-                gauge.labels(state).set(count)
-        waiting.set(
-            tx.scalar(select(func.count()).select_from(db.inbox).where(db.inbox.c.drained_at.is_(None))) or 0
-        )
-        sums = select(db.calls.c.operation, func.sum(db.calls.c.calls)).group_by(db.calls.c.operation)
-        for operation, count in tx.execute(sums):
-            calls.labels(operation).set(count)
-        into, out = tx.execute(select(func.sum(db.calls.c.bytes_in), func.sum(db.calls.c.bytes_out))).one()
-        size.labels("in").set(into or 0)
-        size.labels("out").set(out or 0)
+    registry.register(Figures(current_app.config["ENGINE"], current_app.config["FORBEAR"]))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,122 @@
+"""The deployment files say what the product does: commands, metrics and folders that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import web
+from connector import cli, config, db
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def commands() -> set[str]:
+    """Every `forbear ...` that the files start."""
+    found = set(re.findall(r"^\w+: forbear (\w+)", (ROOT / "Procfile").read_text(), re.M))
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    found |= {
+        service["command"][1]
+        for service in compose["services"].values()
+        if service.get("command", [""])[0] == "forbear"
+    }
+    for unit in (DEPLOY / "systemd").glob("*.service"):
+        found |= set(re.findall(r"/bin/forbear (\w+)", unit.read_text()))
+    found |= set(re.findall(r'CMD \["forbear", "(\w+)"', (DEPLOY / "Dockerfile").read_text()))
+    return found
+
+
+def test_every_command_that_is_started_exists() -> None:
+    started = commands()
+    assert started == {"migrate", "web", "worker", "clock", "up"}
+    for name in started:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([name, "--help"])
+        assert ended.value.code == 0
+
+
+def test_the_procfile_has_the_four_processes_of_a_hosting_platform() -> None:
+    lines = (ROOT / "Procfile").read_text().split("\n")
+    assert [line.split(":")[0] for line in lines if line] == ["release", "web", "worker", "clock"]
+
+
+def test_the_image_holds_every_package_and_runs_as_nobody_special() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"][
+        "include"
+    ]
+    for package in packages:
+        name = package.rstrip("*")
+        assert f"COPY {name} {name}\n" in text
+    for source in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.M):
+        for one in source.split():
+            assert (ROOT / one).exists(), one
+    assert text.index("\nUSER forbear\n") < text.index("\nCMD ")
+    assert "--require-hashes" in text
+
+
+def test_compose_waits_for_what_each_process_needs() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    for name in ("web", "worker", "clock"):
+        assert services[name]["depends_on"] == {
+            "migrate": {"condition": "service_completed_successfully"},
+            "queue": {"condition": "service_healthy"},
+        }
+        assert services[name]["read_only"] is True
+        settings = {n.removeprefix("FORBEAR_") for n in services[name]["environment"]}
+        assert settings <= config.KNOWN
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze on this machine; ../shared")  # a convenience: CI may go without
+    for unit in (DEPLOY / "systemd").iterdir():
+        text = unit.read_text().replace("/opt/forbear/bin/forbear", "/bin/true")
+        (tmp_path / unit.name).write_text(re.sub(r"^User=.*\n", "", text, flags=re.M))
+    said = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())], capture_output=True, text=True
+    )
+    mine = [line for line in said.stderr.splitlines() if "forbear" in line]
+    assert mine == []
+
+
+@pytest.fixture(scope="module")
+def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Name → line, of what /metrics shows of an installation without a queue and without anybody."""
+    settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path_factory.mktemp("data"))})
+    db.migrate(settings)
+    app = web.create_app(settings)
+    text = app.test_client().get("/metrics").get_data(as_text=True)
+    db.engine(settings).dispose()
+    return {line.split()[2]: line for line in text.splitlines() if line.startswith("# TYPE")}
+
+
+LATER = {  # shown only while the queue's server answers
+    "forbear_queue_waiting", "forbear_queue_oldest_seconds", "forbear_queue_workers", "forbear_jobs_set_aside",
+}  # fmt: skip
+
+
+def names_in(expression: str) -> set[str]:
+    return {re.sub(r"_total$", "", n) for n in re.findall(r"\bforbear_\w+", expression)}
+
+
+def test_alerts_and_dashboard_use_metrics_that_exist(metrics: dict[str, str]) -> None:
+    known = {re.sub(r"_total$", "", name) for name in metrics} | LATER
+    alerts: Any = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
+    rules = alerts["groups"][0]["rules"]
+    panels = json.loads((DEPLOY / "dashboard.json").read_text())["panels"]
+    for rule in rules:
+        assert names_in(rule["expr"]) <= known, rule["alert"]
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["annotations"]["action"]
+    shown = {name for panel in panels for target in panel["targets"] for name in names_in(target["expr"])}
+    assert shown == known
