@@ -191,6 +191,10 @@ def _plan_commands(parser: argparse.ArgumentParser) -> None:
     renegotiate.add_argument("--by", metavar="NAME", required=True)
     renegotiate.add_argument("--why", default="")
     _wish_options(renegotiate)
+    waive = add("waive", _plan_waive, "let a proposed plan also take back a fee")
+    waive.add_argument("--invoice", metavar="ID", required=True, help="the ledger's id of the fee")
+    waive.add_argument("--why", required=True, help="stands on the credit")
+    waive.add_argument("--by", metavar="NAME", default=_user())
     agreement = add("agreement", _plan_agreement, "the written agreement for the customer")
     agreement.add_argument("--pdf", metavar="FILE", type=Path, help="also write it as a PDF")
     accept = add("accept", _plan_accept, "record that the customer agreed")
@@ -641,6 +645,24 @@ def _plan_renegotiate(options: argparse.Namespace) -> int:
             now=db.now(),
             today=connections.today(connection, settings),
             wish=_wish(options),
+        )
+    _print_plan(engine, options.id, options.json)
+    return 0
+
+
+def _plan_waive(options: argparse.Namespace) -> int:
+    from connector import db, drafting, plans
+
+    _, engine = _opened()
+    with db.transaction(engine) as tx:
+        drafting.waive(
+            tx,
+            options.id,
+            options.invoice,
+            why=options.why,
+            revision=plans.get(tx, options.id).revision,
+            who=options.by,
+            now=db.now(),
         )
     _print_plan(engine, options.id, options.json)
     return 0

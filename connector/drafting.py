@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from connector import audit, books, connections, outbox, plans, settings
 from connector.domain import plan_words, plan_writes, proof, propose, rails, refusals
 from connector.domain.agreement import Agreement, Parties, agreement
-from connector.domain.plan import BadPlan, Plan
+from connector.domain.plan import BadPlan, Plan, Waiver
 from connector.domain.plan_words import Words
 from connector.domain.policy import Mode, Policy
 from connector.domain.proof import Effect
@@ -179,6 +179,43 @@ def redraft(
     if bad:
         raise PlanProblem(bad[0].code, " ".join(b.sentence for b in bad))
     return plans.edit(tx, plan_id, plan, revision=revision, who=who, now=now)
+
+
+def waive(
+    tx: Connection, plan_id: str, invoice_id: str, *, why: str, revision: int, who: str, now: dt.datetime
+) -> Record:
+    """Let a plan that waits for approval also take a fee back, with the reason that its credit will state.
+
+    The fee's account, item and tax are read from the ledger right before it is written. Raises PlanProblem.
+    """
+    record = plans.get(tx, plan_id)
+    plan = record.draft or record.plan
+    if not why.strip():
+        raise PlanProblem("NO_REASON", "Say why the fee is waived; the credit states it.")
+    picture = books.of_customer(tx, record.connection_id, plan.customer_id)
+    fee = next((i for i in picture.invoices if i.id == invoice_id), None) if picture else None
+    if fee is None:
+        raise LookupError(f"The customer of plan {plan_id} has no invoice {invoice_id}. Check the id.")
+    if fee.status is not Status.OPEN or fee.balance != fee.total or fee.currency != plan.currency:
+        raise PlanProblem(
+            "NOT_OPEN",
+            f"Only a fee that is open in full, in {plan.currency}, can be waived; {fee.number} is not.",
+        )
+    if fee.id in {s.invoice_id for s in plan.sources} | {w.invoice_id for w in plan.waivers}:
+        raise PlanProblem("ALREADY_PLANNED", f"{fee.number} is in the plan already.")
+    waiver = Waiver(fee.id, fee.number, fee.balance, "", why.strip())
+    taken = {c.number for c in picture.credits} if picture else set()
+    while plan_words.waiver_number(plan, waiver) in taken:
+        waiver = replace(waiver, earlier=waiver.earlier + 1)
+    return plans.edit(
+        tx,
+        plan_id,
+        replace(plan, waivers=(*plan.waivers, waiver)),
+        revision=revision,
+        who=who,
+        why=why,
+        now=now,
+    )
 
 
 # ---------------------------------------------------------------- by policy

@@ -76,6 +76,7 @@ class Waiver:
     reason: str
     item_id: str = ""
     tax_code: str = ""
+    earlier: int = 0  # how many numbers for this fee's credit are taken already
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from connector.domain.money import to_decimal
-from connector.domain.plan import Installment, Plan, Source
+from connector.domain.plan import Installment, Plan, Source, Waiver
 from connector.domain.regions import region
 
 NUMBER_LENGTH = 21  # QuickBooks' DocNumber; Xero allows more
@@ -87,8 +87,10 @@ def discount_number(plan: Plan) -> str:
     return document_number(_stem(plan), f"-P{plan.version}D")
 
 
-def waiver_number(number: str) -> str:
-    return document_number(number, "-W")
+def waiver_number(plan: Plan, waiver: Waiver) -> str:
+    """LF-1001-W; a later attempt has a number of its own (-W2), because a voided one may not be used again."""
+    attempt = plan.version + waiver.earlier
+    return document_number(waiver.number, "-W" if attempt == 1 else f"-W{attempt}")
 
 
 def next_version(taken: Iterable[str], sources: Sequence[Source]) -> int:

@@ -112,7 +112,7 @@ def approve(
 
 def _waive(plan: Plan, waiver: Waiver, posted_on: dt.date) -> list[Draft]:
     """A fee taken back: a credit note to the account and code that it was charged on, applied to it."""
-    number = words.waiver_number(waiver.number)
+    number = words.waiver_number(plan, waiver)
     text = words.waiver_description(waiver.number, waiver.reason)
     marker = plan.marker("waiver", waiver.invoice_id)
     return [
@@ -286,7 +286,7 @@ def cancel(plan: Plan, written: Written, *, today: dt.date, with_waivers: bool =
             documents += _removed(plan, "invoice", written.ids.get(number), f"{row.n}")
     pairs = [(number, source.invoice_id) for number, source in made]
     if with_waivers:
-        pairs += [(words.waiver_number(w.number), w.invoice_id) for w in plan.waivers]
+        pairs += [(words.waiver_number(plan, w), w.invoice_id) for w in plan.waivers]
     for number, invoice_id in pairs:
         link_id = written.links.get((number, invoice_id))
         if link_id is not None:

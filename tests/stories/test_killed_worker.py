@@ -26,7 +26,9 @@ def test_kill_minus_nine_at_every_call(practice: Practice, platform: str, when: 
     company = practice.company(platform)
     company.answer()
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.stories.killed", "adapters.xero.platform", "adapters.quickbooks.platform"])
+    processes.set_forkserver_preload(
+        ["tests.stories.killed", "adapters.xero.platform", "adapters.quickbooks.platform"]
+    )
     for at in range(MOST_CALLS):
         plan = a_plan(company, f"K{at}", Mode.SPLIT)
         before = company.movements()

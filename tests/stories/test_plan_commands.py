@@ -1,0 +1,117 @@
+"""The whole life of a plan by command, on both ledgers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connector import platforms
+from tests.connector.desk import Desk, a_desk
+
+
+@pytest.fixture(params=platforms.names())
+def desk(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Desk]:
+    monkeypatch.setenv("FORBEAR_BUDGETS", "off")
+    with a_desk(request.param, tmp_path, monkeypatch, capsys) as opened:
+        opened.run("sync")
+        opened.run("configure", "--income-basis", "accrual", "--sales-tax-basis", "none")
+        yield opened
+
+
+def proposed(desk: Desk) -> str:
+    plan = desk.json("plan", "propose", "--customer", desk.customer("Fern Foods"), "--installments", "3")
+    return str(plan["id"])
+
+
+def test_agreed_accepted_paused_and_proven(desk: Desk, tmp_path: Path) -> None:
+    plan = proposed(desk)
+    agreed = desk.json("plan", "agreement", plan, "--pdf", str(tmp_path / "agreement.pdf"))
+    assert "850.00" in agreed["text"]
+    pdf = (tmp_path / "agreement.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"StructTreeRoot" in pdf  # tagged: a screen reader follows it
+    desk.run("plan", "accept", plan, "--customer", "M. Fern", "--how", "signed", "--by", "J. Doe")
+    desk.run("plan", "approve", plan, "--by", "J. Doe")
+    assert desk.json("plan", "pause", plan, "--by", "J. Doe")["state"] == "running"
+    desk.run("plan", "resume", plan, "--by", "J. Doe")
+    shown = desk.run("plan", "show", plan, "--proof")
+    for words in (
+        "On accrual books",
+        "On cash books",
+        "2026-08",
+        "Clearing account",
+        "1001-P1C",
+        "1001-P1.3",
+    ):
+        assert words in shown
+    assert "Income recognized early on a cash report: 739.13" in shown
+
+
+def test_payoff_and_write_off_are_said_before_they_are_done(desk: Desk) -> None:
+    plan = proposed(desk)
+    assert "has to run" in desk.run("plan", "payoff", plan, code=1)
+    desk.run("plan", "approve", plan, "--by", "J. Doe")
+    desk.run("sync")
+    before = desk.trial_balance("accrual")
+    assert desk.json("plan", "payoff", plan)["to_pay"] == 85000
+    assert "Name the account for settlement discounts" in desk.run(
+        "plan", "payoff", plan, "--discount", "5", code=1
+    )
+    off = desk.json("plan", "write-off", plan, "--by", "J. Doe")
+    assert (off["gross"], off["net"], off["tax"]) == (85000, 73913, 11087)
+    assert "Decide on writing off 850.00" in desk.run("plan", "todos")
+    assert desk.trial_balance("accrual") == before
+
+
+def test_renegotiated_and_accelerated(desk: Desk) -> None:
+    plan = proposed(desk)
+    desk.run("plan", "approve", plan, "--by", "J. Doe")
+    desk.run("sync")
+    before = desk.trial_balance("accrual")
+    desk.run("plan", "renegotiate", plan, "--by", "J. Doe", "--why", "longer", "--installments", "5")
+    desk.run("plan", "approve", plan, "--by", "J. Doe")
+    again = desk.json("plan", "show", plan, "--proof")
+    assert len(again["installments"]) == 5
+    assert again["proof"]["differences"] == []
+    assert again["proof"]["clearing"][-1]["balance"] == 0
+    desk.run("sync")
+    desk.run("plan", "accelerate", plan, "--by", "J. Doe", "--why", "two missed")
+    assert desk.json("plan", "show", plan)["state"] == "broken"
+    assert desk.trial_balance("accrual") == before
+
+
+def test_all_that_forbear_wrote_is_removed_after_a_preview(desk: Desk) -> None:
+    before = {basis: desk.trial_balance(basis) for basis in ("accrual", "cash")}
+    plan = proposed(desk)
+    desk.run("plan", "approve", plan, "--by", "J. Doe")
+    (said,) = desk.json("plan", "remove", "--preview")
+    assert len(said["taken_back"]) == 5
+    assert desk.json("plan", "show", plan)["state"] == "running"
+    desk.run("plan", "remove", "--by", "J. Doe")
+    assert desk.json("plan", "show", plan)["state"] == "cancelled"
+    assert {basis: desk.trial_balance(basis) for basis in ("accrual", "cash")} == before
+    assert desk.balances()["1001"] == 85000
+
+
+def test_a_fee_is_waived_and_comes_back_and_is_waived_again(desk: Desk) -> None:
+    customer = desk.customer("Fern Foods")
+    desk.act(
+        "bill", customer=customer, net=5000, day="2026-10-20", due="2026-10-30", number="LF-1", taxed=False
+    )
+    desk.run("sync")
+    for version in (1, 2):
+        plan = desk.json("plan", "propose", "--customer", customer, "--invoice", desk.invoice("1001"))["id"]
+        desk.run("plan", "waive", plan, "--invoice", desk.invoice("LF-1"), "--why", "part of the plan")
+        desk.run("plan", "approve", plan, "--by", "J. Doe")
+        assert desk.balances()["LF-1"] == 0, version
+        desk.run("plan", "cancel", plan, "--by", "J. Doe")
+        assert desk.json("plan", "show", plan)["state"] == "cancelled"
+        assert desk.balances()["LF-1"] == 5000
+        desk.run("sync")
