@@ -95,7 +95,7 @@ def _answers(learned: model.Model, whole: History, asked: Days, cut: int, end: i
     due, settled = whole.due[asked], whole.settled[asked]
     return Answers(
         late=late,
-        late_30=np.minimum(late, late_30),
+        late_30=late_30,
         rate=rows.late,
         rate_30=rows.late_30,
         days=np.round(days),

@@ -47,12 +47,11 @@ class Stream:
     """Dated events of customers, summed: how much had happened to a customer by a day."""
 
     def __init__(self, customer: Days, day: Days, *values: Floats) -> None:
-        kept = day < FAR
-        customer, day = customer[kept], day[kept]
-        values = tuple(v[kept] for v in values)
-        order = np.lexsort((*values, day, customer))
-        self.key = (customer * FAR + day)[order]
-        self.values = [v[order] for v in values]
+        kept = np.flatnonzero(day < FAR)
+        key = customer[kept] * FAR + day[kept]
+        order = np.argsort(key, kind="stable")  # events of one day stay in the order in which they are given
+        self.key = key[order]
+        self.values = [v[kept[order]] for v in values]
         self.sums = [np.concatenate(([0.0], np.cumsum(v))) for v in self.values]
 
     def by(self, customer: Days, day: Days) -> list[Floats]:
@@ -85,7 +84,8 @@ class Facts:
     """Running sums over one history, ready to be asked about any invoice on any day."""
 
     def __init__(self, history: History) -> None:
-        h = self.history = history
+        self.history = history
+        h = _ordered(history)
         one, zero = np.ones(len(h.due)), np.zeros(len(h.due), np.int64)
         late = (h.settled > h.due).astype(float)
         late_30 = (h.settled > h.due + 30).astype(float)
@@ -166,6 +166,19 @@ class Facts:
             _shrunk(same_late, same_n, rate, STRENGTH), _shrunk(same_term_late, same_term_n, rate, STRENGTH),
         ]  # fmt: skip
         return Rows(np.stack(columns, axis=1).astype(float), (rate + recent) / 2, rate_30, recent_days, paid)
+
+
+def _ordered(h: History) -> History:
+    """By what the invoices are, never by how they are called or stored."""
+    order = np.lexsort((h.parted, h.settled, h.amount, h.issued, h.due))
+    return History(
+        h.customer[order],
+        h.issued[order],
+        h.due[order],
+        h.settled[order],
+        h.parted[order],
+        h.amount[order],
+    )
 
 
 def _shrunk(count: Floats, of: Floats, towards: Floats | float, weight: float) -> Floats:

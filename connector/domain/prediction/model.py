@@ -47,15 +47,17 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One answer: the trees, how far they are believed (0 to 1)."""
+    """One answer: the trees, and how far they are believed (0 to 1): for customers with a history, and for new ones."""
 
     forest: Forest | None = None
     belief: float = 0.0
+    belief_new: float = 0.0
 
     def corrected(self, rows: Rows, start: Floats) -> Floats:
-        if self.forest is None or self.belief == 0:
+        if self.forest is None:
             return start
-        return start + self.belief * (self.forest.scores(rows.columns, start) - start)
+        belief = np.where(rows.settled >= KNOWN, self.belief, self.belief_new)
+        return start + belief * (self.forest.scores(rows.columns, start) - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Model:
         """(late at all, more than 30 days late, days late in the middle case), whatever has happened since."""
         late = _chance(self.late.corrected(rows, _odds(rows.late)))
         late_30 = _chance(self.late_30.corrected(rows, _odds(rows.late_30)))
-        return late, late_30, self.days.corrected(rows, rows.days)
+        return np.maximum(late, late_30), late_30, self.days.corrected(rows, rows.days)
 
     def predict(self, at: Days) -> Predicted:
         """For the invoices (indices into the history) that are open at the end of `day`."""
@@ -86,7 +88,7 @@ class Model:
         overdue = self.day - h.due[at]
         late, late_30, middle = self.answers(rows)
         late = np.where(overdue > 0, 1.0, late)
-        late_30 = np.where(overdue > 30, 1.0, np.minimum(late_30, late))
+        late_30 = np.where(overdue > 30, 1.0, late_30)
         band = np.searchsorted((0.25, 0.75), late)
         tomorrow = self.day + 1
         expected = np.maximum(h.due[at] + np.round(middle).astype(np.int64), tomorrow)
@@ -170,11 +172,19 @@ class _Taught:
             return _Part()
         trial = chances(rows.columns[old], outcome[old], start[old], weight[old], trees)
         step = trial.scores(rows.columns[new], start[new]) - start[new]
-        losses = [_surprise(outcome[new], start[new] + belief * step, weight[new]) for belief in BELIEFS]
-        belief = BELIEFS[int(np.argmin(np.round(losses, 9)))]
-        if belief == 0:
+        known = rows.settled[new] >= KNOWN
+
+        def best(chosen: Flags) -> float:
+            happened, begin, more = outcome[new][chosen], start[new][chosen], step[chosen]
+            losses = [_surprise(happened, begin + b * more, weight[new][chosen]) for b in BELIEFS]
+            return BELIEFS[int(np.argmin(np.round(losses, 9)))]
+
+        belief = best(known) if known.any() else 0.0
+        belief_new = best(~known) if (~known).sum() >= LEAST_ROWS else min(belief, 0.5)
+        if not belief and not belief_new:
             return _Part()
-        return _Part(chances(rows.columns, outcome, start, weight, trees), belief)
+        forest = chances(rows.columns, outcome, start, weight, trees)
+        return _Part(forest, belief, belief_new)
 
     def middle(self, wanted: Flags, days_late: Days) -> tuple[_Part, Spread, Spread]:
         at, rows, weight = self._choose(wanted)
@@ -194,7 +204,8 @@ class _Taught:
             after.append(max(0.0, float(np.quantile(miss, 0.9))))
         part = _Part()
         if BELIEFS[best]:
-            part = _Part(middles(rows.columns, outcome, rows.days, weight, TREES_DAYS), BELIEFS[best])
+            forest = middles(rows.columns, outcome, rows.days, weight, TREES_DAYS)
+            part = _Part(forest, BELIEFS[best], BELIEFS[best])
         return part, (before[0], before[1], before[2]), (after[0], after[1], after[2])
 
 
