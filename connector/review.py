@@ -19,6 +19,7 @@ from connector import (
     bookwide,
     conclusions,
     connections,
+    contacts,
     db,
     drafting,
     ending,
@@ -164,6 +165,8 @@ def _events(
 ) -> dict[str, list[Event]]:
     """By customer: promises, disputes that a person holds reminders for, and plans kept to the end."""
     found: dict[str, list[Event]] = {}
+    for signal in contacts.heard(tx, connection_id):
+        found.setdefault(signal.customer_id, []).append(Event(signal.what, signal.on, signal.invoice_id))
     for promise in holds.promised(tx, connection_id):
         found.setdefault(promise.customer_id, []).append(
             Event(

@@ -10,11 +10,11 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
-from connector.domain.wording_text import TOKEN, Sentence
+from connector.domain.wording_text import TOKEN
 
 FORCED = " # "  # stands where "no choice but", "will not hesitate" and the like were
 REACH = 9  # words that a negation reaches
@@ -41,12 +41,16 @@ class Tone:
     stress: frozenset[str]  # words that shout when they stand in capitals
     groups: Mapping[str, Mapping[str, re.Pattern[str]]]
 
-    def hits(self, sentence: Sentence, around: str) -> Iterator[Hit]:
-        """What is wrong with the sentence. `around` is the text before and after it, for what it refers to."""
-        text = " ".join(self.syntax["forced"].sub(FORCED, sentence.plain).split())
+    def hits(self, sentence: str, around: str) -> tuple[Hit, ...]:
+        """What is wrong with a plain sentence. `around` is the text before and after it, for what it refers to."""
+        return _hits(self.language, sentence, bool(self.groups["guilt"]["failing"].search(around)))
+
+    def look(self, sentence: str, failing: bool) -> Iterator[Hit]:
+        """As `hits`; `failing` says whether the text speaks of somebody who did not pay."""
+        text = " ".join(self.syntax["forced"].sub(FORCED, sentence).split())
         threats = [*self._threats(text), *self._open_threats(text)]
         yield from threats or self._consequences(text)
-        yield from self._guilt(text, around)
+        yield from self._guilt(text, failing)
         for kind, pattern in self.groups["shame"].items():
             for found in pattern.finditer(text):
                 if not self._negated_before(
@@ -96,7 +100,7 @@ class Tone:
         clause = re.split(r"[,;:]", text[: found.start()])[-1]
         return bool(self.syntax["your_choice"].search(clause))
 
-    def _guilt(self, text: str, around: str) -> Iterator[Hit]:
+    def _guilt(self, text: str, failing: bool) -> Iterator[Hit]:
         for kind, pattern in self.groups["guilt"].items():
             if kind == "failing":
                 continue
@@ -107,8 +111,7 @@ class Tone:
                     continue
                 if kind == "closing" and self.syntax["schedule"].search(text):
                     continue  # opening hours
-                failing = self.groups["guilt"]["failing"]
-                if kind == "public" and not (failing.search(text) or failing.search(around)):
+                if kind == "public" and not failing:
                     continue
                 yield Hit("guilt", kind, found[0].strip())
                 break
@@ -156,6 +159,12 @@ class Tone:
 
     def _negates(self, token: str) -> bool:
         return token in self.words["negators"] or token.endswith("n't")
+
+
+@lru_cache(maxsize=8192)
+def _hits(language: str, sentence: str, failing: bool) -> tuple[Hit, ...]:
+    """Letters are made of the same few sentences again and again: each is looked at once."""
+    return tuple(tone(language).look(sentence, failing))
 
 
 @cache

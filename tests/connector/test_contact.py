@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import contacts, customer_time, db, holds, reminders, settings
+from connector import conclusions, contacts, customer_time, db, holds, reminders, settings
 from connector.domain.policy import LetterPolicy, Mode, OwnText, PlanPolicy, Policy, ReminderPolicy
 from connector.domain.receivables import Customer, Payment
 from connector.platforms import TryLater
@@ -379,3 +379,14 @@ def test_a_notes_plan_over_two_invoices_asks_for_each_payment_once(story: Story)
     (due,) = [r for r in reviewed(story) if r.state in reminders.OPEN]
     assert sum(a.amount for a in due.invoices) == 20000
     assert due.level == "installment_friendly"
+
+
+def test_asking_for_more_time_twice_is_a_finding(story: Story) -> None:
+    with db.transaction(story.engine) as tx:
+        for day in (10, 20):
+            contacts.hear(tx, story.connection_id, "58", "extension_asked", on=DAY(2026, 11, day), who="Ann", now=AT_TEN + dt.timedelta(seconds=day))  # fmt: skip
+    reviewed(story)
+    with db.reading(story.engine) as tx:
+        found = conclusions.of_customer(tx, story.connection_id, "58")
+    assert found is not None
+    assert "asks_for_time" in {f.kind for f in found.findings}

@@ -201,6 +201,14 @@ def test_what_an_overdue_letter_lacks_is_named():
     assert before == ()
 
 
+def test_a_customers_name_is_no_offence():
+    due = a_reminder(INVOICE_LADDER[3])
+    name = "LAST CHANCE Legal Collections & Court Services"
+    said = text(due, name, SENDER, TODAY)
+    assert wording.check(said, context(due, name, SENDER, TODAY)) == ()
+    assert wording.check(said, replace(context(due, name, SENDER, TODAY), names=())) != ()
+
+
 def test_a_threat_is_allowed_only_where_a_step_carries_it_out():
     said = "A late fee of 25.00 USD will be added on Friday."
     (wrong,) = wording.check(said)
