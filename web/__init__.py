@@ -107,11 +107,10 @@ def _around_every_page() -> dict[str, object]:
 
 def _zip(response: Response) -> Response:
     """Smaller over a phone's network. The cookie is SameSite=Lax, so no other page can probe our lengths."""
-    small = (
-        response.direct_passthrough or response.status_code != 200 or response.headers.get("Content-Encoding")
-    )
-    if small or not request.accept_encodings.best_match(["gzip"]) or not _is_text(response):
+    done = response.status_code != 200 or "Content-Encoding" in response.headers
+    if done or not request.accept_encodings.best_match(["gzip"]) or not _is_text(response):
         return response
+    response.direct_passthrough = False  # style and script are small files
     plain = response.get_data()
     if len(plain) > 800:
         response.set_data(gzip.compress(plain, compresslevel=5, mtime=0))

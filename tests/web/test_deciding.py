@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from connector import connections, db, holds, outbox, settings
+from connector.platforms import Refused
 from tests.web.office import Browser, Office
 
 COMPANY = {"quickbooks": "9130000000000001", "xero": "5d7e0000-0000-4000-a000-000000000001"}
@@ -193,21 +194,25 @@ def test_a_refused_note_is_shown_in_the_ledgers_words_and_can_be_kept_here(offic
     office.read(id)
     plan = office.plan(id)
     browser.post(f"/plans/{plan.id}/approve", f"/plans/{plan.id}", revision=plan.revision)
-    requests.post(
-        f"{office.sandbox.url}/control/faults",
-        json={"action": "status", "status": 400, "platform": "quickbooks", "method": "POST"},
-        timeout=10,
-    ).raise_for_status()
     office.write(id)
-    with db.reading(office.engine) as tx:
-        failed = outbox.failures(tx, id)
-    assert failed, office.plan(id)
+    said = "The account period has closed and the account books cannot be updated."
+    with db.transaction(office.engine) as tx:
+        note = next(w for w in outbox.of_connection(tx, id) if w.kind == "note")
+        outbox.failed(
+            tx,
+            note.id,
+            db.now(),
+            Refused("QuickBooks keeps closed months as they are.", code="6210", words=said),
+        )
     page = browser.get("/queue").text
     assert "QuickBooks refused" in page
+    assert "code 6210" in page
+    assert said in page
     assert "This write changed nothing" in page
-    browser.post(f"/writes/{failed[0].id}/keep", "/queue")
+    browser.post(f"/writes/{note.id}/keep", "/queue")
     with db.reading(office.engine) as tx:
-        assert failed[0].id not in [w.id for w in outbox.failures(tx, id)]
+        assert outbox.failures(tx, id) == []
+    assert "Nothing for you to do" in browser.get("/queue").text
 
 
 def test_going_live_says_what_is_left(office: Office) -> None:

@@ -18,6 +18,7 @@ from connector.domain.installments import Change, edit_rows
 from connector.domain.money import split, to_minor
 from connector.domain.plan import BadPlan, Plan
 from connector.domain.policy import PlanPolicy
+from connector.domain.progress import Pace, Progress, RowProgress, RowState
 from connector.domain.propose import Wish
 from connector.domain.rails import rows_within
 from connector.domain.receivables import Kind
@@ -27,6 +28,7 @@ from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 from web.words import many
 
+WRITTEN = ("running", "broken", "finished")
 EVERY = {"month": "a month", "2weeks": "every two weeks", "week": "a week"}
 
 
@@ -132,6 +134,15 @@ def _counts(drafts: tuple[Draft, ...], platform: Platform) -> str:
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}" if said else "nothing"
 
 
+def _not_begun(found: plans.Record) -> Progress:
+    """A plan that the ledger does not have (yet, or any more): nothing is matched to it."""
+    rows = tuple(
+        RowProgress(r.n, r.due, r.principal, r.interest, r.principal, RowState.OPEN)
+        for r in found.installments
+    )
+    return Progress(Pace.ON_TRACK, rows)
+
+
 def _running_page(found: plans.Record) -> str:
     with db.reading(engine()) as tx:
         connection = connections.get(tx, found.connection_id)
@@ -143,6 +154,8 @@ def _running_page(found: plans.Record) -> str:
         abort(404)
     ids = {row.n: row.invoice_id for row in found.installments if row.invoice_id}
     stands = judging.stand(found.plan, ids, picture.invoices, picture.payments, picture.credits, today)
+    if found.state not in WRITTEN:
+        stands = _not_begun(found)
     by_id = {i.id: i for i in picture.invoices}
     rows = [
         (row, next(r for r in stands.rows if r.n == row.n), by_id.get(row.invoice_id or ""))

@@ -52,14 +52,18 @@
   }
 
   // One press is enough: the button says what it does and cannot be pressed twice.
-  for (const form of document.querySelectorAll("form[data-once]")) {
-    form.addEventListener("submit", (event) => {
-      if (form.dataset.sent) return event.preventDefault();
-      form.dataset.sent = "1";
-      const button = form.querySelector("button:not([type=button])");
-      if (button?.dataset.busy) { button.setAttribute("aria-disabled", "true"); button.textContent = button.dataset.busy; }
-    });
-  }
+  // It keeps its width, and no other form goes off meanwhile: a second press must not land on its neighbor.
+  let sent = false;
+  document.addEventListener("submit", (event) => {
+    if (sent) return event.preventDefault();
+    if (!event.target.matches("[data-once]")) return;
+    sent = true;
+    const button = event.submitter;
+    if (!button?.dataset.busy) return;
+    button.style.minWidth = `${button.offsetWidth}px`;
+    button.setAttribute("aria-disabled", "true");
+    button.textContent = button.dataset.busy;
+  });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   document.addEventListener("keydown", (event) => {

@@ -1,0 +1,164 @@
+"""A whole installation with both pretend ledgers, and Debian's Chromium in front of it.
+
+One per test process: the sandbox and Forbear's own processes on free ports. Without Chromium the tests are
+skipped visibly; on CI that is a failure, because `tests/prepare.sh` installs it there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from sqlalchemy.engine import Engine
+
+from connector import config, db
+from connector.supervisor import Installation
+from tests.browser.books import TODAY, harbor_and_pine
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+]  # fmt: skip
+COMPANIES = ("Harbor & Pine Provisions", "Northmoor Joinery")  # each on both ledgers
+
+
+@dataclass
+class World:
+    """Where everything is. `url` is Forbear, `sandbox` the pretend ledgers."""
+
+    url: str
+    sandbox: str
+    engine: Engine
+
+    def company(self, platform: str, name: str = COMPANIES[0]) -> str:
+        """The ledger's id of a company."""
+        found = [c for c in self.control("companies") if (c["platform"], c["name"]) == (platform, name)]
+        return str(found[0]["id"])
+
+    def control(self, path: str, body: Any = None) -> Any:
+        """The ledgers' own view, past Forbear."""
+        send = requests.get if body is None else requests.post
+        more = {} if body is None else {"json": body}
+        answer = send(f"{self.sandbox}/control/{path}", timeout=30, **more)
+        assert answer.ok, answer.text
+        return answer.json()
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def until(done: Any, what: str, seconds: float = 60) -> None:
+    """Wait for a condition outside the browser."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"waited {seconds} seconds for {what}"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed; `sh tests/prepare.sh` installs it")
+    folder = tmp_path_factory.mktemp("installation")
+    sandbox_port, port = _free_port(), _free_port()
+    sandbox, url = f"http://localhost:{sandbox_port}", f"http://localhost:{port}"
+    books = folder / "books.jsonl"  # instead of the large sample companies
+    books.write_text(json.dumps(harbor_and_pine("Somebody Else", "USD", "US")) + "\n")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("FORBEAR_")} | {
+        "FORBEAR_DATA_DIR": str(folder / "data"),
+        "FORBEAR_PUBLIC_URL": url,
+        "PORT": str(port),
+        "FORBEAR_TODAY": TODAY.isoformat(),
+        "FORBEAR_QUICKBOOKS_DISCOVERY_URL": f"{sandbox}/quickbooks/.well-known/openid_configuration",
+        "FORBEAR_QUICKBOOKS_API_URL": f"{sandbox}/quickbooks",
+        "FORBEAR_QUICKBOOKS_CLIENT_ID": "sandbox-app",
+        "FORBEAR_QUICKBOOKS_CLIENT_SECRET": "sandbox-secret",
+        "FORBEAR_QUICKBOOKS_WEBHOOK_TOKEN": "sandbox-webhook-key",
+        "FORBEAR_XERO_DISCOVERY_URL": f"{sandbox}/xero/.well-known/openid-configuration",
+        "FORBEAR_XERO_API_URL": f"{sandbox}/xero",
+        "FORBEAR_XERO_CLIENT_ID": "sandbox-app",
+        "FORBEAR_XERO_CLIENT_SECRET": "sandbox-secret",
+        "FORBEAR_XERO_WEBHOOK_KEY": "sandbox-webhook-key",
+    }
+    settings = config.load(environment)
+    with (folder / "log").open("wb") as log:
+        ledgers = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", "--port", str(sandbox_port), "--unthrottled"]
+            + ["--today", TODAY.isoformat(), "--books", str(books)]
+            + [
+                "--webhooks",
+                f"quickbooks={url}/webhooks/quickbooks",
+                "--webhooks",
+                f"xero={url}/webhooks/xero",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            with Installation(settings, environment=environment, output=log):
+                until(lambda: _answers(f"{url}/readyz") and _answers(f"{sandbox}/"), "the installation")
+                made = World(url, sandbox, db.engine(settings))
+                for name in COMPANIES:
+                    made.control("companies?platform=both", harbor_and_pine(name, "USD", "US"))
+                yield made
+        finally:
+            ledgers.terminate()
+            ledgers.wait(10)
+            db.engine(settings).dispose()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=3).ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, world: World) -> Iterator[BrowserContext]:
+    made = chromium.new_context(base_url=world.url, viewport={"width": 1280, "height": 1000})
+    made.set_default_timeout(20_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def connect(page: Page, world: World, platform: str, path: str = "connect", name: str = COMPANIES[0]) -> str:
+    """Through the consent page as a person does it; returns the organization's id."""
+    page.goto(f"{world.url}/{path}/{platform}")
+    company = world.company(platform, name)
+    if platform == "xero":
+        for box in page.locator("input[name=company]").all():
+            box.set_checked(box.get_attribute("value") == company)
+    else:
+        page.locator(f"input[name=company][value='{company}']").check()
+    page.locator("button[value=allow]").click()
+    page.wait_for_url(f"{world.url}/organizations/**")
+    return page.url.split("/organizations/")[1].split("/")[0]

@@ -1,0 +1,142 @@
+"""From the marketplace to a plan that moves when the customer pays, in a real browser, on both ledgers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from connector import connections, db, plans
+from tests.browser.conftest import World, connect, until
+
+
+@pytest.fixture(scope="module", params=["quickbooks", "xero"])
+def platform(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def person(chromium: Browser, world: World, platform: str) -> Iterator[BrowserContext]:
+    """One bookkeeper's browser for the whole journey."""
+    made = chromium.new_context(base_url=world.url, viewport={"width": 1280, "height": 1000})
+    made.set_default_timeout(30_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def installed(person: BrowserContext, world: World, platform: str) -> str:
+    """Installed from the marketplace, and read for the first time; the organization's id."""
+    page = person.new_page()
+    id = connect(page, world, platform, "install")
+    expect(page.locator("h1")).to_contain_text("Getting started")
+    # The page follows the first reading by itself.
+    expect(page.locator("#seen")).to_contain_text("This is what Forbear sees", timeout=60_000)
+    until(lambda: _reviewed(world, id), "the first review")
+    page.close()
+    return id
+
+
+def _reviewed(world: World, id: str) -> bool:
+    with db.reading(world.engine) as tx:
+        return connections.get(tx, id).last_review_on is not None
+
+
+def _draft(world: World, id: str, state: str = "proposed") -> plans.Record:
+    with db.reading(world.engine) as tx:
+        return plans.of_connection(tx, id, states=(state,))[0]
+
+
+def _books(world: World, platform: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = world.control(f"companies/{world.company(platform)}/documents")
+    return found
+
+
+def _act(world: World, platform: str, **what: object) -> None:
+    world.control(f"companies/{world.company(platform)}/act", what)
+
+
+def test_the_journey(person: BrowserContext, installed: str, world: World, platform: str) -> None:
+    page = person.new_page()
+    # The two questions, then live.
+    page.goto(f"/organizations/{installed}/start")
+    page.get_by_role("radio", name=re.compile("^Accrual")).check()
+    page.get_by_role("radio", name=re.compile("^On invoices")).check()
+    page.get_by_role("button", name="Keep the answers").click()
+    expect(page.get_by_role("status")).to_contain_text("Your answers are kept")
+    if page.locator("#own").count():
+        page.locator("#own").select_option("off")
+    page.get_by_role("button", name="Go live").click()
+    expect(page.locator("main")).to_contain_text(re.compile("Live since|Not live yet"))
+
+    # From the overview to the draft, as a person finds it.
+    until(lambda: _draft(world, installed).plan.mode == "split", "the draft by the answers")
+    page.goto("/queue")
+    page.get_by_role("link", name=re.compile("^Plan for")).first.click()
+    expect(page.locator("h1")).to_contain_text("A plan for")
+    expect(page.locator("main")).to_contain_text("Nothing moves")
+    plan_url = page.url
+
+    # Two presses within a blink, and a second tab with the same button.
+    other = person.new_page()
+    other.goto(plan_url)
+    before = len(_books(world, platform))
+    page.get_by_role("button", name=re.compile("^Approve and write")).dblclick()
+    expect(page.locator("h1")).to_contain_text("’s plan")
+    other.get_by_role("button", name=re.compile("^Approve and write")).click()
+    expect(other.locator("h1")).to_contain_text("’s plan")
+    other.close()
+
+    # Written and proven, without a reload.
+    expect(page.locator("#live")).to_contain_text("Read back", timeout=60_000)
+    expect(page.locator("#live")).to_contain_text("0.00 of", timeout=60_000)
+    running = _draft(world, installed, "running")
+    numbers = [str(d.get("number", "")) for d in _books(world, platform)]
+    ours = [n for n in numbers if "-P" in n]
+    assert len(ours) == len(set(ours)), "no document twice"
+    assert len(_books(world, platform)) > before
+
+    # The same documents on the ledger's own page.
+    first = running.installments[0]
+    assert first.invoice_id
+    theirs = person.new_page()
+    theirs.goto(f"{world.sandbox}/companies/{world.company(platform)}/documents/invoice/{first.invoice_id}")
+    expect(theirs.locator("body")).to_contain_text(running.plan.sources[0].number)
+    theirs.close()
+
+    # The customer pays in the ledger; a webhook arrives; the open page moves by itself.
+    _act(world, platform, act="pay", invoice=first.invoice_id, amount=first.amount)
+    expect(page.locator("#live table").first).to_contain_text("✓ Paid", timeout=60_000)
+    page.close()
+
+
+def test_going_back_after_approving_does_no_harm(
+    person: BrowserContext, installed: str, world: World, platform: str
+) -> None:
+    draft = _draft(world, installed)
+    page = person.new_page()
+    page.goto(f"/plans/{draft.id}")
+    page.goto(f"/organizations/{installed}")
+    page.go_back()
+    page.get_by_role("button", name="Not now").click()
+    expect(page.get_by_role("status")).to_contain_text("put aside")
+    page.go_back()
+    page.reload()
+    expect(page.locator("main")).not_to_contain_text("Approve and write")
+    page.close()
+
+
+def test_disconnect_and_reconnect(
+    person: BrowserContext, installed: str, world: World, platform: str
+) -> None:
+    page = person.new_page()
+    page.goto(f"/organizations/{installed}/settings")
+    page.get_by_role("button", name=re.compile("^Disconnect")).click()
+    expect(page.locator("main")).to_contain_text("Not connected.")
+    again = connect(page, world, platform)
+    assert again == installed
+    page.goto(f"/organizations/{installed}")
+    expect(page.locator("main")).not_to_contain_text("Not connected.")
+    page.close()
