@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import math
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +30,7 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from benchmarks.ledger import company, peers  # noqa: E402
+from benchmarks.ledger import company, peers, year  # noqa: E402
 from benchmarks.ledger.consent import consent  # noqa: E402
 from connector import config, db, inbox  # noqa: E402
 from connector.domain.receivables import Kind  # noqa: E402
@@ -47,10 +50,19 @@ class Form:
     runs: int = 3
     year_changes: int = 20_000
     year_seeds: int = 10
+    gated: tuple[str, ...] = ("tests/adapters", "tests/webhooks", "tests/stories/test_plan_example.py")
 
 
 FULL = Form()
-QUICK = Form(invoices=2_000, small=1_000, large=4_000, runs=1, year_changes=300, year_seeds=1)
+QUICK = Form(
+    invoices=2_000,
+    small=1_000,
+    large=4_000,
+    runs=1,
+    year_changes=200,
+    year_seeds=1,
+    gated=("tests/adapters/test_contract.py",),
+)
 
 
 def say(sentence: str) -> None:
@@ -76,7 +88,8 @@ def process(*command: str) -> Iterator[str]:
 def ledger(folder: Path, platform: str, invoices: int) -> Iterator[tuple[str, dict[str, int]]]:
     """A sandbox with one company of this size, in a process of its own: its address and its records."""
     books = folder / f"{platform}-{invoices}.jsonl"
-    records = company.write(books, invoices, f"company-of-{invoices}")
+    # In a process of its own: a child's peak memory counts what its parent had when it began.
+    records = _child("-m", "benchmarks.ledger.company", str(books), str(invoices))
     options = ["--books", str(books), "--platform", platform, "--unthrottled", "--today", str(company.TODAY)]
     with process(sys.executable, "-m", "sandbox", *options) as url:
         yield url, records
@@ -101,16 +114,24 @@ def first_sync(
 ) -> tuple[dict[str, Any], Path]:
     """A first sync in a process of its own; its figures, and its data folder."""
     data = Path(tempfile.mkdtemp(dir=folder))
+    command = ("-m", "benchmarks.ledger.first_sync", platform, company_id)
+    return _child(*command, **environment(discovery, api, data)), data
+
+
+def _child(*command: str, **more: str) -> dict[str, Any]:
+    """Run one of our own modules; the JSON of its last line."""
     made = subprocess.run(
-        [sys.executable, "-m", "benchmarks.ledger.first_sync", platform, company_id],
-        env=os.environ | environment(discovery, api, data),
+        [sys.executable, *command],
+        env=os.environ | more,
         cwd=ROOT,
-        check=True,
         capture_output=True,
         text=True,
+        check=False,
     )
+    if made.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{made.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
-    return found, data
+    return found
 
 
 def control(url: str, path: str, body: Any = None) -> Any:
@@ -251,13 +272,50 @@ def measure(folder: Path, form: Form, platform: str) -> dict[str, Any]:
     return result
 
 
+def years(form: Form) -> dict[str, int]:
+    """Scripted years of both ledgers; a seed passes when both mirrors are as a fresh look is."""
+    say(f"years of {form.year_changes:,} changes on each ledger")
+    passed: dict[int, bool] = {}
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawned) as pool:
+        waiting = [
+            pool.submit(year.live, platform, seed, form.year_changes)
+            for seed in range(1, form.year_seeds + 1)
+            for platform in PLATFORMS
+        ]
+        for one in as_completed(waiting):
+            lived = one.result()
+            passed[lived.seed] = passed.get(lived.seed, True) and lived.passed
+            say(
+                f"  {lived.platform}, seed {lived.seed}: {lived.changes:,} changes, {lived.syncs} syncs of which "
+                f"{sum(lived.failed.values())} were struck down, {lived.killed} workers killed, "
+                f"{lived.webhooks:,} events; {lived.records:,} records, {len(lived.differences)} differences"
+            )
+            for difference in lived.differences[:5]:
+                say(f"    {difference}")
+    return {"year_seeds_passed": sum(passed.values()), "year_seeds_run": len(passed)}
+
+
+def contract_violations(form: Form) -> int | None:
+    """Requests outside the contracts, over the tests that write to ledgers; None without `../shared`."""
+    if not (ROOT.parent / "shared/contracts").exists():
+        say("contract: ../shared/contracts is not on this machine")
+        return None
+    found = _child("-m", "benchmarks.ledger.gate", *form.gated)
+    say(f"contract: {found['tests']} tests, {found['violations']} violations")
+    return int(found["violations"])
+
+
 def main() -> None:
+    logging.disable(logging.WARNING)  # the queue's server is away on purpose
     form = QUICK if os.environ.get("QUICK") else FULL
     only = sys.argv[1:] or list(PLATFORMS)
     say(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     folder = Path(tempfile.mkdtemp(prefix="forbear-bench-"))
     try:
         figures: dict[str, Any] = {platform: measure(folder, form, platform) for platform in only}
+        figures |= years(form)
+        figures["contract_violations"] = contract_violations(form)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     say(f"load of this machine: {os.getloadavg()[0]:.1f}")

@@ -56,11 +56,11 @@ def _day_text(value: dt.date | None) -> str | None:
 
 def _moment_text(value: dt.datetime | None) -> str | None:
     """As SQLAlchemy's own DateTime writes it to SQLite, so that both ways in agree."""
-    return (
-        None
-        if value is None
-        else value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-    )
+    if value is None:
+        return None
+    if value.tzinfo is not dt.UTC:
+        value = value.astimezone(dt.UTC)
+    return value.isoformat(" ", "microseconds").removesuffix("+00:00")
 
 
 def _json_text(value: dict[str, int] | None) -> str | None:
@@ -197,8 +197,8 @@ def _store_kind(
         if parts is not None:
             owners = {id: rows[id][shape.owner] for id in different}
             _replace_parts(tx, connection_id, kind, owners, parts, parts_before)
-            for id in different:
-                unsettled |= _lost_money(parts_before.get(id, []), parts.get(id, []))
+            for id in parts_before.keys() & set(different):
+                unsettled |= _lost_money(parts_before[id], parts.get(id, []))
     same = sorted(rows.keys() - set(different))
     for part in _parts(same):
         c = shape.table.c

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connector.domain.money import to_minor
+from connector.domain.money import exponent, to_minor
 from connector.domain.receivables import (
     Allocation,
     CreditNote,
@@ -44,9 +44,13 @@ def ref(raw: Raw, name: str) -> str:
 
 def money(value: Any, currency: str) -> int:
     """A QuickBooks amount in minor units. Raises ValueError for one that is missing or not exact."""
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal, str)):
-        raise ValueError("an amount is missing")
-    return to_minor(Decimal(value), currency)
+    if type(value) is Decimal:
+        return to_minor(value, currency)
+    if type(value) is int:
+        return int(value * 10 ** exponent(currency))
+    if isinstance(value, str):
+        return to_minor(Decimal(value), currency)
+    raise ValueError("an amount is missing")
 
 
 def amount(raw: Raw, name: str, currency: str) -> int:
@@ -87,6 +91,8 @@ def moment(text: str) -> datetime | None:
         read = datetime.fromisoformat(text)
     except ValueError:
         return None
+    if read.tzinfo is UTC:
+        return read
     return (read if read.tzinfo else read.replace(tzinfo=PACIFIC)).astimezone(UTC)
 
 
@@ -104,15 +110,17 @@ def is_deleted(raw: Raw) -> bool:
 
 def is_void(raw: Raw) -> bool:
     """QuickBooks voids by turning all amounts to zero and putting "Voided" before the private note."""
+    if not text(raw, "PrivateNote").strip().lower().startswith(_VOIDED):
+        return False
     amounts = (raw.get("TotalAmt"), raw.get("Balance"), raw.get("UnappliedAmt"))
-    return not any(Decimal(a) for a in amounts if a is not None) and text(
-        raw, "PrivateNote"
-    ).strip().lower().startswith(_VOIDED)
+    return not any(Decimal(a) for a in amounts if a is not None)
 
 
 def marker_of(raw: Raw) -> str:
     """Our marker, when we wrote this document: the private note begins with it, or did before a void."""
     note = text(raw, "PrivateNote").strip()
+    if not note:
+        return ""
     if note.lower().startswith(_VOIDED):
         note = note[len(_VOIDED) :].lstrip(" -:,.\n\t")
     ours = _MARKER.match(note)

@@ -183,15 +183,22 @@ class Changes:
         self._keep_money(acts.pay(self.books, customer=self._customer().id))
 
     def apply_money(self) -> None:
-        invoice = self._invoice()
         if self.books.organization.platform == "quickbooks":
             source = Ref("payment", self._pick(self._payments, self.books.payments).id)
         else:
             source = Ref("advance", self._pick(self._advances, self.books.advances).id)
         waiting = self.books.find(source)
-        if not waiting.balance or not invoice.balance or waiting.customer != invoice.customer:
+        invoice = self._open_invoice_of(waiting.customer)
+        if not waiting.balance:
             raise _Nothing
         acts.apply_money(self.books, source=source, invoice=invoice.id)
+
+    def _open_invoice_of(self, customer: str) -> Invoice:
+        mine = [i for i in self.books.documents_of(customer, "invoice") if i.balance]
+        if not mine:
+            raise _Nothing
+        found: Invoice = self.chance.choice(mine)
+        return found
 
     def take_back_payment(self) -> None:
         ref = Ref("payment", self._pick(self._payments, self.books.payments).id)
@@ -244,12 +251,10 @@ class Changes:
         self._credits.append(self.books.add_credit_note(made).id)
 
     def apply_credit(self) -> None:
-        note, invoice = self._pick(self._credits, self.books.credit_notes), self._invoice()
-        mine = [i for i in self.books.documents_of(note.customer, "invoice") if i.balance]
-        if not note.balance or not mine:
+        note = self._pick(self._credits, self.books.credit_notes)
+        if not note.balance:
             raise _Nothing
-        invoice = self.chance.choice(mine)
-        acts.apply_credit(self.books, credit_note=note.id, invoice=invoice.id)
+        acts.apply_credit(self.books, credit_note=note.id, invoice=self._open_invoice_of(note.customer).id)
 
     def delete_credit(self) -> None:
         acts.void(self.books, Ref("credit_note", self._pick(self._credits, self.books.credit_notes).id))

@@ -1,9 +1,13 @@
-"""A company of any size in `books/1`: two years of invoices, most of them paid within two months."""
+"""A company of any size in `books/1`: two years of invoices, most of them paid within two months.
+
+`python -m benchmarks.ledger.company FILE INVOICES` writes one, and prints how many records of each kind it has.
+"""
 
 from __future__ import annotations
 
 import json
 import random
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,8 +80,8 @@ def company(invoices: int, name: str, seed: int = 1) -> dict[str, Any]:
     }
 
 
-def write(path: Path, invoices: int, name: str) -> dict[str, int]:
-    """Write such a company to a file; say how many records of each kind it has."""
-    made = company(invoices, name)
-    path.write_text(json.dumps(made) + "\n")
-    return {kind: len(made[kind]) for kind in ("customers", "invoices", "payments")}
+if __name__ == "__main__":
+    _size = int(sys.argv[2])
+    _made = company(_size, f"company-of-{_size}")
+    Path(sys.argv[1]).write_text(json.dumps(_made) + "\n")
+    print(json.dumps({kind: len(_made[kind]) for kind in ("customers", "invoices", "payments")}))

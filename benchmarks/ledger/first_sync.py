@@ -29,7 +29,9 @@ def main(platform: str, company: str) -> None:
     assert done is not None
     assert done.set_aside == 0
     records = {kind.value: n for kind, n in done.records.items()}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    )  # the parent's too, so that one stays small
     print(
         json.dumps(
             {"connection": id, "records": records, "seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak}

@@ -10,6 +10,7 @@ first sync into an empty database. The seed decides all but the threads' timing.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
@@ -78,8 +79,9 @@ class Year:
         return not self.differences
 
 
-def live(platform: str, seed: int, changes: int, *, customers: int = 20, kills: int = 2) -> Year:
+def live(platform: str, seed: int, changes: int, *, kills: int = 2) -> Year:
     """One year with this many changes on one ledger."""
+    logging.getLogger("connector").setLevel(logging.ERROR)  # the queue's server is away on purpose
     with tempfile.TemporaryDirectory(prefix="forbear-year-") as folder, _brief_patience():
         return _Living(platform, seed, changes, Path(folder), kills).run()
 

@@ -44,9 +44,9 @@ def to_minor(amount: Decimal | int | str, currency: str) -> int:
     """
     if isinstance(amount, float):
         raise ValueError("a float is not money; parse the ledger's text as Decimal")
-    scaled = Decimal(amount).scaleb(exponent(currency))
-    minor = int(scaled)
-    if minor != scaled:
+    exact = amount if type(amount) is Decimal else Decimal(amount)
+    minor, parts = exact.scaleb(exponent(currency)).as_integer_ratio()
+    if parts != 1:
         raise ValueError(f"{amount} {currency} is finer than the currency's minor unit")
     return minor
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import config, connections, db, embedded
+from connector import config, connections, db, embedded, platforms
 from tests.connector import json_ledger, servers
 
 NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
@@ -73,6 +73,7 @@ def installation(
     monkeypatch.setenv("FORBEAR_REDIS_URL", valkey_url)
     monkeypatch.setenv("JSON_LEDGER", str(tmp_path / "ledger.json"))
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "plugin"))
+    platforms._entries.cache_clear()  # what is installed does not change while the product runs; here it does
     if request.param == "postgresql":
         monkeypatch.setenv("FORBEAR_DATABASE_URL", request.getfixturevalue("postgres_url"))
     settings = config.load()
@@ -85,6 +86,7 @@ def installation(
         db.migrate(settings)
     yield settings
     db.engine(settings).dispose()
+    platforms._entries.cache_clear()
 
 
 @pytest.fixture
