@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # commands import what they need when they run, so that `forb
 
     from connector.config import Config
     from connector.connections import Connection
+    from connector.domain.policy import Policy
 
 Command = Callable[[argparse.Namespace], int]
 EVERY = ("month", "week", "2weeks")
@@ -154,6 +156,13 @@ def _configure_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", choices=EVERY, help="usual rhythm")
     parser.add_argument(
         "--propose-after", type=int, metavar="DAYS", help="days overdue before a plan is drafted"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="any rule of plans, e.g. interest_account=270, discount_account=290, interest.clause=...",
     )
     live = parser.add_mutually_exclusive_group()
     live.add_argument("--go-live", action="store_true", help="reminders may leave from now on")
@@ -451,8 +460,8 @@ def _configure(options: argparse.Namespace) -> int:
             )
             if value is not None
         }
-        if changes:
-            policy = replace(kept.policy, plan=replace(kept.policy.plan, **changes))
+        if changes or options.set:
+            policy = _with_rules(replace(kept.policy, plan=replace(kept.policy.plan, **changes)), options.set)
             settings.save_policy(tx, id, policy, revision=kept.revision, who=who, now=now)
         if options.go_live or options.preview:
             if options.go_live and kept.ledger_reminders is None:  # somebody has to have decided
@@ -472,6 +481,31 @@ def _configure(options: argparse.Namespace) -> int:
         plan = kept.policy.plan
         print(f"  usual plan: {plan.installments} x every {plan.rhythm}, mode {plan.mode or 'by the books'}")
     return 0
+
+
+def _with_rules(policy: Policy, wanted: Sequence[str]) -> Policy:
+    """The policy with the rules of plans that were named. Raises Wrong, WrongValue."""
+    from connector.domain import policy as rules
+
+    data = policy.to_json()
+    for one in wanted:
+        name, equals, value = one.partition("=")
+        *groups, last = ("plan." + name.strip()).split(".")
+        place: Any = data
+        for group in groups:
+            place = place.get(group) if isinstance(place, dict) else None
+        if not equals or not isinstance(place, dict) or last not in place:
+            raise Wrong(
+                f"There is no rule {name!r}. `forbear configure --json` shows them all under policy, plan."
+            )
+        kept = place[last]
+        if isinstance(kept, bool):
+            place[last] = value == "true"
+        elif isinstance(kept, int):
+            place[last] = int(value) if value.lstrip("-").isdigit() else value
+        else:
+            place[last] = value
+    return rules.load(data)
 
 
 def _settings_json(id: str, kept: Any) -> dict[str, Any]:
@@ -772,7 +806,9 @@ def _plan_payoff(options: argparse.Namespace) -> int:
             print(f"{name.replace('_', ' '):10} {terminal.amount(minor, currency):>14} {currency}")
     if options.discount is None:
         return 0
-    return 1 if _delivered(settings, engine, connection) else 0
+    with redirect_stdout(sys.stderr):
+        failed = _delivered(settings, engine, connection)
+    return 1 if failed else 0
 
 
 def _plan_write_off(options: argparse.Namespace) -> int:
@@ -838,13 +874,13 @@ def _plan_remove(options: argparse.Namespace) -> int:
             print("There is nothing of Forbear to remove.")
     if options.preview or not found:
         return 0
-    return 1 if _delivered(settings, engine, connection) else 0
+    with redirect_stdout(sys.stderr):
+        failed = _delivered(settings, engine, connection)
+    return 1 if failed else 0
 
 
 def _carry_out(settings: Config, engine: Engine, connection: Connection, options: argparse.Namespace) -> int:
     """Write what was decided, then say how it stands. Exit code 1 when a person has to look."""
-    from contextlib import redirect_stdout
-
     from connector import db, plans
 
     with redirect_stdout(sys.stderr):

@@ -86,8 +86,8 @@ def settle_early(
 ) -> Payoff:
     """Grant a discount for settling at once: a credit against the last open installments is laid out.
 
-    Where the settings name a tax code for discounts, the discount carries its share of the sale's tax (only
-    some countries let tax follow the price); otherwise all of it is discount. Raises PlanProblem.
+    Where the settings say that tax follows the price, the discount carries its share of the sale's tax;
+    otherwise all of it is discount. Raises PlanProblem.
     """
     if not 0 < percent < 100:
         raise PlanProblem("WRONG_PERCENT", "A settlement discount is more than 0 and less than 100 percent.")
@@ -109,7 +109,7 @@ def settle_early(
         raise PlanProblem("ALREADY_DISCOUNTED", f"Plan {plan_id} has its settlement discount already.")
     sources = originals(plan)
     tax, total = sum(s.tax for s in sources), sum(s.total for s in sources)
-    parts = settlement_discount(stands.open, percent, tax, total, reduces_tax=bool(policy.discount_tax_code))
+    parts = settlement_discount(stands.open, percent, tax, total, reduces_tax=policy.discount_reduces_tax)
     account = plan_writes.Account(policy.discount_account, policy.discount_item, policy.discount_tax_code)
     try:
         laid = plan_writes.discount(plan, documents, parts.gross, account, posted_on=today, tax=parts.tax)

@@ -207,8 +207,8 @@ class QuickBooksLedger:
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
         if draft.tax:  # QuickBooks computes tax itself; a share of it cannot be asked for to the cent
             raise Refused(
-                "QuickBooks does not let an app credit a share of tax exactly. Leave the tax code for discounts "
-                "empty in the settings, or credit the invoice in QuickBooks.",
+                "QuickBooks does not let an app credit a share of tax exactly. Let discounts not reduce tax "
+                "in the settings, or credit the invoice in QuickBooks.",
                 code="TAX_MISMATCH",
             )
         body = drafts.credit_memo(draft, self._source(draft.source_invoice_id))

@@ -118,7 +118,8 @@ class PlanPolicy:
     interest_tax_code: str = ""
     discount_account: str = ""  # settlement discounts; "" refuses them
     discount_item: str = ""
-    discount_tax_code: str = ""  # set where local rules let tax follow the price
+    discount_tax_code: str = ""
+    discount_reduces_tax: bool = False  # only where local rules let tax follow the price
 
     def __post_init__(self) -> None:
         _check(self.mode in ("", "split", "notes"), "mode", "should be split, notes, or left open.")

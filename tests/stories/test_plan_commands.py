@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from connector import platforms
+from sandbox.documents import Item
 from tests.connector.desk import Desk, a_desk
 
 
@@ -115,3 +116,18 @@ def test_a_fee_is_waived_and_comes_back_and_is_waived_again(desk: Desk) -> None:
         assert desk.json("plan", "show", plan)["state"] == "cancelled"
         assert desk.balances()["LF-1"] == 5000
         desk.run("sync")
+
+
+def test_interest_and_discount_go_where_the_bookkeeper_says(desk: Desk) -> None:
+    xero = desk.pretend.organization.platform == "xero"
+    account = desk.pretend.account_by_role("discounts")
+    item = "" if xero else desk.pretend.add_item(Item(name="Settlement", income_account=account.id)).id
+    desk.run("configure", "--set", f"discount_account={account.code or account.id}", "--set", f"discount_item={item}",
+             "--set", "discount_tax_code=" + ("NONE" if xero else "NON"))  # fmt: skip
+    assert "There is no rule 'discount'" in desk.run("configure", "--set", "discount=5", code=2)
+    plan = proposed(desk)
+    desk.run("plan", "approve", plan, "--by", "J. Doe")
+    desk.run("sync")
+    assert desk.json("plan", "payoff", plan, "--discount", "5")["to_pay"] == 80750
+    assert desk.balances()["1001-P1.3"] == 28334 - 4250
+    assert sum(desk.trial_balance("accrual")[account.name].values()) == 4250

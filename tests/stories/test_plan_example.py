@@ -243,7 +243,8 @@ def name_accounts(company: Company) -> None:
         interest_tax_code="NONE" if xero else "NON",
         discount_account=company.code("discounts"),
         discount_item="" if xero else company.item("Discounts", "discounts"),
-        discount_tax_code="OUTPUT2" if xero else "",
+        discount_tax_code="OUTPUT2" if xero else "NON",
+        discount_reduces_tax=xero,
     )
 
 
