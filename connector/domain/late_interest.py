@@ -156,7 +156,7 @@ def _after_half_year(start: dt.date) -> dt.date:
 
 
 def _fixed(regime: Regime, debt: int, currency: str) -> int:
-    one = 10 ** money.exponent(currency)
+    one: int = 10 ** money.exponent(currency)
     return next(sum_ * one for below, sum_ in regime.fixed if below is None or debt < below * one)
 
 
