@@ -14,7 +14,7 @@ from types import FrameType
 
 from connector import db, inbox, jobs, leases
 from connector.config import Config
-from connector.connections import revoke_leftovers
+from connector.connections import revoke_leftovers, rotate
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +47,12 @@ def main(settings: Config, stop: threading.Event | None = None) -> int:
 
 
 def tidy(settings: Config, now: dt.datetime) -> None:
-    """Drop old drained changes; ask again where a ledger did not confirm a disconnect."""
+    """Drop old drained changes; ask again where a ledger did not confirm a disconnect; end a key's rotation."""
     engine = db.engine(settings)
     with db.transaction(engine) as tx:
         inbox.forget_drained(tx, now - KEEP_DRAINED)
     revoke_leftovers(engine, settings)
+    rotate(engine, settings)
 
 
 def _stop_on_signal() -> threading.Event:

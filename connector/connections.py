@@ -145,14 +145,12 @@ def _decrypt(config: Config, stored: str) -> Token:
 
 
 def rotate(engine: Engine, config: Config) -> int:
-    """Encrypt every stored token anew with the first key, so that older keys can be dropped. Safe while
+    """Encrypt what older keys encrypted anew with the first one, so that those can be dropped. Safe while
     others work: a token that was refreshed meanwhile is left as it is. Returns how many were changed."""
     cipher = _cipher(config)
     g = db.grants.c
-    with db.reading(engine) as tx:
-        stored = tx.execute(sa.select(g.id, g.token).where(g.token.is_not(None))).all()
     done = 0
-    for id, token in stored:
+    for id, token in _on_older_keys(engine, config):
         try:
             again = cipher.rotate(token.encode()).decode()
         except InvalidToken:
@@ -163,6 +161,27 @@ def rotate(engine: Engine, config: Config) -> int:
                 sa.update(db.grants).where(g.id == id, g.token == token).values(token=again)
             ).rowcount
     return done
+
+
+def on_older_keys(engine: Engine, config: Config) -> int:
+    """How many stored tokens the first key alone cannot read: 0 means that the others can be dropped."""
+    return len(_on_older_keys(engine, config))
+
+
+def _on_older_keys(engine: Engine, config: Config) -> list[tuple[int, str]]:
+    newest = Fernet(keys(config).token_keys[0])
+    g = db.grants.c
+    with db.reading(engine) as tx:
+        stored = tx.execute(sa.select(g.id, g.token).where(g.token.is_not(None))).all()
+    return [(id, token) for id, token in stored if not _reads(newest, token)]
+
+
+def _reads(cipher: Fernet, token: str) -> bool:
+    try:
+        cipher.decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 # ---------------------------------------------------------------- read

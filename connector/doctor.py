@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector import audit, config, connections, db, embedded, outbox, plans, platforms
+from connector import audit, config, connections, db, embedded, inbox, jobs, outbox, plans, platforms
 from connector.config import Config, LedgerApp, WrongSetting
 
 GOOD, LOOK, WRONG = "good", "look", "wrong"
 SKEW = dt.timedelta(seconds=60)  # the ledgers refuse tokens from a clock that is much further off
 TIMEOUT = 10
+LATE = dt.timedelta(minutes=15)  # news that waits longer than this has nobody who reads it
 LITTLE_SPACE = 500 * 2**20  # bytes
 
 
@@ -46,8 +47,8 @@ def examine() -> list[Check]:
     checks.append(database)
     checks.append(_queue(settings))
     for name in platforms.names():
-        app: LedgerApp = getattr(settings, name)
-        checks += list(_ledger(name, app))
+        app: LedgerApp | None = getattr(settings, name, None)  # a plugged-in ledger has settings of its own
+        checks += list(_ledger(name, app)) if app else []
     if database.state == GOOD:
         checks += list(_contents(engine, settings))
     return checks
@@ -78,8 +79,22 @@ def _settings(settings: Config) -> Iterator[Check]:
         yield Check("data folder", LOOK, f"Less than 500 MB are free in {settings.data_dir}. Make room.")
     else:
         yield Check("data folder", GOOD, f"{settings.data_dir} can be written.")
-    made = "from the settings" if settings.token_keys else "kept in the data folder; back it up"
-    yield Check("keys", GOOD, f"{len(connections.keys(settings).token_keys)} token key(s), {made}.")
+    yield _keys(settings)
+
+
+def _keys(settings: Config) -> Check:
+    count = len(connections.keys(settings).token_keys)
+    if settings.token_keys and settings.secret_key:
+        return Check("keys", GOOD, f"{count} token key(s), from the settings.")
+    if settings.database_url.startswith("sqlite"):
+        return Check("keys", GOOD, f"{count} token key(s), kept in the data folder; back it up.")
+    return Check(
+        "keys",
+        LOOK,
+        "The database is on a server, but the keys were made in this machine's data folder: another machine, or "
+        "this one after a new start on a hosting platform, cannot read the permissions. Set FORBEAR_SECRET_KEY "
+        "and FORBEAR_TOKEN_KEYS (`forbear doctor --new-key` makes one).",
+    )
 
 
 def _database(engine: Engine, settings: Config) -> Check:
@@ -177,10 +192,7 @@ def _contents(engine: Engine, settings: Config) -> Iterator[Check]:
                     LOOK,
                     f"{', '.join(half)} is being taken back. `forbear deliver` goes on with it.",
                 )
-        waiting = outbox.pending_connections(tx, now)
-        yield Check(
-            "pending work", GOOD, f"{len(waiting)} organization(s) have writes that could go out now."
-        )
+        yield _pending(tx, now)
         unread = tx.scalar(sa.select(sa.func.count()).select_from(db.unread)) or 0
         if unread:
             yield Check(
@@ -189,10 +201,56 @@ def _contents(engine: Engine, settings: Config) -> Iterator[Check]:
                 f"{unread} signed message(s) could not be read and are kept. A newer version may read them.",
             )
         broken = audit.verify(tx)
+    yield from _rotation(engine, settings)
+    yield from _set_aside(settings)
     if broken:
         yield Check("audit log", WRONG, f"{broken[0]} Somebody changed the log behind Forbear's back.")
     else:
         yield Check("audit log", GOOD, "The log is whole.")
+
+
+def _pending(tx: sa.engine.Connection, now: dt.datetime) -> Check:
+    """What the database says is waiting, and whether anybody sweeps it up."""
+    i, w, c = db.inbox.c, db.writes.c, db.leases.c
+    due = outbox.pending_connections(tx, now)
+    news = inbox.pending_connections(tx)
+    first = sa.type_coerce(sa.func.min(i.received_at), db.Moment())
+    oldest = tx.scalar(sa.select(first).where(i.drained_at.is_(None), i.connection_id.in_(news)))
+    writes = tx.scalar(sa.select(sa.func.count()).where(w.state.in_(("pending", "sending")))) or 0
+    said = f"{writes} write(s) of {len(due)} organization(s) to go out, news of {len(news)} to read."
+    if not (due or news):
+        return Check("pending work", GOOD, "Nothing waits.")
+    until = tx.scalar(sa.select(c.until).where(c.name == "clock"))
+    if until is None or until < now:
+        return Check("pending work", LOOK, f"{said} No clock runs; start `forbear clock` or `forbear up`.")
+    if oldest is not None and now - oldest > LATE:
+        return Check(
+            "pending work", LOOK, f"{said} The oldest news came at {oldest:%H:%M} UTC. Is a worker running?"
+        )
+    return Check("pending work", GOOD, said)
+
+
+def _rotation(engine: Engine, settings: Config) -> Iterator[Check]:
+    several = len(connections.keys(settings).token_keys) > 1
+    if left := connections.on_older_keys(engine, settings) if several else 0:
+        yield Check(
+            "rotation",
+            LOOK,
+            f"{left} permission(s) still need an older key. The clock renews them within hours; keep it until then.",
+        )
+    elif several:
+        yield Check("rotation", GOOD, "The first token key reads everything; the others can be dropped.")
+
+
+def _set_aside(settings: Config) -> Iterator[Check]:
+    backlog = jobs.backlog(settings)
+    if backlog and backlog.set_aside:
+        yield Check(
+            "jobs",
+            LOOK,
+            f"{backlog.set_aside} job(s) failed at every try and were set aside; the log says why. What they "
+            "were for is found again by the sweep.",
+        )
 
 
 def _connection(connection: connections.Connection, now: dt.datetime) -> Check:
