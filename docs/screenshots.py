@@ -44,7 +44,7 @@ def main() -> int:
             base = _wait(Path(log.name), demo)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-                page = browser.new_page(viewport={"width": 1280, "height": 900})
+                page = browser.new_page(viewport={"width": 1200, "height": 900})
                 _walk(page, base)
                 browser.close()
         finally:
@@ -94,10 +94,10 @@ def _walk(page: Page, base: str) -> None:
 
 def _shoot(page: Page, address: str, name: str) -> None:
     page.goto(address, wait_until="networkidle")
-    height = min(1500, int(page.evaluate("document.documentElement.scrollHeight")))
-    page.set_viewport_size({"width": 1280, "height": height})
+    height = min(1150, int(page.evaluate("document.documentElement.scrollHeight")))
+    page.set_viewport_size({"width": 1200, "height": height})
     page.screenshot(path=str(PICTURES / f"{name}.png"))
-    page.set_viewport_size({"width": 1280, "height": 900})
+    page.set_viewport_size({"width": 1200, "height": 900})
 
 
 if __name__ == "__main__":
