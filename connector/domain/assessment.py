@@ -108,9 +108,10 @@ def _segment(
     before = severity([p.late for p in past])
     now = before
     if recent:
-        usual = sum(p.late for p in earlier) / len(earlier) if len(earlier) >= HABIT else 0
-        missing = [usual] * (HABIT - len(recent))  # too few to show a change: the rest as before
+        missing = [0.0] * (HABIT - len(recent))
         now = max(severity([p.late for p in recent] + missing), _stuck(recent, paid, today))
+        if missing and before == SEVERE:
+            now = SEVERE  # too few to show a change
     broken = [e for e, _, _ in broken_promises(receivables, policy, today) if (today - e.date).days <= RECENT]
     back = [e for e in receivables.said("bounced") if 0 <= (today - e.date).days <= RECENT]
     waiting = [p for p in paid if p.settled is None]

@@ -190,3 +190,9 @@ def test_the_days_of_predictions_hold_nothing_from_later_days():
     lines = (books_file.read_line(json.dumps(b)) for b in (books, known))
     whole, cut = (replay.company(line, day, Policy()) for line in lines)
     assert whole == cut
+
+
+def test_one_payment_on_time_after_an_old_miss_is_no_setback():
+    old = [(121, 0, 1, late, False) for late in (0, 0, None, 0)]
+    assert judged(company(old))["assessment"]["segment"] == "forgetful"
+    assert judged(company([*old, (19, 14, 1, 0, False)]))["assessment"]["segment"] == "forgetful"
