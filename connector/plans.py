@@ -130,12 +130,14 @@ def get(tx: Connection, plan_id: str) -> Record:
     return found[0]
 
 
-def of_connection(tx: Connection, connection_id: str, states: Collection[str] | None = None) -> list[Record]:
-    """Oldest first."""
+def of_connection(
+    tx: Connection, connection_id: str, states: Collection[str] | None = None, limit: int | None = None
+) -> list[Record]:
+    """Oldest first; the oldest `limit` of them."""
     where = plans.c.connection_id == connection_id
     if states is not None:
         where = sa.and_(where, plans.c.state.in_(list(states)))
-    return _records(tx, where)
+    return _records(tx, where, limit)
 
 
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Record]:
@@ -192,8 +194,8 @@ def planned(records: Iterable[Record], *, but: str = "") -> frozenset[str]:
     return frozenset(covered)
 
 
-def _records(tx: Connection, where: sa.ColumnElement[bool]) -> list[Record]:
-    rows = tx.execute(sa.select(plans).where(where).order_by(plans.c.number)).all()
+def _records(tx: Connection, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Record]:
+    rows = tx.execute(sa.select(plans).where(where).order_by(plans.c.number).limit(limit)).all()
     numbers = [row.number for row in rows]
     kept: dict[int, list[Any]] = {n: [] for n in numbers}
     for row in tx.execute(

@@ -45,16 +45,21 @@ def organization(connection_id: str) -> str:
         main = connection.home_currency
         sums = aged.of_organizations(tx, {connection_id: today}, {connection_id: main})[connection_id]
         worth, count = overview.pressing(tx, connection_id, WORTH)
-        drafts = plans.of_connection(tx, connection_id, states=("proposed",))
+        drafts = plans.of_connection(tx, connection_id, states=("proposed",), limit=WORTH)
+        by_customer = {
+            p.plan.customer_id: p
+            for p in plans.of_customers(tx, connection_id, worth)
+            if p.state == "proposed"
+        }
         written = outbox.of_connection(tx, connection_id, limit=6)
         differences = completeness.differences(tx, connection_id)
         people = {*worth, *(p.plan.customer_id for p in drafts), *(d.customer_id for d in differences)}
         names = {c.id: c.name for c in books.customers(tx, connection_id, ids=people)}
+        counted = overview.waiting(tx, [connection_id])[connection_id]
         context = {
             "settings": settings.load(tx, connection_id),
             "worth": conclusions.of_customers(tx, connection_id, worth),
             "owing": overview.owing(tx, connection_id, today, worth),
-            "counted": overview.waiting(tx, [connection_id])[connection_id],
             "to_come": overview.still_to_come(tx, [connection_id]).get(connection_id, {}),
             "held": overview.held(tx, connection_id),
             "failed": outbox.failures(tx, connection_id),
@@ -70,15 +75,16 @@ def organization(connection_id: str) -> str:
         aged=sums,
         main=main,
         drafts=drafts,
+        counted=counted,
         names=names,
-        by_customer={p.plan.customer_id: p for p in drafts},
+        by_customer=by_customer,
         written=written,
         more=max(0, count - WORTH),
         count=count,
         differences=differences,
         chart=_chart(weeks, sums[main], main, today) if weeks and main in sums else None,
         table=[(sunday, Aged.of(row)) for sunday, row in weeks],
-        opening=_opening(connection, len(drafts), sums, names, worth),
+        opening=_opening(connection, counted.proposed, sums, names, worth),
         tab="overview",
         **context,
     )

@@ -69,7 +69,7 @@ def practice() -> str | Response:
             (c, plan)
             for c in clients
             if c.waits.proposed
-            for plan in plans.of_connection(tx, c.connection.id, states=("proposed",))
+            for plan in plans.of_connection(tx, c.connection.id, states=("proposed",), limit=SHOWN)
         ]
         names = {
             (c.connection.id, one.id): one.name
@@ -92,7 +92,7 @@ def practice() -> str | Response:
         running=sum(c.waits.plans["running"] for c in clients),
         late=sum(c.waits.late for c in clients),
         drafts=drafts[:SHOWN],
-        more_drafts=max(0, len(drafts) - SHOWN),
+        more_drafts=max(0, sum(c.waits.proposed for c in clients) - SHOWN),
         names=names,
         bar=charts.aging_bar,
         widest=_widest(clients),

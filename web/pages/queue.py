@@ -11,6 +11,8 @@ from connector.platforms import find
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 
+SHOWN = 50  # drafts of one client; the rest follows as these are decided
+
 
 @blueprint.get("/queue")
 def queue() -> str:
@@ -24,7 +26,7 @@ def queue() -> str:
         for id, connection in mine.items():
             if chosen and id != chosen:
                 continue
-            waiting = plans.of_connection(tx, id, states=("proposed",))
+            waiting = plans.of_connection(tx, id, states=("proposed",), limit=SHOWN)
             names = {c.id: c.name for c in books.customers(tx, id, ids=[p.plan.customer_id for p in waiting])}
             drafts += [(connection, p, names.get(p.plan.customer_id, p.plan.customer_id)) for p in waiting]
             failed += [

@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, db, overview, plans, settings
+from connector import connections, db, overview, settings
 from connector.platforms import PlatformError, find
 from web import aged, charts
 from web.pages import blueprint
@@ -28,7 +28,7 @@ def start(connection_id: str) -> str:
         main = connection.home_currency
         sums = aged.of_organizations(tx, {connection_id: today}, {connection_id: main})[connection_id]
         _, worth = overview.pressing(tx, connection_id, 1)
-        drafts = plans.of_connection(tx, connection_id, states=("proposed",))
+        drafts = overview.waiting(tx, [connection_id])[connection_id].proposed
         owing = overview.owing(tx, connection_id, today)
     answered = decided.income_basis is not None and decided.sales_tax_basis is not None
     read = connection.last_sync_at is not None
