@@ -114,7 +114,7 @@ class Performer:
             case RemoveDraft():
                 self._remove(write, draft)
             case AttachmentDraft():
-                self._done(write, self.ledger.attach(draft, write.key))
+                self._attach(write, draft)
             case SendDraft():
                 self.ledger.send(draft, write.key)
                 self._done(write, draft.invoice_id)
@@ -194,6 +194,11 @@ class Performer:
         if not note_id:
             note_id = self.ledger.add_note(draft, write.key)
         self._done(write, note_id or "note")  # that a note gave the document a new version is the next sync's
+
+    def _attach(self, write: Write, draft: AttachmentDraft) -> None:
+        known = self.ledger.attachments(draft.kind, draft.document_id) if write.attempts else {}
+        file_id = known.get(draft.filename) or self.ledger.attach(draft, write.key)
+        self._done(write, file_id or "file")
 
     def _shows(self, draft: NoteDraft) -> bool:
         text = " ".join(draft.text.split())

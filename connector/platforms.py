@@ -252,6 +252,9 @@ class Ledger(Protocol):
 
     def attach(self, draft: AttachmentDraft, key: str) -> str: ...
 
+    def attachments(self, kind: Kind, id: str) -> dict[str, str]:
+        """The files on a document, name → id; for the look-up before one is attached again."""
+
     def move_due_date(self, draft: DueDateDraft, key: str) -> Document: ...
 
     def send(self, draft: SendDraft, key: str) -> None: ...

@@ -302,6 +302,12 @@ class QuickBooksLedger:
             raise faults.unusable("upload without answer", writes=True)
         return translate.id_of(_entity(given[0], "Attachable"))
 
+    def attachments(self, kind: Kind, id: str) -> dict[str, str]:
+        files = (
+            (translate.text(raw, "FileName"), translate.id_of(raw)) for raw in self._attachables(kind, id)
+        )
+        return {name: own for name, own in files if name}
+
     def move_due_date(self, draft: DueDateDraft, key: str) -> Document:
         """The user's own private note stays in front; ours goes behind it, or nowhere when it is full."""
         raw = self._must_read(Kind.INVOICE, draft.invoice_id)

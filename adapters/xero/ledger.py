@@ -360,6 +360,16 @@ class XeroLedger:
         made = self._elements(answer, "Attachments")
         return _understood(translate.attachment_id, made[0]) if made else ""
 
+    def attachments(self, kind: Kind, id: str) -> dict[str, str]:
+        """The document itself names its files: the list of attachments would need a consent of its own."""
+        resource = _HISTORY[kind]
+        found = self._get(resource.plural, f"get_{resource.method}", id)
+        document = (getattr(found, resource.plural) or [None])[0] if found else None
+        files = _understood(translate.attached, document) if document else []
+        return {
+            _understood(translate.attachment_name, f): _understood(translate.attachment_id, f) for f in files
+        }
+
     def move_due_date(self, draft: DueDateDraft, key: str) -> Document:
         """Only a live invoice with something open. Xero says whether a part-paid one may be edited."""
         now = self.document(Kind.INVOICE, draft.invoice_id)

@@ -228,6 +228,13 @@ class Reminder(Row):
 
 class Attachment(Row):
     AttachmentID: str | None = None
+    FileName: str | None = None
+
+
+class WithFiles(Row):
+    """Any document that is read by its id names its files."""
+
+    Attachments: list[msgspec.Raw] | None = None
 
 
 class Outcome(Row):

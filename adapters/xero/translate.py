@@ -571,6 +571,15 @@ def attachment_id(row: msgspec.Raw) -> str:
     return rows.read(row, rows.Attachment).AttachmentID or ""
 
 
+def attached(row: msgspec.Raw) -> list[msgspec.Raw]:
+    """The files that a whole document names."""
+    return rows.read(row, rows.WithFiles).Attachments or []
+
+
+def attachment_name(row: msgspec.Raw) -> str:
+    return rows.read(row, rows.Attachment).FileName or ""
+
+
 def carried_out(row: msgspec.Raw) -> bool:
     """Whether one element of a write took effect, where the ledger answers each element by itself.
 

@@ -319,6 +319,9 @@ class FakeLedger:
         self._call("attach", lambda: None)
         return "a1"
 
+    def attachments(self, kind: Kind, id: str) -> dict[str, str]:
+        return {}
+
     def move_due_date(self, draft: DueDateDraft, key: str) -> Document:
         def move() -> None:
             old = self.documents[draft.invoice_id]

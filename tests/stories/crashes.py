@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from connector import db, outbox, plans
 from connector.domain.policy import Mode
-from sandbox.documents import Invoice
+from sandbox.documents import Invoice, Ref
 from sandbox.faults import Fault
 from tests.connector.fake_ledger import Killed
-from tests.stories.lives import DAY, Company, Metered, Practice, drift, duplicates, orphans
+from tests.stories.lives import DAY, Company, Metered, Practice, drift, duplicates, notes, orphans
 
 FAULTS = (
     "killed before the call",
@@ -144,6 +144,13 @@ def _loose(company: Company, record: plans.Record, split: bool) -> str:
             found.append(f"{invoice.number} has {invoice.balance} open beside its installments")
         if not split and invoice.balance not in (source.balance, source.balance - 10000):
             found.append(f"{invoice.number} has {invoice.balance} open")
+        told = len(notes(company, source.invoice_id, f"{record.id} v{record.plan.version}"))
+        if record.state == "running" and told != 1:
+            found.append(f"{invoice.number} carries {told} notes of the plan")
+        if record.state == "running" and record.plan.mode is Mode.NOTES:
+            files = company.pretend.attachments_of(Ref("invoice", invoice.id))
+            if (attached := len([f for f in files if f.file_name])) != 1:
+                found.append(f"{invoice.number} carries {attached} agreements")
     if split:
         parts = [company.pretend.invoices[r.invoice_id or ""] for r in record.installments]
         if [p.balance for p in parts] != [r.principal for r in record.plan.rows]:
