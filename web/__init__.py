@@ -20,7 +20,7 @@ import webhooks
 from connector import config as settings
 from connector import connections, db, outbox, overview, people
 from connector.config import Config
-from web import about, connect, health, pages, sign_in, words
+from web import about, connect, health, limits, pages, sign_in, words
 from web import limits
 from web import log as web_log
 
@@ -71,6 +71,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(about.blueprint)
     web_log.follow(app)
+    limits.guard(app)
     limits.guard(app)
     app.before_request(sign_in.recognize)
     app.context_processor(_around_every_page)

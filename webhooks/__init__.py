@@ -22,9 +22,11 @@ from werkzeug.exceptions import HTTPException
 from connector import jobs
 from connector.config import Config
 from webhooks import quickbooks, signature, xero
+from webhooks.limit import PerMinute
 from webhooks.recorder import Delivery, Recorder
 from webhooks.shapes import UnknownShape
 
+REFUSALS = 60  # a minute of wrong signatures from one address; right ones always pass, or a forger could stop them
 BODY_LIMIT = 1024 * 1024  # bytes; both ledgers send ids only, a few hundred bytes for each change
 
 _RECEIVERS: dict[str, ModuleType] = {"quickbooks": quickbooks, "xero": xero}
@@ -34,7 +36,7 @@ _log = logging.getLogger(__name__)
 def blueprint(config: Config, engine: Engine) -> Blueprint:
     """The receiving pages. Outside sign-in, forms' tokens and the session: the signature is the proof."""
     pages = Blueprint("webhooks", __name__)
-    recorder = Recorder(engine)
+    recorder, refusals = Recorder(engine), PerMinute(REFUSALS)
     keys = {"quickbooks": config.quickbooks.webhook_key, "xero": config.xero.webhook_key}
 
     @pages.post("/webhooks/<platform>")
@@ -48,7 +50,7 @@ def blueprint(config: Config, engine: Engine) -> Blueprint:
         except HTTPException as problem:  # too long, or cut off on the way
             return _empty(problem.code or 400)
         if not signature.valid(body, request.headers.get(receiver.SIGNATURE_HEADER, ""), keys[platform]):
-            return _empty(401)
+            return _empty(429 if refusals.exceeded(request.remote_addr) else 401)
         delivery = _read(platform, receiver, body)
         try:
             woken = recorder.record(delivery) if delivery.changes or delivery.unread else []
