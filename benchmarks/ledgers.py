@@ -88,7 +88,6 @@ def process(*command: str) -> Iterator[str]:
 def ledger(folder: Path, platform: str, invoices: int) -> Iterator[tuple[str, dict[str, int]]]:
     """A sandbox with one company of this size, in a process of its own: its address and its records."""
     books = folder / f"{platform}-{invoices}.jsonl"
-    # In a process of its own: a child's peak memory counts what its parent had when it began.
     records = _child("-m", "benchmarks.ledger.company", str(books), str(invoices))
     options = ["--books", str(books), "--platform", platform, "--unthrottled", "--today", str(company.TODAY)]
     with process(sys.executable, "-m", "sandbox", *options) as url:

@@ -315,14 +315,21 @@ def _remove(
     return {row[1] for row in rows}
 
 
-def remove_unseen(tx: Transaction, connection_id: str, kinds: Iterable[Kind], seen: int) -> set[str]:
+def remove_unseen(
+    tx: Transaction,
+    connection_id: str,
+    kinds: Iterable[Kind],
+    seen: int,
+    *,
+    unsettled: set[str] | None = None,
+) -> set[str]:
     """After a complete pull of `kinds`: drop what it did not bring, for the ledger no longer has it.
 
-    Returns the customers concerned.
+    Returns the customers concerned. `unsettled`: see `store`.
     """
     changed: set[str] = set()
     for kind in kinds:
-        changed |= _remove(tx, connection_id, kind, _SHAPES[kind].table.c.seen < seen)
+        changed |= _remove(tx, connection_id, kind, _SHAPES[kind].table.c.seen < seen, unsettled)
     return changed
 
 

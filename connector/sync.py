@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60  # after a kill -9 another worker may start within a minute
 PATIENCE = 65  # seconds that one call may wait: a pull cannot go on from its middle
+_LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 FACTS_LAST = dt.timedelta(hours=20)  # so that a disconnect made inside the ledger is noticed within a day
 
 
@@ -153,7 +154,9 @@ class _Sync:
     def _pull(
         self, ledger: Ledger, connection: Connection, kinds: frozenset[Kind] | None, done: Synced
     ) -> None:
-        generation = self._next_generation() if done.full else connection.generation
+        # An unfinished full pull may go on in this one, and what it brought so far must count as seen.
+        begins = done.full or connection.last_full_at is not None
+        generation = self._next_generation(done.full) if begins else connection.generation
         with _rare_collections():
             for batch in ledger.pull(None if done.full else connection.cursor, kinds):
                 self._lease.keep()
@@ -190,11 +193,15 @@ class _Sync:
         if found:
             self._store(Batch(customers=found), generation, done)
 
-    def _next_generation(self) -> int:
-        """A number of its own for each full pull that starts at the beginning."""
+    def _next_generation(self, full: bool) -> int:
+        """A number of its own for each pull that starts at the beginning. A sweep may have to read a kind in
+        full too; what it then does not bring is gone as well."""
         c = db.connections.c
+        values: dict[str, object] = {"generation": c.generation + 1}
+        if full:
+            values["last_full_at"] = None
         with db.transaction(self._engine) as tx:
-            tx.execute(sa.update(db.connections).where(c.id == self._id).values(generation=c.generation + 1))
+            tx.execute(sa.update(db.connections).where(c.id == self._id).values(**values))
             return int(tx.scalar(sa.select(c.generation).where(c.id == self._id)) or 0)
 
     def _store(self, batch: Batch, generation: int, done: Synced) -> None:
@@ -219,16 +226,16 @@ class _Sync:
                 raise Reconnect("The organization was disconnected meanwhile.")
             unsettled: set[str] = set()
             changed = books.store(tx, self._id, batch, generation, unsettled=unsettled)
+            _set_aside(tx, self._id, batch, generation, now)
+            if batch.complete:
+                done.full = done.full or batch.complete == frozenset(Kind)
+                changed |= books.remove_unseen(tx, self._id, batch.complete, generation, unsettled=unsettled)
+                _forget_set_aside(tx, self._id, batch.complete, generation)
             if not done.full:
                 connection = connections.get(tx, self._id)
                 inbox.note_unsettled(
                     tx, self._id, connection.platform, connection.external_id, unsettled, now
                 )
-            _set_aside(tx, self._id, batch, generation, now)
-            if batch.complete:
-                done.full = True
-                changed |= books.remove_unseen(tx, self._id, batch.complete, generation)
-                _forget_set_aside(tx, self._id, batch.complete, generation)
             books.note_changed(tx, self._id, changed, now)
         self._brought |= {invoice.id for invoice in batch.invoices} if not done.full else set()
         done.changed |= changed
@@ -245,6 +252,10 @@ class _Sync:
         values: dict[str, object] = {"last_sync_at": now, "retry_at": None, "progress": None}
         if done.full:
             values["last_full_at"] = now
+        else:  # a full pull that was broken off and cannot be resumed is under way no more, and still due
+            values["last_full_at"] = sa.func.coalesce(
+                db.connections.c.last_full_at, sa.literal(_LONG_AGO, db.Moment())
+            )
         with db.transaction(self._engine) as tx:
             inbox.drained(tx, drained, now)
             tx.execute(sa.update(db.connections).where(db.connections.c.id == self._id).values(**values))

@@ -21,6 +21,13 @@ STREAMS = {
 }
 SINCE = "2000-01-01T00:00:00Z"
 
+_PEAK = """
+import atexit
+def peak():
+    [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    print("peak", line.split()[1], file=sys.stderr)
+atexit.register(peak)
+"""
 _RUN = {
     "quickbooks": """
 import os, sys, tap_quickbooks, tap_quickbooks.client as client
@@ -80,7 +87,8 @@ def run(python: Path, platform: str, url: str, company: str, token: str, work: P
     }
     place = {"realm_id": company} if platform == "quickbooks" else {"tenant_id": company}
     settings.write_text(json.dumps(shared | place))
-    start = [str(python), "-c", _RUN[platform], url, "-c", str(settings)]
+    script = f"import sys\n{_PEAK}{_RUN[platform]}"
+    start = [str(python), "-c", script, url, "-c", str(settings)]
     more = ["--dev"] if platform == "quickbooks" else []
     found = subprocess.run([*start, *more, "--discover"], capture_output=True, text=True, check=False)
     if found.returncode:
@@ -112,7 +120,7 @@ def run(python: Path, platform: str, url: str, company: str, token: str, work: P
         "records": records,
         "seconds": seconds,
         "cpu_seconds": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss / 1024,
+        "peak_mb": int(_last(said.read_text(errors="replace")).removeprefix("peak ")) / 1024,
     }
 
 

@@ -81,7 +81,8 @@ class Year:
 
 def live(platform: str, seed: int, changes: int, *, kills: int = 2) -> Year:
     """One year with this many changes on one ledger."""
-    logging.getLogger("connector").setLevel(logging.ERROR)  # the queue's server is away on purpose
+    for noisy in ("connector", "werkzeug"):  # the queue's server is away on purpose
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="forbear-year-") as folder, _brief_patience():
         return _Living(platform, seed, changes, Path(folder), kills).run()
 
