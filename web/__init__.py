@@ -21,7 +21,6 @@ from connector import config as settings
 from connector import connections, db, outbox, overview, people
 from connector.config import Config
 from web import about, connect, health, limits, pages, sign_in, words
-from web import limits
 from web import log as web_log
 
 log = logging.getLogger(__name__)
@@ -71,7 +70,6 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(about.blueprint)
     web_log.follow(app)
-    limits.guard(app)
     limits.guard(app)
     app.before_request(sign_in.recognize)
     app.context_processor(_around_every_page)
