@@ -215,19 +215,21 @@ def _drained(office: Office) -> None:
 
 def guards(quick: bool) -> dict[str, Any]:
     found = fuzz.tenants(300 if quick else 10_000) | fuzz.requests(1_000 if quick else 50_000)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FORBEAR_", "PORT"))}
     said = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/security/test_canaries.py"],
         cwd=ROOT,
         capture_output=True,
         text=True,
+        env=kept,
     )
     last = said.stdout.strip().splitlines()[-1]
-    failed = [
-        int(word)
-        for word, what in zip(last.split(), last.split()[1:], strict=False)
-        if what.startswith(("failed", "error")) and word.isdigit()
-    ]
-    return found | {"canary_leaks": sum(failed)}
+    if said.returncode not in (0, 1) or "error" in last:
+        say(f"the day of the canaries did not come to its end: {last}")
+        return found
+    words = last.split()
+    leaks = sum(int(n) for n, what in zip(words, words[1:], strict=False) if what.startswith("failed"))
+    return found | {"canary_leaks": leaks}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -72,11 +72,19 @@ def wake_sync(settings: Config, connection_id: str, *, full: bool = False, first
     _wake(settings, "sync_connection", connection_id, *([True] if full else []), first=first)
 
 
-def wake_for_news(settings: Config, connection_id: str) -> None:
+def wake_for_news(settings: Config, connection_ids: Sequence[str]) -> None:
     """Webhooks told of changes. One job answers all that arrive before it starts: it is noted in the queue's
     server, the job strikes the note out first of all, and what arrives after that wakes another one."""
-    if _is_new(settings, "sync_connection", connection_id):
-        _wake(settings, "sync_connection", connection_id)
+    try:
+        with embedded.redis(settings).pipeline(transaction=False) as notes:
+            for id in connection_ids:
+                notes.set(_woken("sync_connection", id), "1", ex=WOKEN, nx=True)
+            new = [id for id, noted in zip(connection_ids, notes.execute(), strict=True) if noted]
+    except redis.RedisError as problem:
+        log.warning("news of %d connections not enqueued (%s)", len(connection_ids), type(problem).__name__)
+        return
+    for id in new:
+        _wake(settings, "sync_connection", id)
 
 
 def wake_review(settings: Config, connection_id: str, *, all_customers: bool = False) -> None:

@@ -26,7 +26,8 @@ from webhooks.limit import PerMinute
 from webhooks.recorder import Delivery, Recorder
 from webhooks.shapes import UnknownShape
 
-REFUSALS = 60  # a minute of wrong signatures from one address; right ones always pass, or a forger could stop them
+# Wrong signatures a minute from one address. Right ones always pass, or a forger could stop the ledger's.
+REFUSALS = 60
 BODY_LIMIT = 1024 * 1024  # bytes; both ledgers send ids only, a few hundred bytes for each change
 
 _RECEIVERS: dict[str, ModuleType] = {"quickbooks": quickbooks, "xero": xero}
@@ -57,8 +58,8 @@ def blueprint(config: Config, engine: Engine) -> Blueprint:
         except SQLAlchemyError as problem:
             _log.error("webhook from %s not recorded: %s", platform, type(problem).__name__)
             return _empty(503)
-        for connection_id in woken:
-            jobs.wake_for_news(config, connection_id)
+        if woken:
+            jobs.wake_for_news(config, woken)
         return _empty(200)
 
     return pages

@@ -72,7 +72,7 @@ def body_for(tenant: Tenant, n: int = 1) -> bytes:
 
 def test_a_replayed_webhook_wakes_nobody(app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     woken: list[str] = []
-    monkeypatch.setattr(webhooks.jobs, "wake_for_news", lambda settings, id: woken.append(id))
+    monkeypatch.setattr(webhooks.jobs, "wake_for_news", lambda settings, ids: woken.extend(ids))
     client = app.test_client()
     assert [deliver(client, body_for(tenant)) for _ in range(20)] == [200] * 20
     assert woken == [tenant.connection_id]
