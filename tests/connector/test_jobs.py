@@ -351,12 +351,12 @@ def test_many_events_of_one_organization_wake_one_job_until_it_starts(
 ) -> None:
     for n in range(50):
         an_event(store, f"e{n}")
-        jobs.wake_for_news(installation, connected)
+        jobs.wake_for_news(installation, [connected])
     assert queued(installation) == ["sync_connection"]
     before = len(settled.calls())
     jobs.sync_connection(connected)
     assert [call for call in settled.calls()[before:] if call.startswith("pull")] == ["pull invoice"]
     empty_queue(installation)
     an_event(store, "later")
-    jobs.wake_for_news(installation, connected)
+    jobs.wake_for_news(installation, [connected])
     assert queued(installation) == ["sync_connection"]
