@@ -223,9 +223,13 @@ def guard(facts: Guard, documents: Iterable[Open], policy: ReminderPolicy, today
             "It goes on after the next sync."
         )
     if facts.ledger_reminders_on:
-        reasons.append("The ledger sends reminders of its own. Switch them off there, then say so in the settings.")
+        reasons.append(
+            "The ledger sends reminders of its own. Switch them off there, then say so in the settings."
+        )
     elif facts.ledger_reminders_on is None:
-        reasons.append("Nobody has said whether the ledger sends reminders of its own. Answer in the settings.")
+        reasons.append(
+            "Nobody has said whether the ledger sends reminders of its own. Answer in the settings."
+        )
     if not facts.live:
         reasons.append("This organization is in preview: nothing leaves until someone goes live.")
     return tuple(reasons)
@@ -242,7 +246,9 @@ def _money_in_sight(facts: Guard, currency: str, today: dt.date) -> list[str]:
     if coming:
         sum_ = Money(sum(p.amount for p in coming), currency)
         first = min(p.date for p in coming)
-        reasons.append(f"A payment of {sum_} is dated {first}, after today. It goes on when that day has come.")
+        reasons.append(
+            f"A payment of {sum_} is dated {first}, after today. It goes on when that day has come."
+        )
     if facts.unmatched_deposit > 0:
         deposit = Money(facts.unmatched_deposit, currency)
         reasons.append(f"A deposit of {deposit} is not matched yet. It goes on when it is matched.")

@@ -23,7 +23,11 @@ class Promise:
 
 
 def state(
-    promise: Promise, invoices: Iterable[Invoice], payments: Iterable[Payment], today: dt.date, grace_days: int
+    promise: Promise,
+    invoices: Iterable[Invoice],
+    payments: Iterable[Payment],
+    today: dt.date,
+    grace_days: int,
 ) -> str:
     """KEPT as soon as the money is in the books, BROKEN once the day and its grace are over without it.
 

@@ -156,7 +156,9 @@ def test_messages_wait_for_a_day_that_the_policy_and_the_calendar_allow():
 def test_the_caps_count_every_contact_of_the_customer():
     today = after(10)
     assert caps([], POLICY, today) == []
-    assert caps([Contact(today)], POLICY, today) == ["The customer heard from us today already; it can go tomorrow."]
+    assert caps([Contact(today)], POLICY, today) == [
+        "The customer heard from us today already; it can go tomorrow."
+    ]
     assert caps([Contact(after(9)), Contact(after(4))], POLICY, today) == [
         "The customer heard from us 2 times within seven days; it can go from 2026-11-14."
     ]

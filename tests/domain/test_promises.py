@@ -36,8 +36,12 @@ def test_a_part_was_promised_and_came():
     part = Promise(MADE, DAY, "1", 10000, "USD")
     assert judged(part, date(2026, 11, 18), payments=[paid(9999, date(2026, 11, 17))]) == "pending"
     assert judged(part, date(2026, 11, 18), payments=[paid(10000, date(2026, 11, 17))]) == "kept"
-    assert judged(part, date(2026, 11, 30), payments=[paid(10000, date(2026, 11, 23))]) == "broken"  # too late
-    assert judged(part, date(2026, 11, 30), payments=[paid(10000, date(2026, 11, 10))]) == "broken"  # before it
+    assert (
+        judged(part, date(2026, 11, 30), payments=[paid(10000, date(2026, 11, 23))]) == "broken"
+    )  # too late
+    assert (
+        judged(part, date(2026, 11, 30), payments=[paid(10000, date(2026, 11, 10))]) == "broken"
+    )  # before it
     assert judged(part, date(2026, 11, 30), payments=[paid(10000, date(2026, 11, 18), "2")]) == "broken"
 
 
