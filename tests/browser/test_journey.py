@@ -44,6 +44,11 @@ def _reviewed(world: World, id: str) -> bool:
         return connections.get(tx, id).last_review_on is not None
 
 
+def _has(world: World, id: str, state: str) -> bool:
+    with db.reading(world.engine) as tx:
+        return bool(plans.of_connection(tx, id, states=(state,)))
+
+
 def _draft(world: World, id: str, state: str = "proposed") -> plans.Record:
     with db.reading(world.engine) as tx:
         return plans.of_connection(tx, id, states=(state,))[0]
@@ -92,6 +97,7 @@ def test_the_journey(person: BrowserContext, installed: str, world: World, platf
     # Written and proven, without a reload.
     expect(page.locator("#live")).to_contain_text("Read back", timeout=60_000)
     expect(page.locator("#live")).to_contain_text("0.00 of", timeout=60_000)
+    until(lambda: _has(world, installed, "running"), "the plan to run")
     running = _draft(world, installed, "running")
     numbers = [str(d.get("number", "")) for d in _books(world, platform)]
     ours = [n for n in numbers if "-P" in n]

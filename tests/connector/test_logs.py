@@ -155,6 +155,6 @@ def test_an_error_report_holds_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         OURS.removeHandler(reporter)
     [report] = told
-    assert (report["ids"], report["error"]["type"]) == ({"job": "j1"}, "ValueError")
+    assert (report["ids"]["job"], report["error"]["type"]) == ("j1", "ValueError")
     assert "Ridgeway" not in json.dumps(report)
     assert "harbourbooks" not in json.dumps(report)
