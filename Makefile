@@ -43,7 +43,7 @@ imports: .venv/dev ## who may import whom
 
 test: .venv/dev ## every test; installs a browser and PostgreSQL where it may (ARGS="tests/domain" for some)
 	@sh tests/prepare.sh
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadscope --no-loadscope-reorder tests)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadscope tests)
 
 bench: .venv/dev ## one benchmark: make bench NAME=ledgers (QUICK=1 for a short form)
 	@test -n "$(NAME)" || { echo "Say which: make bench NAME=..., one of: $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py//' | tr '\n' ' ')"; exit 2; }

