@@ -138,7 +138,7 @@ def guard(tx: Connection, scene: Scene, kin: Sequence[str] = ()) -> Guard:
         mirrored_balance={code: ours for code, (_, ours) in differences.items()},
         holds=frozenset(reasons),
         promised_for=max(whole, default=None),
-        plan_pending=any(r.state == "proposed" or r.draft for r in scene.records),
+        plan_proposed_on=plans.waits_since(scene.records),
         writing=any(r.state == "approved" or r.progress in plans.UNDER_WAY for r in scene.records),
     )
 

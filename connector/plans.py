@@ -115,6 +115,27 @@ class Todo:
     link: str
 
 
+def waits_since(of_one_customer: Iterable[Record]) -> dt.date | None:
+    """Since when a plan waits for a person's answer; None when none does.
+
+    Our own drafts come and go with the books: one that nobody touched counts from the first draft for any of the
+    same invoices, or each new one would begin the wait anew.
+    """
+    records = list(of_one_customer)
+    found = [r.draft.drafted_on for r in records if r.draft]
+    for record in records:
+        if record.state == "proposed":
+            found.append(record.plan.drafted_on)
+            ids = {s.invoice_id for s in record.plan.sources}
+            if record.created_by == audit.SYSTEM and record.revision == 1:
+                found += [
+                    r.plan.drafted_on
+                    for r in records
+                    if r.state == "withdrawn" and ids & {s.invoice_id for s in r.plan.sources}
+                ]
+    return min(found, default=None)
+
+
 def batch(plan: Plan) -> str:
     return f"{plan.id} v{plan.version}"
 

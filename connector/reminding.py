@@ -102,7 +102,11 @@ def decide(
     kin = guarding.family(tx, scene.organization.id, scene.customer)
     held += dunning.guard(guarding.guard(tx, scene, kin), due.listed, policy, scene.today)
     held += guarding.crowded(tx, scene, contacts, kin) if kin else []
-    return replace(due, held_because=tuple(dict.fromkeys([*held, *due.held_because])))
+    return replace(
+        due,
+        held_because=tuple(dict.fromkeys([*held, *due.held_because])),
+        offers_plan=due.offers_plan or plans.waits_since(scene.records) is not None,
+    )
 
 
 def _keep(tx: Connection, scene: Scene, due: dunning.Reminder, segment: str) -> Reminder | None:

@@ -57,6 +57,7 @@ GROUPS: tuple[tuple[str, tuple[Sentence, ...]], ...] = (
             Sentence("reminders", "from_hour", "from", "o'clock, their time,"),
             Sentence("reminders", "to_hour", "until", "o'clock, and never on a holiday."),
             Sentence("reminders", "promise_grace_days", "Rest while a promise runs, and", "days after its date."),
+            Sentence("reminders", "proposal_rest_days", "Rest while a drafted plan waits for your answer, for", "days; then go on and offer a plan."),
             Sentence("reminders", "max_sync_age_hours", "Nothing leaves when the books were last read more than", "hours ago."),
         ),
     ),

@@ -179,7 +179,7 @@ class Guard:
     mirrored_balance: Mapping[str, int] = field(default_factory=dict)  # the same by our mirror
     holds: frozenset[str] = frozenset()
     promised_for: dt.date | None = None  # the latest promise for all that is open, and not yet kept or broken
-    plan_pending: bool = False  # a plan is proposed or awaits an answer
+    plan_proposed_on: dt.date | None = None  # since when a plan waits for a person's answer
     writing: bool = False  # a plan's write-back is not finished
     unmatched_deposit: int = 0  # money at the bank that no invoice explains yet
 
@@ -213,8 +213,13 @@ def guard(facts: Guard, documents: Iterable[Open], policy: ReminderPolicy, today
             reasons.append(
                 f"The customer promised to pay on {facts.promised_for}. It goes on after {until} if the money is not there."
             )
-    if facts.plan_pending:
-        reasons.append("A plan is proposed and not yet answered. Approve it, or turn it down.")
+    if facts.plan_proposed_on is not None:
+        goes_on = facts.plan_proposed_on + dt.timedelta(policy.proposal_rest_days)
+        if today < goes_on:
+            reasons.append(
+                "A plan is proposed and not yet answered. Approve it, or turn it down; "
+                f"without an answer reminders go on from {goes_on}, and offer a plan."
+            )
     if facts.writing:
         reasons.append("A plan is still being written to the ledger. It goes on when that is finished.")
     if facts.hours_since_sync is None or facts.hours_since_sync > policy.max_sync_age_hours:

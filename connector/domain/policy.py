@@ -210,6 +210,7 @@ class ReminderPolicy:
     from_hour: int = 9  # customer time
     to_hour: int = 11
     promise_grace_days: int = 2
+    proposal_rest_days: int = 7  # a proposed plan rests reminders this long; then they go on and offer it
     max_sync_age_hours: int = 24
     email: bool = False  # through the ledger's own send call; otherwise notes only
 
@@ -234,6 +235,7 @@ class ReminderPolicy:
             "Messages may leave between 8:00 and 21:00; the end should be after the beginning.",
         )
         _check(0 <= self.promise_grace_days <= 30, "promise_grace_days", "should be between 0 and 30 days.")
+        _check(0 <= self.proposal_rest_days <= 30, "proposal_rest_days", "should be between 0 and 30 days.")
         _check(1 <= self.max_sync_age_hours <= 72, "max_sync_age_hours", "should be between 1 and 72 hours.")
 
 

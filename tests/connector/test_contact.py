@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import conclusions, contacts, customer_time, db, holds, reminders, settings
+from connector import conclusions, contacts, customer_time, db, holds, plans, reminders, settings
 from connector.domain.policy import LetterPolicy, Mode, OwnText, PlanPolicy, Policy, ReminderPolicy
 from connector.domain.receivables import Customer, Payment
 from connector.platforms import TryLater
@@ -145,6 +145,43 @@ def test_when_all_rests_the_page_says_why(story: Story) -> None:
     with db.transaction(story.engine) as tx:
         holds.put(tx, story.connection_id, "58", "disputed", invoice_id="201", who="Ann", now=AT_TEN)
     held(story, "Invoice 2001: the invoice is in dispute. It goes on when the dispute is closed.")
+
+
+# ---------------------------------------------------------------- a plan that waits for an answer
+
+
+def test_an_ignored_draft_rests_reminders_for_a_week_and_is_then_offered(story: Story) -> None:
+    set_policy(story, Policy(plan=PlanPolicy(propose_after_days=4)))
+    held(story, "without an answer reminders go on from 2026-12-01, and offer a plan")
+    go_to(story, DAY(2026, 12, 1))
+    (due,) = reviewed(story)
+    story.deliver()
+    assert due.level == "check"  # the ladder itself speaks of a plan only from the next step on
+    assert "If money is tight" in due.text
+    assert list(story.ledger.remarks) == ["201"]
+
+
+def test_a_draft_that_follows_the_books_does_not_begin_the_rest_anew(story: Story) -> None:
+    set_policy(story, Policy(plan=PlanPolicy(propose_after_days=4)))
+    held(story, "not yet answered")
+    story.ledger.pay("201", 1000, DAY(2026, 11, 30))
+    go_to(story, DAY(2026, 12, 2))
+    story.sync()
+    reviewed(story)
+    story.deliver()
+    with db.reading(story.engine) as tx:
+        states = [r.state for r in plans.of_customer(tx, story.connection_id, "58")]
+    assert states == ["withdrawn", "proposed"]
+    assert list(story.ledger.remarks) == ["201"]
+
+
+def test_a_person_who_changes_a_draft_has_a_week_of_their_own(story: Story) -> None:
+    plan = story.propose("201")
+    go_to(story, DAY(2026, 12, 8))
+    with db.transaction(story.engine) as tx:
+        touched = replace(plan.plan, drafted_on=DAY(2026, 12, 7))
+        plans.edit(tx, plan.id, touched, revision=plan.revision, who="Ann", now=story.now)
+    held(story, "reminders go on from 2026-12-14")
 
 
 # ---------------------------------------------------------------- hours and holidays of the customer

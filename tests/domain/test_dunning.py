@@ -203,7 +203,7 @@ def test_nothing_in_sight_lets_it_go():
         ({"holds": frozenset({"opt_out"})}, "asked not to be contacted"),
         ({"holds": frozenset({"holiday"})}, "On hold: holiday."),
         ({"promised_for": date(2026, 11, 22)}, "promised to pay on 2026-11-22"),
-        ({"plan_pending": True}, "not yet answered"),
+        ({"plan_proposed_on": TODAY}, "not yet answered"),
         ({"writing": True}, "still being written"),
         ({"hours_since_sync": 24.5}, "not read within the last 24 hours"),
         ({"hours_since_sync": None}, "not read within the last 24 hours"),
