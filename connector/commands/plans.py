@@ -1,0 +1,263 @@
+"""Plans without a browser: drafted, approved, shown with their proof."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connector.commands import shell
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from connector.config import Config
+    from connector.connections import Connection
+
+
+def add(commands: shell.Commands) -> shell.Commands:
+    """Adds `plan`; returns what further commands below it are added to."""
+    below: shell.Commands = commands.add_parser("plan", help="plans without a browser").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    shell.connection_option(command(below, "list", _list, "every plan", id=False))
+    show = command(below, "show", _show, "one plan")
+    show.add_argument("--proof", action="store_true", help="read it back from the ledger and prove it")
+    propose = command(below, "propose", _propose, "draft a plan for a customer", id=False)
+    propose.add_argument("--customer", metavar="ID", required=True, help="the ledger's id of the customer")
+    propose.add_argument(
+        "--invoice", metavar="ID", action="append", default=[], help="several times for several"
+    )
+    propose.add_argument("--connection", metavar="ID")
+    propose.add_argument("--mode", choices=["split", "notes"])
+    propose.add_argument("--by", metavar="NAME", default=shell.user())
+    _wish_options(propose)
+    approve = command(below, "approve", _approve, "approve a plan and write it into the ledger")
+    approve.add_argument("--by", metavar="NAME", required=True, help="who approves; stands on the note")
+    renegotiate = command(below, "renegotiate", _renegotiate, "propose new terms for what is left of a plan")
+    renegotiate.add_argument("--by", metavar="NAME", required=True)
+    renegotiate.add_argument("--why", default="")
+    _wish_options(renegotiate)
+    waive = command(below, "waive", _waive, "let a proposed plan also take back a fee")
+    waive.add_argument("--invoice", metavar="ID", required=True, help="the ledger's id of the fee")
+    waive.add_argument("--why", required=True, help="stands on the credit")
+    waive.add_argument("--by", metavar="NAME", default=shell.user())
+    agreement = command(below, "agreement", _agreement, "the written agreement for the customer")
+    agreement.add_argument("--pdf", metavar="FILE", type=Path, help="also write it as a PDF")
+    accept = command(below, "accept", _accept, "record that the customer agreed")
+    accept.add_argument("--customer", metavar="NAME", required=True, help="who of them said yes")
+    accept.add_argument("--how", choices=["phone", "e-mail", "signed"], required=True)
+    accept.add_argument("--on", metavar="DATE", type=shell.date, help="when; otherwise today")
+    accept.add_argument("--by", metavar="NAME", default=shell.user(), help="who records it")
+    return below
+
+
+def command(
+    below: shell.Commands, name: str, run: shell.Command, help: str, *, id: bool = True
+) -> argparse.ArgumentParser:
+    """A command about one plan, or with `id=False` about several."""
+    parser = shell.command(below, name, run, help)
+    if id:
+        parser.add_argument("id", metavar="ID", help="the plan, e.g. PP-0001")
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def _wish_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--installments", type=int, metavar="N")
+    parser.add_argument("--every", choices=shell.EVERY)
+    parser.add_argument("--first", metavar="DATE", type=shell.date, help="when the first payment is due")
+
+
+def _list(options: argparse.Namespace) -> int:
+    from connector import books, db, export, plans, terminal
+
+    _, engine = shell.opened()
+    found: list[plans.Record] = []
+    names: dict[str, str] = {}
+    for connection in shell.connections_meant(engine, options.connection, connected=False):
+        with db.reading(engine) as tx:
+            found += [r for r in plans.of_connection(tx, connection.id) if r.state != "withdrawn"]
+            ids = {r.plan.customer_id for r in found if r.connection_id == connection.id}
+            names |= {c.id: c.name for c in books.customers(tx, connection.id, ids)} if ids else {}
+    if options.json:
+        print(json.dumps([_json(export.plan(r), r.connection_id) for r in found], indent=1))
+    else:
+        print(terminal.plans(found, names))
+    return 0
+
+
+def _json(plan: dict[str, Any], connection_id: str) -> dict[str, Any]:
+    return {"connection": connection_id, **plan}
+
+
+def _show(options: argparse.Namespace) -> int:
+    settings, engine = shell.opened()
+    print_plan(
+        engine, options.id, options.json, _proof(settings, engine, options.id) if options.proof else None
+    )
+    return 0
+
+
+def print_plan(engine: Engine, plan_id: str, as_json: bool, proof: Any = None) -> None:
+    from connector import books, db, export, plans, terminal
+
+    with db.reading(engine) as tx:
+        record = plans.get(tx, plan_id)
+        customer = books.customer(tx, record.connection_id, record.plan.customer_id)
+    if as_json:
+        shown = _json(export.plan(record), record.connection_id)
+        if proof:
+            shown["proof"] = terminal.proof_json(*proof[:2])
+        print(json.dumps(shown, indent=1))
+        return
+    print(terminal.plan(record, customer.name if customer else record.plan.customer_id))
+    if proof:
+        print(terminal.proof(*proof))
+
+
+def _proof(settings: Config, engine: Engine, plan_id: str) -> Any:
+    """Read the plan back from the ledger: (proof, clearing account's history, deep links)."""
+    from connector import connections, db, plans, proving, terminal
+
+    with db.reading(engine) as tx:
+        record = plans.get(tx, plan_id)
+        drafts = proving.drafts_of(tx, record)
+    if not proving.load(record.proof):
+        raise LookupError(f"Plan {plan_id} is {record.state}: nothing of it is in the ledger to prove.")
+    ledger = connections.open_ledger(engine, settings, record.connection_id)
+    proven = proving.prove(ledger, record, drafts)
+    urls = {d.id: ledger.deep_link(d.kind, d.id) for d in (*proven.sources, *proven.written)}
+    return proven, terminal.clearing_history(proving.clearing_documents(engine, ledger, record)), urls
+
+
+def _wish(options: argparse.Namespace) -> Any:
+    from connector.domain.calendar import Rhythm
+    from connector.domain.propose import Wish
+
+    rhythm = Rhythm(options.every) if options.every else None
+    return Wish(installments=options.installments, rhythm=rhythm, first=options.first)
+
+
+def _propose(options: argparse.Namespace) -> int:
+    from connector import connections, db, drafting
+
+    settings, engine = shell.opened()
+    connection = shell.of_customer(engine, options.customer, options.connection)
+    with db.transaction(engine) as tx:
+        record = drafting.propose_plan(
+            tx,
+            connection.id,
+            options.customer,
+            options.invoice,
+            who=options.by,
+            now=db.now(),
+            today=connections.today(connection, settings),
+            wish=_wish(options),
+            mode=options.mode or "",
+        )
+    print_plan(engine, record.id, options.json)
+    return 0
+
+
+def _approve(options: argparse.Namespace) -> int:
+    from connector import connections, db, plans
+
+    settings, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        today = connections.today(connection, settings)
+        plans.approve(tx, options.id, who=options.by, now=db.now(), today=today)
+    return carry_out(settings, engine, connection, options)
+
+
+def _renegotiate(options: argparse.Namespace) -> int:
+    from connector import connections, db, drafting, plans
+
+    settings, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        drafting.renegotiation(
+            tx,
+            options.id,
+            who=options.by,
+            why=options.why,
+            now=db.now(),
+            today=connections.today(connection, settings),
+            wish=_wish(options),
+        )
+    print_plan(engine, options.id, options.json)
+    return 0
+
+
+def _waive(options: argparse.Namespace) -> int:
+    from connector import db, drafting, plans
+
+    _, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        drafting.waive(
+            tx,
+            options.id,
+            options.invoice,
+            why=options.why,
+            revision=plans.get(tx, options.id).revision,
+            who=options.by,
+            now=db.now(),
+        )
+    print_plan(engine, options.id, options.json)
+    return 0
+
+
+def _agreement(options: argparse.Namespace) -> int:
+    from connector import connections, db, drafting, plans, printing
+
+    settings, engine = shell.opened()
+    with db.reading(engine) as tx:
+        record = plans.get(tx, options.id)
+        agreed = drafting.agreed(tx, record)
+        today = connections.today(connections.get(tx, record.connection_id), settings)
+    if options.pdf:
+        options.pdf.write_bytes(printing.agreement(agreed, today))
+    if options.json:
+        print(json.dumps({"title": agreed.title, "text": agreed.text, "sha256": agreed.sha256}, indent=1))
+    else:
+        print(f"{agreed.text}\nFingerprint of this text: {agreed.sha256}")
+    return 0
+
+
+def _accept(options: argparse.Namespace) -> int:
+    from connector import connections, db, drafting, plans
+
+    settings, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        record = plans.get(tx, options.id)
+        today = connections.today(connections.get(tx, record.connection_id), settings)
+        plans.record_acceptance(
+            tx,
+            options.id,
+            accepted_by=options.customer,
+            how=options.how,
+            on=options.on or today,
+            document_hash=drafting.agreed(tx, record).sha256,
+            who=options.by,
+            now=db.now(),
+        )
+    print_plan(engine, options.id, options.json)
+    return 0
+
+
+def carry_out(settings: Config, engine: Engine, connection: Connection, options: argparse.Namespace) -> int:
+    """Write what was decided, then say how it stands. Exit code 1 when a person has to look."""
+    from connector import db, plans
+
+    with redirect_stdout(sys.stderr):
+        shell.delivered(settings, engine, connection)
+    with db.reading(engine) as tx:
+        record = plans.get(tx, options.id)
+    print_plan(engine, options.id, options.json)
+    if record.attention:
+        print(f"forbear: {record.attention}", file=sys.stderr)
+    return 1 if record.attention else 0

@@ -1,0 +1,153 @@
+"""An organization's answers and policy without a browser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from connector.commands import shell
+
+if TYPE_CHECKING:
+    from connector.domain.policy import Policy
+
+
+def add(commands: shell.Commands) -> None:
+    parser = shell.command(
+        commands, "configure", _configure, "show or change an organization's answers and policy"
+    )
+    parser.add_argument("--connection", metavar="ID", help="needed when there are several organizations")
+    parser.add_argument("--income-basis", choices=["accrual", "cash"])
+    parser.add_argument("--sales-tax-basis", choices=["accrual", "cash", "none"])
+    parser.add_argument("--clearing", metavar="auto|CODE", help="the clearing account of plans")
+    parser.add_argument("--mode", choices=["auto", "split", "notes"], help="how plans are written by default")
+    parser.add_argument("--ledger-reminders", choices=["on", "off"], help="does the ledger send reminders?")
+    parser.add_argument("--installments", type=int, metavar="N", help="usual number of installments")
+    parser.add_argument("--every", choices=shell.EVERY, help="usual rhythm")
+    parser.add_argument(
+        "--propose-after", type=int, metavar="DAYS", help="days overdue before a plan is drafted"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="any rule of plans, e.g. interest_account=270, discount_account=290, interest.clause=...",
+    )
+    live = parser.add_mutually_exclusive_group()
+    live.add_argument("--go-live", action="store_true", help="reminders may leave from now on")
+    live.add_argument("--preview", action="store_true", help="nothing leaves any more")
+    parser.add_argument("--by", metavar="NAME", default=shell.user(), help="who decides; kept in the log")
+    parser.add_argument("--json", action="store_true")
+
+
+def _configure(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from connector import db, settings
+    from connector.domain.calendar import Rhythm
+
+    _, engine = shell.opened()
+    found = shell.connections_meant(engine, options.connection, connected=False)
+    if len(found) > 1:
+        listed = "; ".join(f"{c.id} is {c.organization} ({c.platform})" for c in found)
+        raise shell.Wrong(f"Say which organization with --connection: {listed}.")
+    id, who, now = found[0].id, options.by, db.now()
+    with db.transaction(engine) as tx:
+        if options.income_basis or options.sales_tax_basis:
+            settings.answer(
+                tx,
+                id,
+                income_basis=options.income_basis,
+                sales_tax_basis=options.sales_tax_basis,
+                who=who,
+                now=now,
+            )
+        if options.clearing:
+            settings.set_clearing(tx, id, options.clearing, who=who, now=now)
+        if options.ledger_reminders:
+            settings.set_ledger_reminders(tx, id, options.ledger_reminders, who=who, now=now)
+        kept = settings.load(tx, id)
+        changes: dict[str, Any] = {
+            name: value
+            for name, value in (
+                ("mode", {"auto": ""}.get(options.mode, options.mode)),
+                ("installments", options.installments),
+                ("rhythm", Rhythm(options.every) if options.every else None),
+                ("propose_after_days", options.propose_after),
+            )
+            if value is not None
+        }
+        if changes or options.set:
+            policy = _with_rules(replace(kept.policy, plan=replace(kept.policy.plan, **changes)), options.set)
+            settings.save_policy(tx, id, policy, revision=kept.revision, who=who, now=now)
+        if options.go_live or options.preview:
+            if options.go_live and kept.ledger_reminders is None:  # somebody has to have decided
+                settings.set_ledger_reminders(tx, id, "off", who=who, now=now)
+                shell.say(
+                    "Noted that the ledger sends no reminders of its own; if it does: --ledger-reminders on."
+                )
+            settings.set_live(tx, id, options.go_live, who=who, now=now)
+        kept = settings.load(tx, id)
+    if options.json:
+        print(json.dumps(_settings_json(id, kept), indent=1))
+    else:
+        print(f"{found[0].organization} ({found[0].platform}, {id})")
+        for name, value in _settings_json(id, kept).items():
+            if name not in ("connection", "policy"):
+                print(f"  {name.replace('_', ' ')}: {_shown(value)}")
+        plan = kept.policy.plan
+        print(f"  usual plan: {plan.installments} x every {plan.rhythm}, mode {plan.mode or 'by the books'}")
+    return 0
+
+
+def _with_rules(policy: Policy, wanted: Sequence[str]) -> Policy:
+    """The policy with the rules of plans that were named. Raises Wrong, WrongValue."""
+    from connector.domain import policy as rules
+
+    data = policy.to_json()
+    for one in wanted:
+        name, equals, value = one.partition("=")
+        *groups, last = ("plan." + name.strip()).split(".")
+        place: Any = data
+        for group in groups:
+            place = place.get(group) if isinstance(place, dict) else None
+        if not equals or not isinstance(place, dict) or last not in place:
+            raise shell.Wrong(
+                f"There is no rule {name!r}. `forbear configure --json` shows them all under policy, plan."
+            )
+        kept = place[last]
+        if isinstance(kept, bool):
+            place[last] = value == "true"
+        elif isinstance(kept, int):
+            place[last] = int(value) if value.lstrip("-").isdigit() else value
+        else:
+            place[last] = value
+    return rules.load(data)
+
+
+def _settings_json(id: str, kept: Any) -> dict[str, Any]:
+    def answer(given: Any) -> dict[str, str] | None:
+        return {"value": str(given.value), "by": given.by, "at": given.at.isoformat()} if given else None
+
+    return {
+        "connection": id,
+        "income_basis": answer(kept.income_basis),
+        "sales_tax_basis": answer(kept.sales_tax_basis),
+        "clearing": kept.clearing,
+        "mode": kept.policy.plan.mode or "auto",
+        "ledger_reminders": kept.ledger_reminders,
+        "live": kept.live,
+        "policy": kept.policy.to_json(),
+    }
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not answered"
+    if isinstance(value, dict):
+        return f"{value['value']}, said {value['by']} on {value['at'][:10]}"
+    if isinstance(value, bool):
+        return "yes" if value else "no (preview)"
+    return str(value)

@@ -1,0 +1,196 @@
+"""What happens to a plan after its approval: rest, default, settlement, write-off, removal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import redirect_stdout
+
+from connector.commands import shell
+from connector.commands.plans import carry_out, command, print_plan
+
+
+def add(below: shell.Commands) -> None:
+    """Adds to the commands below `plan`."""
+    for name, run, help in (
+        ("pause", _pause, "let a running plan rest: no reminders, never late"),
+        ("resume", _resume, "let a resting plan go on"),
+    ):
+        command(below, name, run, help).add_argument("--by", metavar="NAME", required=True)
+    accelerate = command(below, "accelerate", _accelerate, "after a default, make all that is open due today")
+    accelerate.add_argument("--by", metavar="NAME", required=True)
+    accelerate.add_argument("--why", required=True)
+    payoff = command(below, "payoff", _payoff, "what settles a plan today; with --discount, grant one")
+    payoff.add_argument("--discount", metavar="PERCENT", type=shell.percent)
+    payoff.add_argument("--by", metavar="NAME", default=shell.user())
+    payoff.add_argument("--why", default="")
+    write_off = command(below, "write-off", _write_off, "propose to the accountant to write off what is open")
+    write_off.add_argument("--by", metavar="NAME", required=True)
+    write_off.add_argument("--why", default="")
+    todos = command(below, "todos", _todos, "what a person has to do in the ledger by hand", id=False)
+    shell.connection_option(todos)
+    remove = command(
+        below, "remove", _remove, "remove what Forbear wrote: named plans, or all of them", id=False
+    )
+    remove.add_argument("ids", metavar="ID", nargs="*", help="plans; none for every plan of the organization")
+    remove.add_argument("--connection", metavar="ID", help="needed when there are several organizations")
+    remove.add_argument("--preview", action="store_true", help="only say what would happen")
+    remove.add_argument("--by", metavar="NAME", default=shell.user())
+    cancel = command(
+        below, "cancel", _cancel, "cancel a plan; on the day it was written everything is taken back"
+    )
+    cancel.add_argument("--by", metavar="NAME", required=True)
+    cancel.add_argument("--why", default="")
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    from connector import connections, db, plans
+
+    settings, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        today = connections.today(connection, settings)
+        plans.cancel(tx, options.id, who=options.by, why=options.why, now=db.now(), today=today)
+    return carry_out(settings, engine, connection, options)
+
+
+def _pause(options: argparse.Namespace) -> int:
+    from connector import db, plans
+
+    _, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        plans.pause(tx, options.id, who=options.by, now=db.now())
+    print_plan(engine, options.id, options.json)
+    return 0
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from connector import db, plans
+
+    _, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        plans.resume(tx, options.id, who=options.by, now=db.now())
+    print_plan(engine, options.id, options.json)
+    return 0
+
+
+def _accelerate(options: argparse.Namespace) -> int:
+    from connector import connections, db, drafting, plans, platforms
+
+    settings, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        drafting.accelerate(
+            tx,
+            options.id,
+            who=options.by,
+            why=options.why,
+            now=db.now(),
+            today=connections.today(connection, settings),
+            credit_word=platforms.find(connection.platform, settings).credit_word,
+        )
+    return carry_out(settings, engine, connection, options)
+
+
+def _payoff(options: argparse.Namespace) -> int:
+    from connector import connections, db, ending, plans, terminal
+
+    settings, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        record = plans.get(tx, options.id)
+        connection = connections.get(tx, record.connection_id)
+        today = connections.today(connection, settings)
+        if options.discount is None:
+            due = ending.payoff(tx, options.id, today=today)
+        else:
+            due = ending.settle_early(
+                tx, options.id, options.discount, who=options.by, why=options.why, now=db.now(), today=today
+            )
+    currency = record.plan.currency
+    parts = {
+        "principal": due.principal,
+        "interest": due.interest,
+        "discount": due.discount,
+        "to_pay": due.to_pay,
+    }
+    if options.json:
+        print(json.dumps({"id": options.id, "currency": currency, **parts}, indent=1))
+    else:
+        for name, minor in parts.items():
+            print(f"{name.replace('_', ' '):10} {terminal.amount(minor, currency):>14} {currency}")
+    if options.discount is None:
+        return 0
+    with redirect_stdout(sys.stderr):
+        failed = shell.delivered(settings, engine, connection)
+    return 1 if failed else 0
+
+
+def _write_off(options: argparse.Namespace) -> int:
+    from connector import connections, db, ending, plans
+
+    settings, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        today = connections.today(connection, settings)
+        off = ending.propose_write_off(
+            tx, options.id, who=options.by, why=options.why, now=db.now(), today=today
+        )
+        asked = [t for t in plans.open_todos(tx, connection.id) if t.plan == options.id]
+    if options.json:
+        print(json.dumps({"id": options.id, "gross": off.gross, "net": off.net, "tax": off.tax}, indent=1))
+    else:
+        print(asked[-1].what if asked else "It was proposed before, and somebody has dealt with it.")
+    return 0
+
+
+def _todos(options: argparse.Namespace) -> int:
+    from connector import db, plans
+
+    _, engine = shell.opened()
+    found = []
+    for connection in shell.connections_meant(engine, options.connection, connected=False):
+        with db.reading(engine) as tx:
+            found += plans.open_todos(tx, connection.id)
+    if options.json:
+        rows = [{"id": t.id, "plan": t.plan, "what": t.what, "link": t.link} for t in found]
+        print(json.dumps(rows, indent=1))
+    else:
+        print("\n".join(f"{t.id:>4}  {t.what} {t.link}".rstrip() for t in found) or "Nothing to do by hand.")
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    from connector import connections, db, ending, plans
+
+    settings, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        if options.ids:
+            chosen = {plans.get(tx, id).connection_id for id in options.ids}
+        else:
+            chosen = {c.id for c in shell.connections_meant(engine, options.connection, connected=False)}
+        if len(chosen) > 1:
+            raise shell.Wrong(
+                "Say which organization with --connection; `forbear plan list` shows the plans."
+            )
+        connection = connections.get(tx, chosen.pop())
+        today = connections.today(connection, settings)
+        found = ending.removals(tx, connection.id, today=today, plan_ids=options.ids)
+        if not options.preview:
+            for removal in found:
+                plans.cancel(tx, removal.plan.id, who=options.by, why="removed", now=db.now(), today=today)
+    rows = [{"plan": r.plan.id, "taken_back": list(r.taken_back), "stays": r.stays} for r in found]
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        for r in found:
+            print(f"{r.plan.id}: " + (r.stays or f"{len(r.taken_back)} documents and links leave the ledger"))
+            for line in r.taken_back:
+                print(f"  {line}")
+        if not found:
+            print("There is nothing of Forbear to remove.")
+    if options.preview or not found:
+        return 0
+    with redirect_stdout(sys.stderr):
+        failed = shell.delivered(settings, engine, connection)
+    return 1 if failed else 0
