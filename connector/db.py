@@ -488,6 +488,68 @@ todos = sa.Table(
     sa.UniqueConstraint("connection_id", "key"),
 )
 
+# ---------------------------------------------------------------- the customer's own page
+
+customer_links = sa.Table(  # addresses of the customer's page, and of the bookkeeper's news feed
+    "customer_links",
+    metadata,
+    _key(),
+    _of(),
+    _text("customer_id"),  # "" for a news feed
+    _text("kind", "page"),  # page | feed
+    sa.Column(
+        "digest", Text, nullable=False, unique=True
+    ),  # SHA-256 of the address's secret, never the secret
+    sa.Column("documents", Json, nullable=False),  # the invoices that it shows, and no others
+    _text("origin", None),  # reminder | plan | person
+    _text("level"),  # of the reminder that carries it
+    _text("created_by"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("revoked_at", Moment),
+    _text("revoked_by"),
+    sa.Column("first_seen_at", Moment),
+    sa.Column("last_seen_at", Moment),
+    sa.Index("ix_customer_links_customer", "connection_id", "customer_id"),
+)
+
+customer_answers = sa.Table(
+    "customer_answers",
+    metadata,
+    _key(),
+    _of(),
+    _text("customer_id", None),
+    sa.Column("link_id", sa.ForeignKey("customer_links.id"), nullable=False, index=True),
+    sa.Column("key", Text, nullable=False, unique=True),  # of the form: sent twice is one answer
+    _text("kind", None),  # promise | plan | dispute | call | change | stop | data
+    sa.Column("invoice_id", Text),
+    sa.Column("plan", sa.ForeignKey("plans.number"), index=True),
+    _text("state", None),  # done | waits | settled
+    sa.Column("data", Json, nullable=False),
+    _text("reply"),  # what the customer reads
+    sa.Column("at", Moment, nullable=False),
+    _text("address"),
+    _text("agent"),
+    sa.Column("settled_by", Text),
+    sa.Column("settled_at", Moment),
+    sa.Index("ix_customer_answers_customer", "connection_id", "customer_id"),
+    sa.Index("ix_customer_answers_state", "connection_id", "state"),
+)
+
+customer_files = sa.Table(  # what customers sent: kept and handed out as it came, never opened here
+    "customer_files",
+    metadata,
+    _key(),
+    _of(),
+    sa.Column("answer_id", sa.ForeignKey("customer_answers.id"), nullable=False, index=True),
+    _text("name"),
+    _text("type", None),
+    sa.Column("size", sa.Integer, nullable=False),
+    _text("digest", None),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
 audit = sa.Table(  # append-only; each row's hash covers the one before it
     "audit",
     metadata,
