@@ -24,8 +24,8 @@ from connector import (
 )
 from connector.domain.money import to_minor
 from connector.platforms import find
-from web import aged
-from web.pages import blueprint, story
+from web import aged, words
+from web.pages import blueprint, story, talking
 from web.sign_in import config, engine, need, role_in
 
 REASONS = {
@@ -38,6 +38,7 @@ REASONS = {
     "deceased": "Bereavement",
 }
 LATEST = 12
+KINDS = ("reliable", "forgetful", "squeezed", "chronic", "disputing", "not_enough_data")
 
 
 @blueprint.get("/organizations/<connection_id>/customers/<customer_id>")
@@ -69,6 +70,16 @@ def customer(connection_id: str, customer_id: str) -> str:
     found = story.lates(picture, today)
     usual = story.normal(found)
     partly = _parts(picture, today)
+    numbers = {i.id: i.number for i in picture.invoices}
+    unapplied = sum(p.unapplied for p in picture.payments if not p.void)
+    talk = talking.points(
+        context["conclusion"],
+        open_now,
+        numbers,
+        context["settings"].policy.plan,
+        unapplied=bool(unapplied),
+        today=today,
+    )
     return render_template(
         "customer.html",
         organization=connection,
@@ -77,9 +88,11 @@ def customer(connection_id: str, customer_id: str) -> str:
         today=today,
         customer=picture.customer,
         open_now=open_now,
-        unapplied=sum(p.unapplied for p in picture.payments if not p.void),
+        unapplied=unapplied,
+        talk=talk,
+        segments=[(s, *words.kind(s)) for s in KINDS],
         recent=sorted(picture.payments, key=lambda p: (p.date, p.id), reverse=True)[:LATEST],
-        numbers={i.id: i.number for i in picture.invoices},
+        numbers=numbers,
         aged=aged.of_invoices(open_now, today),
         reasons=REASONS,
         plans=[p for p in mine if p.state not in ("cancelled", "withdrawn")],
@@ -87,6 +100,7 @@ def customer(connection_id: str, customer_id: str) -> str:
         messages=messages[::-1],
         promises=promises,
         line=story.time_line(picture, mine, messages, promises, today),
+        entries=story.entries(picture, mine, messages, promises, today),
         habit=story.habit(found, usual) if found else None,
         habit_words=story.habit_sentence(found, usual),
         lates=found[-story.DOTS :],
@@ -213,6 +227,35 @@ def promise(connection_id: str, customer_id: str) -> Response:
             )
             books.note_changed(tx, connection_id, [customer_id], db.now())
         flash("Noted. Reminders rest until that day.", "good")
+    jobs.wake_review(config(), connection_id)
+    return _back(connection_id, customer_id)
+
+
+@blueprint.post("/organizations/<connection_id>/customers/<customer_id>/kind")
+def kind(connection_id: str, customer_id: str) -> Response:
+    """A person knows the customer better, or leaves the judgement to the books again. Either can be taken back."""
+    need(connection_id, "act")
+    segment = request.form.get("kind", "")
+    reason = request.form.get("reason", "").strip()[:500]
+    now = db.now()
+    try:
+        with db.transaction(engine()) as tx:
+            conclusions.override(
+                tx, connection_id, customer_id, segment or None, reason=reason, who=g.person.name, now=now
+            )
+            books.note_changed(tx, connection_id, [customer_id], now)
+    except ValueError:
+        flash("Nothing was changed: choose a kind, and write one line of reason.", "look")
+        return _back(connection_id, customer_id)
+    except LookupError:
+        abort(404)
+    label = words.kind(segment)[1].lower()
+    flash(
+        f"Seen as {label} from now on, until you leave it to the books again."
+        if segment
+        else "The books decide again.",
+        "good",
+    )
     jobs.wake_review(config(), connection_id)
     return _back(connection_id, customer_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import quantiles
 
 from markupsafe import Markup
@@ -19,6 +20,7 @@ from web.charts import Bar, Late, Mark
 MONTHS = dt.timedelta(days=200)  # what the time line shows without being asked
 MOST = 9  # invoices on the time line
 DOTS = 30
+ENTRIES = 60
 ENOUGH = 5  # paid invoices before anybody speaks of a habit
 
 
@@ -113,6 +115,72 @@ def time_line(
     few = bars[-6:]
     first = max(min(b.start for b in few), today - dt.timedelta(days=120))
     return wide + charts.time_line(few, rows, first, today, last, sentence, width=340, more="narrow-only")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the story as a list. `what` is a short word for the kind of thing, `text` a sentence."""
+
+    day: dt.date
+    what: str
+    text: str
+
+
+def entries(
+    picture: Receivables,
+    plans: Sequence[Record],
+    messages: Sequence[Reminder],
+    promises: Sequence[Promise],
+    today: dt.date,
+) -> list[Entry]:
+    """What the time line shows, and what does not fit on it, as sentences, the latest first."""
+    first, found = today - MONTHS, []
+    invoices = {i.id: i for i in picture.invoices}
+    for invoice in picture.invoices:
+        if invoice.status not in (Status.VOID, Status.DRAFT):
+            amount = words.amount(invoice.total, invoice.currency)
+            found.append(
+                Entry(
+                    invoice.date,
+                    "Invoice",
+                    f"{invoice.number} of {amount}, due {words.day(invoice.due, today)}",
+                )
+            )
+    for id, parts in settled(picture).items():
+        if invoice_ := invoices.get(id):
+            left = invoice_.total
+            for day, amount_ in parts:
+                left -= amount_
+                rest = "paid in full" if left <= 0 else f"{words.amount(left, invoice_.currency)} left"
+                found.append(
+                    Entry(
+                        day,
+                        "Payment",
+                        f"{words.amount(amount_, invoice_.currency)} on {invoice_.number}, {rest}",
+                    )
+                )
+    found += [
+        Entry(m.reached_on, "Message", m.level.replace("_", " ").capitalize())
+        for m in messages
+        if m.state in REACHED and m.reached_on
+    ]
+    for promise in promises:
+        amount = f"{words.amount(promise.amount, promise.currency)} " if promise.amount else ""
+        found.append(
+            Entry(
+                promise.recorded_at.date(), "Promise", f"{amount}by {words.day(promise.promised_on, today)}"
+            )
+        )
+    for plan in plans:
+        if plan.approved_at:
+            found.append(
+                Entry(
+                    plan.approved_at.date(),
+                    "Plan",
+                    f"{plan.id}: {words.many(len(plan.installments), 'payment')} agreed",
+                )
+            )
+    return sorted((e for e in found if e.day >= first), key=lambda e: e.day, reverse=True)[:ENTRIES]
 
 
 def _shown(
