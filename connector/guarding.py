@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,6 +14,7 @@ from connector.connections import Connection as Organization
 from connector.domain import dunning, promises
 from connector.domain.dunning import Contact, Guard
 from connector.domain.receivables import CreditNote, Customer, Invoice, Payment, Status
+from connector.holds import Hold
 from connector.plans import Record
 from connector.settings import Settings
 
@@ -22,6 +23,51 @@ LISTED_ONLY = (
     "journal",
     "refund",
 )  # money that no ledger lists by customer: only a pull brings it
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is on record about some customers beside their documents, by customer, read for all of them at once.
+
+    `kin` are the other customers who are the same people: a customer's sub-customers, their parent and each other.
+    """
+
+    holds: Mapping[str, Sequence[Hold]] = field(default_factory=dict)
+    promises: Mapping[str, Sequence[holds.Promise]] = field(default_factory=dict)
+    differences: Mapping[str, Sequence[completeness.Difference]] = field(default_factory=dict)
+    kin: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def told(tx: Connection, connection_id: str, customer_ids: Collection[str], today: dt.date) -> Told:
+    """Read it, with the holds of the customers' kin; a few queries however many customers there are."""
+    kin = _kin(tx, connection_id, customer_ids)
+    everybody = {*customer_ids, *(other for others in kin.values() for other in others)}
+    rests: dict[str, list[Hold]] = {}
+    for hold in holds.active(tx, connection_id, today=today, among=everybody):
+        rests.setdefault(hold.customer_id, []).append(hold)
+    named: dict[str, list[holds.Promise]] = {}
+    for promise in holds.promised(tx, connection_id, among=customer_ids):
+        named.setdefault(promise.customer_id, []).append(promise)
+    apart: dict[str, list[completeness.Difference]] = {}
+    only = next(iter(customer_ids)) if len(customer_ids) == 1 else None
+    for difference in completeness.differences(tx, connection_id, only):
+        apart.setdefault(difference.customer_id, []).append(difference)
+    return Told(rests, named, apart, kin)
+
+
+def _kin(tx: Connection, connection_id: str, customer_ids: Collection[str]) -> dict[str, list[str]]:
+    c = db.customers.c
+    mine = c.connection_id == connection_id
+    roots = {
+        row.id: row.parent_id or row.id
+        for row in tx.execute(sa.select(c.id, c.parent_id).where(mine, c.id.in_(list(customer_ids))))
+    }
+    members: dict[str, set[str]] = {}
+    for row in tx.execute(
+        sa.select(c.id, c.parent_id).where(mine, c.parent_id != "", c.parent_id.in_(set(roots.values())))
+    ):
+        members.setdefault(row.parent_id, {row.parent_id}).add(row.id)
+    return {id: sorted(members[root] - {id}) for id, root in roots.items() if root in members}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +83,18 @@ class Scene:
     records: Sequence[Record]
     now: dt.datetime
     today: dt.date
+    told: Told = Told()
     fresh: bool = False  # the ledger said so a moment ago
+
+    @property
+    def kin(self) -> Sequence[str]:
+        """The other customers who are the same people."""
+        return self.told.kin.get(self.customer.id, ())
+
+    @property
+    def rests(self) -> Sequence[Hold]:
+        """The holds on the customer and on their invoices."""
+        return self.told.holds.get(self.customer.id, ())
 
     @property
     def country(self) -> str:
@@ -45,22 +102,12 @@ class Scene:
         return self.customer.country or self.decided.policy.country or self.organization.country
 
 
-def family(tx: Connection, connection_id: str, customer: Customer) -> list[str]:
-    """The other customers who are the same people: a customer's sub-customers, their parent and each other."""
-    c = db.customers.c
-    root = customer.parent_id or customer.id
-    query = sa.select(c.id).where(
-        c.connection_id == connection_id, sa.or_(c.id == root, c.parent_id == root), c.id != customer.id
-    )
-    return sorted(tx.scalars(query))
-
-
-def resting(tx: Connection, scene: Scene) -> dict[str, str]:
+def resting(scene: Scene) -> dict[str, str]:
     """Invoices that nobody is reminded of now, each with why and what releases it. The others are not concerned."""
-    connection_id, today = scene.organization.id, scene.today
+    today = scene.today
     numbers = {i.id: i.number or i.id for i in scene.invoices}
     found: dict[str, str] = {}
-    for hold in holds.active(tx, connection_id, scene.customer.id, today=today):
+    for hold in scene.rests:
         if hold.invoice_id:
             number = numbers.get(hold.invoice_id, hold.invoice_id)
             release = "when the dispute is closed" if hold.reason == "disputed" else "when the hold is lifted"
@@ -70,7 +117,7 @@ def resting(tx: Connection, scene: Scene) -> dict[str, str]:
         expected = invoice.expected_payment
         if expected and invoice.balance and expected > invoice.due:
             _rest(found, invoice.id, numbers, expected, grace, today, "is expected on")
-    for promise in _pending(tx, scene):
+    for promise in _pending(scene):
         if promise.invoice_id:
             _rest(found, promise.invoice_id, numbers, promise.promised_on, grace, today, "is promised for")
     return found
@@ -93,40 +140,37 @@ def _rest(
         )
 
 
-def _pending(tx: Connection, scene: Scene) -> Iterable[promises.Promise]:
+def _pending(scene: Scene) -> Iterable[promises.Promise]:
     grace = scene.decided.policy.reminders.promise_grace_days
-    for kept in holds.promised(tx, scene.organization.id, scene.customer.id):
+    for kept in scene.told.promises.get(scene.customer.id, ()):
         promise = holds.judgeable(kept)
         if promises.state(promise, scene.invoices, scene.payments, scene.today, grace) == promises.PENDING:
             yield promise
 
 
-def guard(tx: Connection, scene: Scene, kin: Sequence[str] = ()) -> Guard:
-    """What the guard of the domain asks for. `kin` are the other customers who are the same people: money that
-    came under their name holds, too."""
+def guard(tx: Connection, scene: Scene) -> Guard:
+    """What the guard of the domain asks for. Money that came under the name of the customer's kin holds, too."""
     connection_id, customer, decided = scene.organization.id, scene.customer, scene.decided
     unapplied = _unapplied(scene.payments, scene.credits)
     payments = list(scene.payments)
-    for other in kin:
+    for other in scene.kin:
         theirs = books.of_customer(tx, connection_id, other)
         if theirs:
             payments += theirs.payments
             for currency, amount in _unapplied(theirs.payments, theirs.credits).items():
                 unapplied[currency] = unapplied.get(currency, 0) + max(0, amount)
-    differences = {
-        d.currency: (d.theirs, d.ours) for d in completeness.differences(tx, connection_id, customer.id)
-    }
+    differences = {d.currency: (d.theirs, d.ours) for d in scene.told.differences.get(customer.id, ())}
     if scene.fresh:
         differences |= _difference(scene)
     reasons = {
         h.reason
-        for id in (customer.id, *kin)
-        for h in holds.active(tx, connection_id, id, today=scene.today)
+        for id in (customer.id, *scene.kin)
+        for h in scene.told.holds.get(id, ())
         if not h.invoice_id and (id == customer.id or h.reason not in ("disputed", "manual"))
     }
     if customer.erasure_requested:
         reasons.add("data_request")
-    whole = [p.promised_on for p in _pending(tx, scene) if not p.invoice_id]
+    whole = [p.promised_on for p in _pending(scene) if not p.invoice_id]
     synced = scene.organization.last_sync_at
     return Guard(
         live=decided.live,
@@ -175,11 +219,9 @@ def _ledger_reminders(organization: Organization, decided: Settings) -> bool | N
     return told if told is not None else {"on": True, "off": False}.get(decided.ledger_reminders or "")
 
 
-def crowded(tx: Connection, scene: Scene, own: Sequence[Contact], kin: Sequence[str]) -> list[str]:
+def crowded(tx: Connection, scene: Scene, own: Sequence[Contact]) -> list[str]:
     """Why the caps let nothing leave, counted over the customer and everybody who is the same people."""
-    others = [
-        c for id in kin for c in reminders.contacts(reminders.of_customer(tx, scene.organization.id, id))
-    ]
+    others = reminders.contacts(reminders.of_customers(tx, scene.organization.id, scene.kin))
     return dunning.caps([*own, *others], scene.decided.policy.reminders, scene.today)
 
 

@@ -7,6 +7,7 @@ rests reminders until the promised day (with the policy's grace); whether it was
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -124,9 +125,14 @@ def lift(tx: Connection, hold_id: int, *, who: str, now: dt.datetime) -> None:
 
 
 def active(
-    tx: Connection, connection_id: str, customer_id: str | None = None, *, today: dt.date
+    tx: Connection,
+    connection_id: str,
+    customer_id: str | None = None,
+    *,
+    today: dt.date,
+    among: Collection[str] | None = None,
 ) -> list[Hold]:
-    """The holds that count on `today`, oldest first."""
+    """The holds that count on `today`, oldest first; of one customer, or of some."""
     query = sa.select(holds).where(
         holds.c.connection_id == connection_id,
         holds.c.lifted_at.is_(None),
@@ -134,6 +140,8 @@ def active(
     )
     if customer_id is not None:
         query = query.where(holds.c.customer_id == customer_id)
+    if among is not None:
+        query = query.where(holds.c.customer_id.in_(list(among)))
     return [_hold(row) for row in tx.execute(query.order_by(holds.c.id))]
 
 
@@ -191,13 +199,21 @@ def withdraw_promise(tx: Connection, promise_id: int, *, who: str, now: dt.datet
         )
 
 
-def promised(tx: Connection, connection_id: str, customer_id: str | None = None) -> list[Promise]:
-    """The promises that stand, whatever their day, oldest first."""
+def promised(
+    tx: Connection,
+    connection_id: str,
+    customer_id: str | None = None,
+    *,
+    among: Collection[str] | None = None,
+) -> list[Promise]:
+    """The promises that stand, whatever their day, oldest first; of one customer, or of some."""
     query = sa.select(promises).where(
         promises.c.connection_id == connection_id, promises.c.withdrawn_at.is_(None)
     )
     if customer_id is not None:
         query = query.where(promises.c.customer_id == customer_id)
+    if among is not None:
+        query = query.where(promises.c.customer_id.in_(list(among)))
     return [_promise(row) for row in tx.execute(query.order_by(promises.c.id))]
 
 

@@ -63,6 +63,7 @@ def draw_up(
     *,
     now: dt.datetime,
     today: dt.date,
+    told: guarding.Told,
     segment: str = "",
 ) -> Reminder | None:
     """Store the one reminder that this customer is due for, with what holds it; forget it when none is due."""
@@ -76,10 +77,12 @@ def draw_up(
         records,
         now,
         today,
+        told,
     )
     due = decide(tx, scene, standing, reminders.contacts(earlier))
     if due is None:
-        reminders.clear(tx, organization.id, [picture.customer.id])
+        if any(r.state in reminders.OPEN for r in earlier):
+            reminders.clear(tx, organization.id, [picture.customer.id])
         return None
     return _keep(tx, scene, due, segment)
 
@@ -90,7 +93,7 @@ def decide(
     """The one message that is due, with everything that holds it. Invoices at rest do not rest the others."""
     policy = scene.decided.policy.reminders
     documents = open_documents(scene.invoices, standing, scene.payments)
-    at_rest = guarding.resting(tx, scene) if documents else {}
+    at_rest = guarding.resting(scene) if documents else {}
     free = [d for d in documents if d.invoice.id not in at_rest]
     customer_id, held = scene.customer.id, list[str]()
     due = dunning.next_reminder(customer_id, free, contacts, policy, scene.today, scene.country)
@@ -99,9 +102,8 @@ def decide(
         held = [at_rest[d.invoice.id] for d in due.listed if d.invoice.id in at_rest] if due else []
     if due is None:
         return None
-    kin = guarding.family(tx, scene.organization.id, scene.customer)
-    held += dunning.guard(guarding.guard(tx, scene, kin), due.listed, policy, scene.today)
-    held += guarding.crowded(tx, scene, contacts, kin) if kin else []
+    held += dunning.guard(guarding.guard(tx, scene), due.listed, policy, scene.today)
+    held += guarding.crowded(tx, scene, contacts) if scene.kin else []
     return replace(
         due,
         held_because=tuple(dict.fromkeys([*held, *due.held_because])),
@@ -312,25 +314,26 @@ def _last_look(
             records,
             p.clock(),
             p.today(),
+            guarding.told(tx, p.connection_id, [reminder.customer_id], p.today()),
         )
         moment = local_time(organization, scene.country, p.clock(), p.today())
         if calendar.is_quiet(moment, policy.weekdays, policy.from_hour, policy.to_hour, scene.country):
             return None
         if because := _decided_again(tx, scene, reminder):
             return because
-        kin = guarding.family(tx, p.connection_id, picture.customer)
     customer = p.ledger.customer(reminder.customer_id)
     if customer is None:
         return ("The customer is no longer in the ledger.",)
     scene = guarding.refreshed(scene, customer, p.ledger.customer_money(reminder.customer_id))
-    for other in kin:
+    for other in scene.kin:
         _, payments, credits = p.ledger.customer_money(other)
         if any(x.unapplied for x in payments) or any(x.remaining for x in credits):
             return (
                 "Money of a related customer is not matched to an invoice. It goes on when it is matched.",
             )
-    with db.transaction(p.engine) as tx:
-        return _decided_again(tx, replace(scene, now=p.clock()), reminder, keep=True)
+    with db.transaction(p.engine) as tx:  # a hold or a promise may have come while the ledger answered
+        told = guarding.told(tx, p.connection_id, [reminder.customer_id], p.today())
+        return _decided_again(tx, replace(scene, now=p.clock(), told=told), reminder, keep=True)
 
 
 def _decided_again(
@@ -356,7 +359,7 @@ def _decided_again(
     due = decide(tx, scene, standing, reminders.contacts(earlier))
     about = [_about(d, due.levels) for d in due.listed] if due else []
     if due is None or due.level != reminder.level or tuple(about) != reminder.invoices:
-        guard = guarding.guard(tx, scene, guarding.family(tx, scene.organization.id, scene.customer))
+        guard = guarding.guard(tx, scene)
         known = dunning.guard(guard, _opens(scene, reminder), scene.decided.policy.reminders, scene.today)
         return (*_changed(scene, reminder), *known)
     if due.held_because:

@@ -23,6 +23,7 @@ from connector import (
     db,
     drafting,
     ending,
+    guarding,
     holds,
     judging,
     outbox,
@@ -111,6 +112,7 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
         sent.setdefault(earlier.customer_id, []).append(earlier)
     events = _events(tx, connection_id, records, today)
     book = conclusions.owed(tx, connection_id)
+    told = guarding.told(tx, connection_id, ids, today)
     total = Reviewed()
     concluded = []
     for picture in books.each_customer(tx, connection_id, ids):
@@ -145,6 +147,7 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
             sent.get(picture.customer.id, []),
             now=now,
             today=today,
+            told=told,
             segment=conclusion.kind,
         )
         concluded.append(conclusion)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from connector.domain import wording_facts, wording_tone
 from connector.domain.wording_text import Sentence, plain, sentences, without_quotations
@@ -112,6 +113,7 @@ _COMPANY = frozenset(
 )
 
 
+@lru_cache(maxsize=512)  # the review asks, and the last look before a message leaves asks again
 def check(text: str, context: Context | None = None) -> tuple[Objection, ...]:
     """Why this text may not be saved or sent, in its order; () when it may. The same text gives the same answer."""
     context = context or Context()
