@@ -17,6 +17,7 @@ from typing import Any
 from connector.domain import codec, money
 from connector.domain.calendar import Rhythm
 from connector.domain.codec import WrongValue
+from connector.domain.page_policy import PagePolicy
 
 
 class Mode(StrEnum):
@@ -292,6 +293,7 @@ class Policy:
     findings: FindingPolicy = FindingPolicy()
     reminders: ReminderPolicy = ReminderPolicy()
     letters: LetterPolicy = LetterPolicy()
+    page: PagePolicy = PagePolicy()  # the customer's own page
     country: str = ""  # overrides the organization's country for holidays and legal rails
 
     def to_json(self) -> dict[str, Any]:
