@@ -35,6 +35,7 @@ from connector import (
     export,
     jobs,
     meter,
+    objections,
     plans,
     reminders,
     settings,
@@ -353,7 +354,7 @@ def _one_plan(
                 tx, draft.id, wish=None, revision=draft.revision, who=BOOKKEEPER, now=db.now(), today=today
             )
         drafts = plans.of_connection(tx, connection_id, ("proposed",))
-        sound = [d for d in drafts if not plans.refusals(tx, d.id, today)]
+        sound = [d for d in drafts if not objections.refusals(tx, d.id, today)]
     if not sound:
         return {"written": False, "why": "No customer of this company needs a plan today."}
     # Somebody who pays in parts is whom a plan helps most; few invoices make one that is read at a glance.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
-from connector import audit, books, connections, outbox, plans, settings
+from connector import audit, books, connections, objections, outbox, plans, settings, todos
 from connector.domain import plan_words, plan_writes, proof, propose, rails, refusals
 from connector.domain.agreement import Agreement, Parties, agreement
 from connector.domain.plan import BadPlan, Plan, Waiver
@@ -136,7 +136,9 @@ def _draft(
         terms=made.terms,
         reasons=made.reasons,
     )
-    facts = plans.facts(tx, connection_id, picture.customer.id, [i.id for i in made.invoices], today, but)
+    facts = objections.facts(
+        tx, connection_id, picture.customer.id, [i.id for i in made.invoices], today, but
+    )
     choice = refusals.choose_mode(facts, wanted=mode or policy.plan.mode, plan=plan)
     if mode and choice.mode != mode:
         first = choice.refused[Mode(mode)][0]
@@ -290,7 +292,7 @@ def _refresh(
         same = [(i.id, i.balance) for i in still] == [(s.invoice_id, s.balance) for s in record.plan.sources]
         if same:
             ids = [i.id for i in still]
-            known = plans.facts(tx, connection_id, picture.customer.id, ids, today, but=record.id)
+            known = objections.facts(tx, connection_id, picture.customer.id, ids, today, but=record.id)
             choice = refusals.choose_mode(known, wanted=policy.plan.mode, plan=record.plan)
             same = choice.mode in (None, record.plan.mode)  # the accountant may have answered meanwhile
         if not same or record.plan.rows[0].due < today:
@@ -310,14 +312,14 @@ def preview(tx: Connection, plan_id: str, *, today: dt.date, credit_word: str = 
     decided = settings.load(tx, record.connection_id)
     picture = books.of_customer(tx, record.connection_id, plan.customer_id)
     ids = [s.invoice_id for s in plan.sources]
-    facts = plans.facts(tx, record.connection_id, plan.customer_id, ids, today, but=plan.id)
+    facts = objections.facts(tx, record.connection_id, plan.customer_id, ids, today, but=plan.id)
     words = Words(credit_word, connection.country)
     laid = _laid(plan, words, decided, today)
     written, links = proof.as_documents(laid.drafts)
     applied = proof.applied(facts.invoices, picture.payments, picture.credits) if picture else []
     return Preview(
         plan=plan,
-        refusals=tuple(plans.refusals(tx, plan_id, today)),
+        refusals=tuple(objections.refusals(tx, plan_id, today)),
         cautions=tuple(rails.cautions(plan, today, decided.policy.plan)),
         choice=refusals.choose_mode(facts, wanted=str(plan.mode), plan=plan),
         drafts=laid.drafts,
@@ -396,7 +398,7 @@ def renegotiation(
     old = record.plan
     if old.mode is Mode.SPLIT:
         documents = {
-            row.n: plans.document(by_id[row.invoice_id])
+            row.n: objections.document(by_id[row.invoice_id])
             for row in record.installments
             if row.invoice_id in by_id
         }
@@ -467,7 +469,9 @@ def accelerate(
     picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
     by_id = {i.id: i for i in picture.invoices} if picture else {}
     documents = {
-        row.n: plans.document(by_id[row.invoice_id]) for row in record.installments if row.invoice_id in by_id
+        row.n: objections.document(by_id[row.invoice_id])
+        for row in record.installments
+        if row.invoice_id in by_id
     }
     # A document with money set against it keeps its date on some ledgers; a person gets that as a to-do.
     movable = frozenset(d.id for d in documents.values() if d.balance == d.total)
@@ -486,5 +490,5 @@ def accelerate(
         version=record.plan.version,
     )
     for n, task in enumerate(laid.tasks):
-        plans.ask(tx, record.connection_id, f"{batch} task {n}", task, now=now, plan_id=plan_id)
+        todos.ask(tx, record.connection_id, f"{batch} task {n}", task, now=now, plan_id=plan_id)
     return plans.get(tx, plan_id)

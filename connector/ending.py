@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from sqlalchemy.engine import Connection
 
-from connector import audit, books, connections, judging, outbox, plans, settings, undoing
+from connector import audit, books, connections, judging, objections, outbox, plans, settings, todos, undoing
 from connector.domain import plan_writes, progress
 from connector.domain.installments import settlement_discount
 from connector.domain.money import Money
@@ -49,7 +49,7 @@ def bill_interest(
                 f"Bill {amount} of interest for installment {row.n} of {plan.id}, earned on {row.due}. "
                 "Forbear does it by itself once the settings name the account for interest."
             )
-            plans.ask(
+            todos.ask(
                 tx,
                 record.connection_id,
                 batch,
@@ -156,7 +156,7 @@ def propose_write_off(
         "on file for relief later."
     )
     key = f"{record.batch} write-off"
-    plans.ask(tx, record.connection_id, key, what, now=now, plan_id=plan.id, customer_id=plan.customer_id)
+    todos.ask(tx, record.connection_id, key, what, now=now, plan_id=plan.id, customer_id=plan.customer_id)
     audit.record(
         tx,
         who=who,
@@ -206,4 +206,4 @@ def _standing(tx: Connection, plan_id: str, today: dt.date) -> tuple[Record, Pro
     ids = {row.n: row.invoice_id for row in record.installments if row.invoice_id}
     stands = judging.stand(record.plan, ids, picture.invoices, picture.payments, picture.credits, today)
     by_id = {i.id: i for i in picture.invoices}
-    return record, stands, {n: plans.document(by_id[id]) for n, id in ids.items() if id in by_id}
+    return record, stands, {n: objections.document(by_id[id]) for n, id in ids.items() if id in by_id}

@@ -3,404 +3,63 @@
 proposed → approved → running → finished | broken | cancelled. A plan keeps every version with its author and
 reason; the version that counts is `Record.plan`, a newer one that waits for approval is `Record.draft`.
 While an undo is under way the state stays and `progress` says "undoing" or "cancelling".
+How plans are read is in connector.plan_records, and offered here too.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import audit, books, connections, holds
-from connector import settings as decisions
-from connector.db import installments, plan_versions, plans, todos
-from connector.domain import plan as terms_of
-from connector.domain import rails
-from connector.domain import refusals as rules
-from connector.domain.money import Money
-from connector.domain.plan import Plan, Source
+from connector import audit, books, objections
+from connector.db import installments, plan_versions, plans
+from connector.domain.plan import Plan
 from connector.domain.plan_words import next_version
-from connector.domain.receivables import Document, Invoice, Kind
-from connector.domain.refusals import Facts, Refusal
 from connector.outbox import plan_id as shown
 from connector.outbox import plan_number as number_of
+from connector.plan_records import (
+    ACTIVE,
+    UNDER_WAY,
+    PlanProblem,
+    Record,
+    Row,
+    Version,
+    get,
+    of_connection,
+    of_customer,
+    of_customers,
+    planned,
+    to_deliver,
+    versions,
+    waiting_connections,
+    waits_since,
+)
 from connector.settings import EditedMeanwhile
 
-__all__ = ["EditedMeanwhile", "PlanProblem", "Record", "Row", "number_of", "shown"]
-
-ACTIVE = ("approved", "running")
-COVERING = ("proposed", *ACTIVE, "broken")
-UNDER_WAY = ("cancelling", "undoing")
-
-
-class PlanProblem(Exception):
-    """What was asked of a plan cannot be done. `str()` says why and what to do; `code` as in accounting.md 1.7."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code, self.sentence = code, sentence
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One installment as it stands. `invoice_id` is None until written, and always in notes mode."""
-
-    n: int
-    due: dt.date
-    nominal_due: dt.date | None
-    amount: int
-    principal: int
-    interest: int
-    invoice_id: str | None
-    open: int
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A stored plan. `attention` is a sentence for a person, "" when nothing is wanted."""
-
-    plan: Plan
-    connection_id: str
-    state: str
-    revision: int
-    progress: str
-    paused_at: dt.datetime | None
-    attention: str
-    created_at: dt.datetime
-    created_by: str
-    approved_by: str
-    approved_at: dt.datetime | None
-    posted_on: dt.date | None
-    acceptance: dict[str, Any] | None
-    proof: dict[str, Any] | None
-    installments: tuple[Row, ...]
-    draft: Plan | None = None
-
-    @property
-    def id(self) -> str:
-        return self.plan.id
-
-    @property
-    def batch(self) -> str:
-        """The outbox's name for the writes of the current version."""
-        return batch(self.plan)
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version with who made it and why."""
-
-    plan: Plan
-    author: str
-    why: str
-    created_at: dt.datetime
-    approved_by: str
-    approved_at: dt.datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Todo:
-    """Something that only a person can do in the ledger."""
-
-    id: int
-    connection_id: str
-    plan: str | None
-    customer_id: str
-    what: str
-    link: str
-
-
-def waits_since(of_one_customer: Iterable[Record]) -> dt.date | None:
-    """Since when a plan waits for a person's answer; None when none does.
-
-    Our own drafts come and go with the books: one that nobody touched counts from the first draft for any of the
-    same invoices, or each new one would begin the wait anew.
-    """
-    records = list(of_one_customer)
-    found = [r.draft.drafted_on for r in records if r.draft]
-    for record in records:
-        if record.state == "proposed":
-            found.append(record.plan.drafted_on)
-            ids = {s.invoice_id for s in record.plan.sources}
-            if record.created_by == audit.SYSTEM and record.revision == 1:
-                found += [
-                    r.plan.drafted_on
-                    for r in records
-                    if r.state == "withdrawn" and ids & {s.invoice_id for s in r.plan.sources}
-                ]
-    return min(found, default=None)
-
-
-def batch(plan: Plan) -> str:
-    return f"{plan.id} v{plan.version}"
-
-
-# ---------------------------------------------------------------- reading
-
-
-def get(tx: Connection, plan_id: str) -> Record:
-    """Raises LookupError for an unknown number."""
-    found = _records(tx, plans.c.number == number_of(plan_id))
-    if not found:
-        raise LookupError(f"There is no plan {plan_id}. `forbear plan list` shows them.")
-    return found[0]
-
-
-def of_connection(
-    tx: Connection, connection_id: str, states: Collection[str] | None = None, limit: int | None = None
-) -> list[Record]:
-    """Oldest first; the oldest `limit` of them."""
-    where = plans.c.connection_id == connection_id
-    if states is not None:
-        where = sa.and_(where, plans.c.state.in_(list(states)))
-    return _records(tx, where, limit)
-
-
-def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Record]:
-    return of_customers(tx, connection_id, [customer_id])
-
-
-def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[str]) -> list[Record]:
-    """Oldest first."""
-    mine = sa.and_(plans.c.connection_id == connection_id, plans.c.customer_id.in_(list(customer_ids)))
-    return _records(tx, mine)
-
-
-def to_deliver(tx: Connection, connection_id: str) -> list[str]:
-    """The plans that the ledger should have or lose, oldest first."""
-    where = sa.and_(plans.c.connection_id == connection_id, _undelivered())
-    return [shown(n) for n in tx.scalars(sa.select(plans.c.number).where(where).order_by(plans.c.number))]
-
-
-def waiting_connections(tx: Connection) -> list[str]:
-    """The organizations with such a plan."""
-    return sorted(tx.scalars(sa.select(plans.c.connection_id).where(_undelivered()).distinct()))
-
-
-def _undelivered() -> sa.ColumnElement[bool]:
-    return sa.or_(plans.c.state == "approved", plans.c.progress.in_(UNDER_WAY))
-
-
-def versions(tx: Connection, plan_id: str) -> list[Version]:
-    """Every version, first to last."""
-    query = sa.select(plan_versions).where(plan_versions.c.plan == number_of(plan_id))
-    return [
-        Version(
-            plan=terms_of.load(row.terms),
-            author=row.author or "",
-            why=row.why or "",
-            created_at=row.created_at,
-            approved_by=row.approved_by or "",
-            approved_at=row.approved_at,
-        )
-        for row in tx.execute(query.order_by(plan_versions.c.version))
-    ]
-
-
-def planned(records: Iterable[Record], *, but: str = "") -> frozenset[str]:
-    """Ids of the invoices that these plans cover: approved, running or waiting for approval; `but` leaves one out.
-
-    Includes the installments' own invoices, so that nobody plans a plan.
-    """
-    covered: set[str] = set()
-    for record in records:
-        if record.id != but and record.state in COVERING:
-            covered |= {s.invoice_id for s in record.plan.sources}
-            covered |= {row.invoice_id for row in record.installments if row.invoice_id}
-    return frozenset(covered)
-
-
-def _records(tx: Connection, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Record]:
-    rows = tx.execute(sa.select(plans).where(where).order_by(plans.c.number).limit(limit)).all()
-    numbers = [row.number for row in rows]
-    kept: dict[int, list[Any]] = {n: [] for n in numbers}
-    for row in tx.execute(
-        sa.select(plan_versions).where(plan_versions.c.plan.in_(numbers)).order_by(plan_versions.c.version)
-    ):
-        kept[row.plan].append(row)
-    parts: dict[tuple[int, int], list[Row]] = {}
-    for row in tx.execute(
-        sa.select(installments).where(installments.c.plan.in_(numbers)).order_by(installments.c.n)
-    ):
-        parts.setdefault((row.plan, row.version), []).append(_row(row))
-    return [_record(row, kept[row.number], parts) for row in rows]
-
-
-def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) -> Record:
-    current = next(v for v in kept if v.version == row.version)
-    newest = kept[-1]
-    return Record(
-        plan=terms_of.load(current.terms),
-        connection_id=row.connection_id,
-        state=row.state,
-        revision=row.revision,
-        progress=row.progress or "",
-        paused_at=row.paused_at,
-        attention=row.attention or "",
-        created_at=row.created_at,
-        created_by=row.created_by or "",
-        approved_by=current.approved_by or "",
-        approved_at=current.approved_at,
-        posted_on=current.posted_on,
-        acceptance=current.acceptance,
-        proof=current.proof,
-        installments=tuple(parts.get((row.number, row.version), ())),
-        draft=terms_of.load(newest.terms)
-        if newest.version > row.version and newest.approved_at is None
-        else None,
-    )
-
-
-def _row(row: Any) -> Row:
-    return Row(
-        n=row.n,
-        due=row.due,
-        nominal_due=row.nominal_due,
-        amount=row.amount,
-        principal=row.principal,
-        interest=row.interest,
-        invoice_id=row.invoice_id,
-        open=row.open,
-        state=row.state or "",
-    )
-
-
-# ---------------------------------------------------------------- what stands against a plan
-
-
-def snapshot(invoice: Invoice) -> Source:
-    """An invoice as the books have it now: what an approval will be about."""
-    return Source(
-        invoice_id=invoice.id,
-        number=invoice.number,
-        date=invoice.date,
-        due=invoice.due,
-        total=invoice.total,
-        tax=invoice.tax,
-        balance=invoice.balance,
-        version=invoice.version,
-        settled=invoice.balance != invoice.total,
-    )
-
-
-def facts(
-    tx: Connection,
-    connection_id: str,
-    customer_id: str,
-    invoice_ids: Iterable[str],
-    today: dt.date,
-    but: str = "",
-) -> Facts:
-    """What the mirror knows that could stand against a plan. Asked again of the ledger before the first write.
-
-    Raises LookupError for an unknown customer or invoice.
-    """
-    connection = connections.get(tx, connection_id)
-    picture = books.of_customer(tx, connection_id, customer_id)
-    if picture is None or connection.facts is None:
-        raise LookupError(f"There is no customer {customer_id} in these books. Sync, or check the id.")
-    by_id = {i.id: i for i in picture.invoices}
-    wanted = list(invoice_ids)
-    for invoice_id in wanted:
-        if invoice_id not in by_id:
-            raise LookupError(f"Customer {customer_id} has no invoice {invoice_id}. Check the id.")
-    chosen = tuple(document(by_id[i]) for i in wanted)
-    currency = chosen[0].currency if chosen else connection.home_currency
-    unapplied = sum(p.unapplied for p in picture.payments if not p.void and p.currency == currency)
-    unapplied += sum(c.remaining for c in picture.credits if not c.void and c.currency == currency)
-    return Facts(
-        organization=connection.facts,
-        answers=decisions.load(tx, connection_id).answers,
-        customer=picture.customer,
-        invoices=chosen,
-        today=today,
-        unapplied=unapplied,
-        holds=holds_on(tx, connection_id, customer_id, wanted, today),
-        planned=planned(of_customer(tx, connection_id, customer_id), but=but),
-    )
-
-
-def holds_on(
-    tx: Connection, connection_id: str, customer_id: str, invoice_ids: Collection[str], today: dt.date
-) -> frozenset[str]:
-    """The reasons that hold this customer, or one of these invoices."""
-    return frozenset(
-        hold.reason
-        for hold in holds.active(tx, connection_id, customer_id, today=today)
-        if hold.invoice_id is None or hold.invoice_id in invoice_ids
-    )
-
-
-def document(invoice: Invoice) -> Document:
-    """A mirrored invoice as the rules want it; its lines are not known."""
-    return Document(
-        kind=Kind.INVOICE,
-        id=invoice.id,
-        number=invoice.number,
-        customer_id=invoice.customer_id,
-        date=invoice.date,
-        due=invoice.due,
-        currency=invoice.currency,
-        total=invoice.total,
-        balance=invoice.balance,
-        tax=invoice.tax,
-        status=invoice.status,
-        marker=invoice.marker,
-        note=invoice.note,
-        rate=invoice.rate,
-        version=invoice.version,
-    )
-
-
-def refusals(tx: Connection, plan_id: str, today: dt.date) -> list[Refusal]:
-    """What would stop the approval of the plan (or of its draft), as far as the mirror knows; [] when nothing."""
-    record = get(tx, plan_id)
-    plan = record.draft or record.plan
-    known = facts(
-        tx, record.connection_id, plan.customer_id, [s.invoice_id for s in plan.sources], today, but=plan.id
-    )
-    found = rules.refusals(known, plan.mode, plan)
-    found += rules.changed(_with_versions(plan, known.invoices), known.invoices)
-    found += _consent(tx, record, plan)
-    policy = decisions.load(tx, record.connection_id).policy
-    return found + rails.problems(plan, today, policy.plan, closed_until=known.organization.closed_until)
-
-
-def _consent(tx: Connection, record: Record, plan: Plan) -> list[Refusal]:
-    """A renegotiation that asks for more at a time than was agreed needs the customer's recorded yes."""
-    if record.draft is None or not record.plan.rows:
-        return []
-    highest = max(r.total for r in record.plan.rows)
-    where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
-    if tx.scalar(sa.select(plan_versions.c.acceptance).where(where)):
-        return []
-    if not (risen := [r for r in plan.rows if r.total > highest]):
-        return []
-    row, now = Money(risen[0].total, plan.currency), Money(highest, plan.currency)
-    return [
-        Refusal(
-            "CONSENT_NEEDED",
-            f"Installment {risen[0].n} is {row}, more than the {now} that the customer agreed to. "
-            "Record their acceptance first, or choose more installments.",
-        )
-    ]
-
-
-def _with_versions(plan: Plan, documents: Sequence[Document]) -> Plan:
-    """The plan with the snapshot's version marks of today; what the approver sees is what is compared later."""
-    now = {d.id: d for d in documents}
-    sources = tuple(
-        replace(s, version=now[s.invoice_id].version) if s.invoice_id in now else s for s in plan.sources
-    )
-    return replace(plan, sources=sources)
-
-
-# ---------------------------------------------------------------- changing
+__all__ = [
+    "ACTIVE",
+    "UNDER_WAY",
+    "EditedMeanwhile",
+    "PlanProblem",
+    "Record",
+    "Row",
+    "Version",
+    "get",
+    "number_of",
+    "of_connection",
+    "of_customer",
+    "of_customers",
+    "planned",
+    "shown",
+    "to_deliver",
+    "versions",
+    "waiting_connections",
+    "waits_since",
+]
 
 
 def add(
@@ -481,14 +140,14 @@ def approve(
         raise PlanProblem(
             "UNDER_WAY", f"Plan {plan_id} is being taken back just now. Wait until that is done."
         )
-    found = refusals(tx, plan_id, today)
+    found = objections.refusals(tx, plan_id, today)
     if found:
         raise PlanProblem(found[0].code, " ".join(f.sentence for f in found))
     plan = record.draft or record.plan
-    known = facts(
+    known = objections.facts(
         tx, record.connection_id, plan.customer_id, [s.invoice_id for s in plan.sources], today, but=plan.id
     )
-    plan = _with_versions(plan, known.invoices)
+    plan = objections.with_versions(plan, known.invoices)
     _bump(
         tx,
         record,
@@ -729,77 +388,6 @@ def record_acceptance(
     _bump(tx, record, now)
     _log(tx, record, who, "recorded the customer's acceptance", now, after=acceptance)
     return get(tx, plan_id)
-
-
-# ---------------------------------------------------------------- to-dos
-
-
-def ask(
-    tx: Connection,
-    connection_id: str,
-    key: str,
-    what: str,
-    *,
-    now: dt.datetime,
-    plan_id: str | None = None,
-    customer_id: str = "",
-    link: str = "",
-) -> None:
-    """Put something on the list of what a person must do by hand; the same `key` is asked once."""
-    where = sa.and_(todos.c.connection_id == connection_id, todos.c.key == key)
-    if not tx.scalar(sa.select(sa.exists().where(where))):
-        tx.execute(
-            sa.insert(todos).values(
-                connection_id=connection_id,
-                plan=number_of(plan_id) if plan_id else None,
-                customer_id=customer_id,
-                what=what,
-                link=link,
-                key=key,
-                created_at=now,
-            )
-        )
-
-
-def open_todos(tx: Connection, connection_id: str) -> list[Todo]:
-    """Oldest first."""
-    query = sa.select(todos).where(todos.c.connection_id == connection_id, todos.c.done_at.is_(None))
-    return [_todo(row) for row in tx.execute(query.order_by(todos.c.id))]
-
-
-def todo(tx: Connection, todo_id: int) -> Todo:
-    """Raises LookupError for an unknown id."""
-    row = tx.execute(sa.select(todos).where(todos.c.id == todo_id)).one_or_none()
-    if row is None:
-        raise LookupError(f"There is no to-do {todo_id}.")
-    return _todo(row)
-
-
-def finish_todo(tx: Connection, todo_id: int, *, who: str, now: dt.datetime) -> None:
-    """Somebody did it; twice is harmless."""
-    found = todo(tx, todo_id)
-    where = sa.and_(todos.c.id == todo_id, todos.c.done_at.is_(None))
-    if tx.execute(sa.update(todos).where(where).values(done_by=who, done_at=now)).rowcount:
-        audit.record(
-            tx,
-            who=who,
-            what="did by hand",
-            connection_id=found.connection_id,
-            subject=f"plan {found.plan}" if found.plan else "",
-            why=found.what,
-            now=now,
-        )
-
-
-def _todo(row: Any) -> Todo:
-    return Todo(
-        id=row.id,
-        connection_id=row.connection_id,
-        plan=shown(row.plan) if row.plan else None,
-        customer_id=row.customer_id or "",
-        what=row.what,
-        link=row.link or "",
-    )
 
 
 # ---------------------------------------------------------------- rows

@@ -19,6 +19,7 @@ from connector import (
     db,
     drafting,
     leases,
+    objections,
     outbox,
     perform,
     plans,
@@ -27,6 +28,7 @@ from connector import (
     reminders,
     reminding,
     settings,
+    todos,
     undoing,
 )
 from connector.domain import plan_writes
@@ -301,7 +303,7 @@ def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> No
     )
     for n, task in enumerate(laid.tasks):
         key = f"{record.batch} task {n}"
-        plans.ask(
+        todos.ask(
             tx,
             p.connection_id,
             key,
@@ -332,7 +334,7 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> Facts:
             invoices=tuple(documents),
             today=today,
             unapplied=unapplied,
-            holds=plans.holds_on(tx, p.connection_id, plan.customer_id, ids, today),
+            holds=objections.holds_on(tx, p.connection_id, plan.customer_id, ids, today),
             planned=plans.planned(plans.of_customer(tx, p.connection_id, plan.customer_id), but=plan.id),
         )
 

@@ -45,10 +45,10 @@ def add(commands: shell.Commands) -> None:
 def _configure(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from connector import db, settings
+    from connector import db, platforms, settings
     from connector.domain.calendar import Rhythm
 
-    _, engine = shell.opened()
+    config, engine = shell.opened()
     found = shell.connections_meant(engine, options.connection, connected=False)
     if len(found) > 1:
         listed = "; ".join(f"{c.id} is {c.organization} ({c.platform})" for c in found)
@@ -82,14 +82,16 @@ def _configure(options: argparse.Namespace) -> int:
         if changes or options.set:
             policy = _with_rules(replace(kept.policy, plan=replace(kept.policy.plan, **changes)), options.set)
             settings.save_policy(tx, id, policy, revision=kept.revision, who=who, now=now)
-        if options.go_live or options.preview:
-            if options.go_live and kept.ledger_reminders is None:  # somebody has to have decided
-                settings.set_ledger_reminders(tx, id, "off", who=who, now=now)
-                shell.say(
-                    "Noted that the ledger sends no reminders of its own; if it does: --ledger-reminders on."
-                )
+        ledger = platforms.find(found[0].platform, config).label
+        why_not = settings.chased_twice(settings.load(tx, id), found[0], ledger) if options.go_live else ""
+        if not why_not and (options.go_live or options.preview):
             settings.set_live(tx, id, options.go_live, who=who, now=now)
         kept = settings.load(tx, id)
+    if why_not:
+        raise shell.Wrong(
+            f"Not live yet: {why_not} With --ledger-reminders off you say that they are off. "
+            "Anything else that you said is kept."
+        )
     if options.json:
         print(json.dumps(_settings_json(id, kept), indent=1))
     else:

@@ -127,7 +127,7 @@ def _payoff(options: argparse.Namespace) -> int:
 
 
 def _write_off(options: argparse.Namespace) -> int:
-    from connector import connections, db, ending, plans
+    from connector import connections, db, ending, plans, todos
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -136,7 +136,7 @@ def _write_off(options: argparse.Namespace) -> int:
         off = ending.propose_write_off(
             tx, options.id, who=options.by, why=options.why, now=db.now(), today=today
         )
-        asked = [t for t in plans.open_todos(tx, connection.id) if t.plan == options.id]
+        asked = [t for t in todos.waiting(tx, connection.id) if t.plan == options.id]
     if options.json:
         print(json.dumps({"id": options.id, "gross": off.gross, "net": off.net, "tax": off.tax}, indent=1))
     else:
@@ -145,13 +145,13 @@ def _write_off(options: argparse.Namespace) -> int:
 
 
 def _todos(options: argparse.Namespace) -> int:
-    from connector import db, plans
+    from connector import db, todos
 
     _, engine = shell.opened()
     found = []
     for connection in shell.connections_meant(engine, options.connection, connected=False):
         with db.reading(engine) as tx:
-            found += plans.open_todos(tx, connection.id)
+            found += todos.waiting(tx, connection.id)
     if options.json:
         rows = [{"id": t.id, "plan": t.plan, "what": t.what, "link": t.link} for t in found]
         print(json.dumps(rows, indent=1))

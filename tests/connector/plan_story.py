@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, connections, db, outbox, plans, settings, writeback
+from connector import books, connections, db, objections, outbox, plans, settings, writeback
 from connector.domain import installments
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.plan import Plan
@@ -57,7 +57,7 @@ class Story:
                 customer_id=invoices[0].customer_id,
                 currency="USD",
                 mode=mode,
-                sources=tuple(plans.snapshot(i) for i in invoices),
+                sources=tuple(objections.snapshot(i) for i in invoices),
                 rows=rows,
                 drafted_on=TODAY,
             )

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import conclusions, db, drafting, plans, review
+from connector import conclusions, db, drafting, plans, review, todos
 from connector.domain.plan import Plan
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
@@ -321,7 +321,7 @@ def test_after_a_default_the_rest_falls_due_and_nothing_is_posted(story: Story) 
     assert story.ledger.documents[third].due == DAY(2027, 1, 5)
     assert story.ledger.documents[second].due == DAY(2027, 1, 21)  # money is set against it
     with db.reading(story.engine) as tx:
-        (todo,) = plans.open_todos(tx, story.connection_id)
+        (todo,) = todos.waiting(tx, story.connection_id)
     assert todo.what == "Set the due date of 1001-P1.2 to 2027-01-05 in the ledger."
     first = story.plan(plan.id).installments[0].invoice_id
     story.ledger.pay(first, 28333, DAY(2027, 1, 5))

@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
 
-from connector import audit, books, connections, db, people, plans, review
+from connector import audit, books, connections, db, people, review, todos
 from connector.config import Config
 from connector.domain.receivables import Customer, Invoice, Organization, Status
 from connector.platforms import Batch, Identity
@@ -62,7 +62,7 @@ def _tenant(engine: Engine, app: Flask, word: str) -> Tenant:
         books.store(tx, id, _books(word), 1)
     review.review(engine, id, now=NOW, today=TODAY)
     with db.transaction(engine) as tx:
-        plans.ask(tx, id, "call", f"{word}: call them", now=NOW)
+        todos.ask(tx, id, "call", f"{word}: call them", now=NOW)
         number = tx.scalar(sa.select(sa.func.min(db.plans.c.number)).where(db.plans.c.connection_id == id))
         for position, state in enumerate(("failed", "done")):
             tx.execute(

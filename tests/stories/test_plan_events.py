@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from connector import db, drafting, ending, plans
+from connector import db, drafting, ending, plans, todos
 from connector.domain.calendar import Rhythm
 from connector.domain.plan import Waiver
 from connector.domain.policy import Mode
@@ -196,15 +196,15 @@ def test_a_date_that_the_ledger_refuses_becomes_a_todo_with_its_link(
 ) -> None:
     company, plan_id = running(practice, platform, mode="notes")
     with db.reading(practice.engine) as tx:
-        todos = plans.open_todos(tx, company.connection_id)
+        asked = todos.waiting(tx, company.connection_id)
     id = company.invoice("1001").id
     if platform == "xero":
-        assert [t.what.startswith("The ledger does not let an app edit invoice 1001") for t in todos] == [
+        assert [t.what.startswith("The ledger does not let an app edit invoice 1001") for t in asked] == [
             True
         ]
-        assert id in todos[0].link
+        assert id in asked[0].link
     else:
-        assert todos == []
+        assert asked == []
     attached = [a for a in company.pretend.attachments_of(Ref("invoice", id)) if a.file_name]
     assert [a.file_name for a in attached] == [f"{plan_id}-v1.pdf"]
     assert attached[0].content.startswith(b"%PDF")

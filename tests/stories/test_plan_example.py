@@ -11,7 +11,7 @@ from itertools import groupby
 
 import pytest
 
-from connector import db, drafting, ending, plans
+from connector import db, drafting, ending, plans, todos
 from connector.domain.policy import InterestPolicy, Method
 from connector.domain.propose import Wish
 from sandbox.documents import Ref
@@ -210,7 +210,7 @@ def test_write_off_is_proposed_with_its_tax(practice: Practice, platform: str) -
         )
     assert (off.gross, off.net, off.tax) == (56667, 49276, 7391)
     with db.reading(practice.engine) as tx:
-        (todo,) = plans.open_todos(tx, company.connection_id)
+        (todo,) = todos.waiting(tx, company.connection_id)
     assert "492.76" in todo.what
     assert "73.91" in todo.what
     assert drift(before, company.movements()) == 0

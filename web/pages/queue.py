@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import audit, books, connections, db, jobs, outbox, people, plans
+from connector import audit, books, connections, db, jobs, outbox, people, plans, todos
 from connector.domain.writes import NoteDraft
 from connector.platforms import find
 from web.pages import blueprint
@@ -33,7 +33,7 @@ def queue() -> str:
                 (connection, w, find(connection.platform, config()), isinstance(w.draft, NoteDraft))
                 for w in outbox.failures(tx, id)
             ]
-            tasks += [(connection, t, find(connection.platform, config())) for t in plans.open_todos(tx, id)]
+            tasks += [(connection, t, find(connection.platform, config())) for t in todos.waiting(tx, id)]
     drafts.sort(key=lambda d: (d[1].created_at, d[1].id))
     return render_template(
         "queue.html",
@@ -99,11 +99,11 @@ def keep(write_id: int) -> Response:
 def done(todo_id: int) -> Response:
     with db.reading(engine()) as tx:
         try:
-            todo = plans.todo(tx, todo_id)
+            todo = todos.get(tx, todo_id)
         except LookupError:
             abort(404)
     need(todo.connection_id, "act")
     with db.transaction(engine()) as tx:
-        plans.finish_todo(tx, todo_id, who=g.person.name, now=db.now())
+        todos.finish(tx, todo_id, who=g.person.name, now=db.now())
     flash("Off the list.", "good")
     return redirect(url_for("pages.queue"))

@@ -1,0 +1,149 @@
+"""What stands against a plan, as far as the mirror knows. The ledger is asked again before the first write."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from connector import books, connections, holds
+from connector import plan_records as records
+from connector import settings as decisions
+from connector.db import plan_versions
+from connector.domain import rails
+from connector.domain import refusals as rules
+from connector.domain.money import Money
+from connector.domain.plan import Plan, Source
+from connector.domain.receivables import Document, Invoice, Kind
+from connector.domain.refusals import Facts, Refusal
+from connector.outbox import plan_number as number_of
+
+
+def snapshot(invoice: Invoice) -> Source:
+    """An invoice as the books have it now: what an approval will be about."""
+    return Source(
+        invoice_id=invoice.id,
+        number=invoice.number,
+        date=invoice.date,
+        due=invoice.due,
+        total=invoice.total,
+        tax=invoice.tax,
+        balance=invoice.balance,
+        version=invoice.version,
+        settled=invoice.balance != invoice.total,
+    )
+
+
+def facts(
+    tx: Connection,
+    connection_id: str,
+    customer_id: str,
+    invoice_ids: Iterable[str],
+    today: dt.date,
+    but: str = "",
+) -> Facts:
+    """What the mirror knows that could stand against a plan. Asked again of the ledger before the first write.
+
+    Raises LookupError for an unknown customer or invoice.
+    """
+    connection = connections.get(tx, connection_id)
+    picture = books.of_customer(tx, connection_id, customer_id)
+    if picture is None or connection.facts is None:
+        raise LookupError(f"There is no customer {customer_id} in these books. Sync, or check the id.")
+    by_id = {i.id: i for i in picture.invoices}
+    wanted = list(invoice_ids)
+    for invoice_id in wanted:
+        if invoice_id not in by_id:
+            raise LookupError(f"Customer {customer_id} has no invoice {invoice_id}. Check the id.")
+    chosen = tuple(document(by_id[i]) for i in wanted)
+    currency = chosen[0].currency if chosen else connection.home_currency
+    unapplied = sum(p.unapplied for p in picture.payments if not p.void and p.currency == currency)
+    unapplied += sum(c.remaining for c in picture.credits if not c.void and c.currency == currency)
+    return Facts(
+        organization=connection.facts,
+        answers=decisions.load(tx, connection_id).answers,
+        customer=picture.customer,
+        invoices=chosen,
+        today=today,
+        unapplied=unapplied,
+        holds=holds_on(tx, connection_id, customer_id, wanted, today),
+        planned=records.planned(records.of_customer(tx, connection_id, customer_id), but=but),
+    )
+
+
+def holds_on(
+    tx: Connection, connection_id: str, customer_id: str, invoice_ids: Collection[str], today: dt.date
+) -> frozenset[str]:
+    """The reasons that hold this customer, or one of these invoices."""
+    return frozenset(
+        hold.reason
+        for hold in holds.active(tx, connection_id, customer_id, today=today)
+        if hold.invoice_id is None or hold.invoice_id in invoice_ids
+    )
+
+
+def document(invoice: Invoice) -> Document:
+    """A mirrored invoice as the rules want it; its lines are not known."""
+    return Document(
+        kind=Kind.INVOICE,
+        id=invoice.id,
+        number=invoice.number,
+        customer_id=invoice.customer_id,
+        date=invoice.date,
+        due=invoice.due,
+        currency=invoice.currency,
+        total=invoice.total,
+        balance=invoice.balance,
+        tax=invoice.tax,
+        status=invoice.status,
+        marker=invoice.marker,
+        note=invoice.note,
+        rate=invoice.rate,
+        version=invoice.version,
+    )
+
+
+def refusals(tx: Connection, plan_id: str, today: dt.date) -> list[Refusal]:
+    """What would stop the approval of the plan (or of its draft), as far as the mirror knows; [] when nothing."""
+    record = records.get(tx, plan_id)
+    plan = record.draft or record.plan
+    known = facts(
+        tx, record.connection_id, plan.customer_id, [s.invoice_id for s in plan.sources], today, but=plan.id
+    )
+    found = rules.refusals(known, plan.mode, plan)
+    found += rules.changed(with_versions(plan, known.invoices), known.invoices)
+    found += _consent(tx, record, plan)
+    policy = decisions.load(tx, record.connection_id).policy
+    return found + rails.problems(plan, today, policy.plan, closed_until=known.organization.closed_until)
+
+
+def _consent(tx: Connection, record: records.Record, plan: Plan) -> list[Refusal]:
+    """A renegotiation that asks for more at a time than was agreed needs the customer's recorded yes."""
+    if record.draft is None or not record.plan.rows:
+        return []
+    highest = max(r.total for r in record.plan.rows)
+    where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
+    if tx.scalar(sa.select(plan_versions.c.acceptance).where(where)):
+        return []
+    if not (risen := [r for r in plan.rows if r.total > highest]):
+        return []
+    row, now = Money(risen[0].total, plan.currency), Money(highest, plan.currency)
+    return [
+        Refusal(
+            "CONSENT_NEEDED",
+            f"Installment {risen[0].n} is {row}, more than the {now} that the customer agreed to. "
+            "Record their acceptance first, or choose more installments.",
+        )
+    ]
+
+
+def with_versions(plan: Plan, documents: Sequence[Document]) -> Plan:
+    """The plan with the snapshot's version marks of today; what the approver sees is what is compared later."""
+    now = {d.id: d for d in documents}
+    sources = tuple(
+        replace(s, version=now[s.invoice_id].version) if s.invoice_id in now else s for s in plan.sources
+    )
+    return replace(plan, sources=sources)
