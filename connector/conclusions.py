@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from connector import audit
 from connector.db import assessments, findings, invoices, predictions
+from connector.db import learned as models
 from connector.domain import assessment, codec
 from connector.domain.assessment import NOT_ENOUGH
 from connector.domain.findings import Evidence, Finding, Share
@@ -320,3 +321,13 @@ def predicted(tx: Connection, connection_id: str) -> dict[str, Prediction]:
         row.invoice_id: Prediction(row.invoice_id, row.late, row.late_30, row.expected_payment, row.basis)
         for row in tx.execute(query)
     }
+
+
+def learned(tx: Connection, connection_id: str) -> bytes | None:
+    """What the books taught, as `prediction.saved` keeps it; None when nothing is kept."""
+    return tx.scalar(sa.select(models.c.model).where(models.c.connection_id == connection_id))
+
+
+def keep_learned(tx: Connection, connection_id: str, model: bytes) -> None:
+    tx.execute(sa.delete(models).where(models.c.connection_id == connection_id))
+    tx.execute(sa.insert(models).values(connection_id=connection_id, model=model))

@@ -609,6 +609,16 @@ assessments = sa.Table(
     sa.Column("since", sa.Date),  # in this segment since
     sa.Column("as_of", sa.Date),
     sa.Column("reviewed_at", Moment),
+    # While nothing happens, the same is concluded until the day before; NULL: every day may say something else.
+    sa.Column("next_on", sa.Date),
+    _text("rules"),  # a fingerprint of the code and policy that concluded it
+)
+
+learned = sa.Table(  # what a book taught about how its customers pay; fitted anew when it is gone
+    "learned",
+    metadata,
+    _of(primary=True),
+    sa.Column("model", sa.LargeBinary, nullable=False),
 )
 
 aging_weeks = sa.Table(  # what was owed by age at the end of past weeks: rebuilt from the books
@@ -693,6 +703,19 @@ invoices = sa.Table(
         "connection_id",
         "currency",
         "due",
+        "balance",
+        "status",
+        sqlite_where=sa.text("balance > 0"),
+        postgresql_where=sa.text("balance > 0"),
+    ),
+    sa.Index(  # the same by customer
+        "ix_invoices_owing",
+        "connection_id",
+        "customer_id",
+        "currency",
+        "due",
+        "balance",
+        "status",
         sqlite_where=sa.text("balance > 0"),
         postgresql_where=sa.text("balance > 0"),
     ),

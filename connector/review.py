@@ -36,7 +36,7 @@ from connector.domain import aging
 from connector.domain.aging import Debt
 from connector.domain.findings import Event
 from connector.domain.policy import Mode
-from connector.domain.prediction import outlook
+from connector.domain.prediction import saved
 from connector.domain.progress import Progress
 from connector.plans import Record
 from connector.reminders import Reminder
@@ -94,12 +94,19 @@ def review(
 
 
 def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
-    """Predict every open invoice anew from the whole of the organization's books. Returns how many."""
+    """Predict every open invoice anew from the whole of the organization's books. Returns how many.
+
+    What the books taught is kept; it is learned anew about once a week (`prediction.saved`).
+    """
     with db.reading(engine) as tx:
         columns, ids = bookwide.history(tx, connection_id, today)
-    found = [conclusions.prediction(o) for o in outlook.learn(columns, ids, today).values()]
+        kept = conclusions.learned(tx, connection_id)
+    outlooks, model = saved.outlooks(kept, columns, ids, today)
+    found = [conclusions.prediction(o) for o in outlooks.values()]
     with db.transaction(engine) as tx:
         conclusions.store_predictions(tx, connection_id, found, today=today)
+        if model is not None and model != kept:
+            conclusions.keep_learned(tx, connection_id, model)
     return len(found)
 
 

@@ -42,10 +42,16 @@ def outlooks(
 
 def learn(columns: History, ids: Sequence[str], today: dt.date) -> dict[str, Outlook]:
     """As `outlooks`, from columns; `ids` are the rows' invoices."""
-    at = np.flatnonzero(columns.settled == FAR)
+    if not (columns.settled == FAR).any():
+        return {}
+    return answers(fit(columns, today.toordinal()), ids)
+
+
+def answers(model: Model, ids: Sequence[str]) -> dict[str, Outlook]:
+    """What a model says of everything that is open in its history; `ids` are the rows' invoices."""
+    at = np.flatnonzero(model.facts.history.settled == FAR)
     if not len(at):
         return {}
-    model = fit(columns, today.toordinal())
     said = model.predict(at)
     day = dt.date.fromordinal
     return {

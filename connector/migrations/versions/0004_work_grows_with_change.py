@@ -1,0 +1,28 @@
+"""What a book taught is kept, quiet customers wait for their day, and what is owed is read from indexes alone."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "learned",
+        sa.Column("connection_id", sa.Text(), nullable=False),
+        sa.Column("model", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connections.id"], name=op.f("fk_learned_connection_id")),
+        sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_learned")),
+    )
+    op.add_column("assessments", sa.Column("next_on", sa.Date(), nullable=True))
+    op.add_column("assessments", sa.Column("rules", sa.Text(), nullable=False, server_default=""))
+    open_only = sa.text("balance > 0")
+    op.drop_index("ix_invoices_open", table_name="invoices")
+    for name, columns in (
+        ("ix_invoices_open", ["connection_id", "currency", "due", "balance", "status"]),
+        ("ix_invoices_owing", ["connection_id", "customer_id", "currency", "due", "balance", "status"]),
+    ):
+        op.create_index(name, "invoices", columns, sqlite_where=open_only, postgresql_where=open_only)
