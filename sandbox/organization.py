@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -59,6 +59,9 @@ class Organization:
     active: bool = True  # False: subscription ended
     rules: Rules = field(default_factory=Rules)
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rules = replace(self.rules)  # a switch turned in one company's books is turned in no other's
 
     def check_open(self, *days: date) -> None:
         """Raises LockedPeriod when a day is on or before a lock date."""

@@ -92,9 +92,9 @@ def act(running: Xero, chance: random.Random) -> None:
         if allocations:
             books.deallocate(chance.choice(allocations).id)
     elif what < 0.94:
-        touched = bool(books.allocations_to(Ref("invoice", some.id)))
+        part_paid = 0 < some.balance < some.total
         due = day + timedelta(days=chance.randint(1, 90))
-        books.edit(Ref("invoice", some.id), bump=not touched, due=due)  # Xero hides this on a touched one
+        books.edit(Ref("invoice", some.id), bump=not part_paid, due=due)  # Xero hides it on a part-paid one
     elif what < 0.97:
         acts.add_customer(books, name=f"Customer {chance.randint(1, 10**9)}")
     elif len(customers) > 3:
@@ -102,7 +102,6 @@ def act(running: Xero, chance: random.Random) -> None:
         books.merge_customers(loser, survivor)
 
 
-@pytest.mark.xfail(reason="passes alone; failed in two of three whole runs, not yet understood", strict=False)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_after_a_year_the_mirror_equals_a_fresh_look(ledgers: Xero, seed: int):
     chance = random.Random(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -633,3 +634,11 @@ def test_what_is_due_today_is_not_overdue(due: date, bucket: str, overdue: int) 
     ledger.add_invoice(Invoice(customer=customer, date=date(2026, 8, 1), due=due, lines=[line]))
     [row] = aged_receivables(ledger, APPROVAL)
     assert (row.overdue, row.buckets[bucket]) == (overdue, 700)
+
+
+def test_a_switch_turned_in_one_company_is_turned_in_no_other() -> None:
+    facts: dict[str, Any] = {"platform": "xero", "home_currency": "NZD", "rules": RULES["xero"]}
+    one, other = Organization(id="1", name="One", **facts), Organization(id="2", name="Other", **facts)
+    one.rules.link_touches_documents = False
+    assert other.rules.link_touches_documents
+    assert RULES["xero"].link_touches_documents
