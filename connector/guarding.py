@@ -98,8 +98,12 @@ class Scene:
 
     @property
     def country(self) -> str:
-        """Where the customer is; the organization's country where nobody knows."""
-        return self.customer.country or self.decided.policy.country or self.organization.country
+        return country_of(self.customer, self.organization, self.decided)
+
+
+def country_of(customer: Customer, organization: Organization, decided: Settings) -> str:
+    """Where the customer is; the organization's country where nobody knows."""
+    return customer.country or decided.policy.country or organization.country
 
 
 def resting(scene: Scene) -> dict[str, str]:

@@ -300,6 +300,13 @@ def _last_look(
     """
     policy = decided.policy.reminders
     with db.reading(p.engine) as tx:
+        customer = books.customer(tx, p.connection_id, reminder.customer_id)
+        if customer is None:
+            return ("The customer is no longer in the books.",)
+        country = guarding.country_of(customer, organization, decided)
+        moment = local_time(organization, country, p.clock(), p.today())
+        if calendar.is_quiet(moment, policy.weekdays, policy.from_hour, policy.to_hour, country):
+            return None
         picture = books.of_customer(tx, p.connection_id, reminder.customer_id)
         if picture is None:
             return ("The customer is no longer in the books.",)
@@ -316,9 +323,6 @@ def _last_look(
             p.today(),
             guarding.told(tx, p.connection_id, [reminder.customer_id], p.today()),
         )
-        moment = local_time(organization, scene.country, p.clock(), p.today())
-        if calendar.is_quiet(moment, policy.weekdays, policy.from_hour, policy.to_hour, scene.country):
-            return None
         if because := _decided_again(tx, scene, reminder):
             return because
     customer = p.ledger.customer(reminder.customer_id)

@@ -176,6 +176,21 @@ def set_live(tx: Connection, connection_id: str, live: bool, *, who: str, now: d
     )
 
 
+def chased_twice(decided: Settings, connection: connections.Connection, ledger: str) -> str:
+    """Why nobody may go live yet for the sake of the ledger's own reminders; "" when they are known to be off.
+
+    `ledger` is its name. What it tells itself counts more than what somebody said of it.
+    """
+    known = connection.facts.reminders_on if connection.facts else None
+    if known:
+        return f"Switch off {ledger}'s own reminders, so that nobody is asked twice."
+    if known is None and decided.ledger_reminders is None:
+        return "Say whether the ledger sends reminders of its own."
+    if known is None and decided.ledger_reminders == "on":
+        return "Switch off the ledger's own reminders, then say so here, so that nobody is asked twice."
+    return ""
+
+
 def set_ledger_reminders(
     tx: Connection, connection_id: str, value: str, *, who: str, now: dt.datetime
 ) -> Settings:

@@ -112,6 +112,11 @@ def test_reminders_are_written_as_notes_once_and_only_live(desk: Desk) -> None:
     desk.run("deliver")
     assert desk.json("export")["connections"][0]["writes"] == []
 
+    if desk.pretend.organization.platform == "quickbooks":  # Xero tells by itself whether it reminds
+        refused = desk.run("configure", "--go-live", "--mode", "notes", code=2)
+        assert "Say whether the ledger sends reminders of its own" in refused
+        kept = desk.json("configure")
+        assert (kept["live"], kept["ledger_reminders"], kept["mode"]) == (False, None, "notes")
     desk.run("configure", "--go-live", "--ledger-reminders", "off", "--by", "J. Doe")
     desk.run("review")
     for _ in (1, 2):

@@ -46,18 +46,10 @@ def not_live_yet(current: settings.Settings, connection: connections.Connection)
     left = []
     if current.income_basis is None or current.sales_tax_basis is None:
         left.append("Answer the two accounting questions.")
-    known = connection.facts.reminders_on if connection.facts else None
-    if known:
-        left.append(
-            f"Switch off {find(connection.platform, config()).label}'s own reminders, so that nobody is asked twice."
-        )
-    elif known is None and current.ledger_reminders is None:
-        left.append("Say whether the ledger sends reminders of its own.")
-    elif known is None and current.ledger_reminders == "on":
-        left.append("Switch off the ledger's own reminders, then say so here, so that nobody is asked twice.")
+    left.append(settings.chased_twice(current, connection, find(connection.platform, config()).label))
     if connection.last_sync_at is None:
         left.append("Wait for the first reading of the books.")
-    return left
+    return [sentence for sentence in left if sentence]
 
 
 @blueprint.post("/organizations/<connection_id>/settings/answers")
