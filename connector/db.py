@@ -203,6 +203,20 @@ memberships = sa.Table(
 )
 
 sessions = sa.Table(
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("id", Text, primary_key=True),  # SHA-256 of the link's secret, never the secret
+    _of(index=True),
+    _text("role", None),
+    sa.Column("made_by", sa.ForeignKey("people.id"), nullable=False),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("used_by", sa.ForeignKey("people.id")),
+    sa.Column("used_at", Moment),
+    sa.Column("withdrawn_at", Moment),
+)
+
     "sessions",
     metadata,
     sa.Column("id", Text, primary_key=True),  # SHA-256 of the cookie's value, never the value
@@ -643,6 +657,22 @@ predictions = sa.Table(
 )
 
 # ---------------------------------------------------------------- the books: our disposable mirror
+expected_weeks = sa.Table(  # what money was expected in which week, by the week in which it was said: kept
+    "expected_weeks",
+    metadata,
+    _of(primary=True),
+    sa.Column("said_in", sa.Date, primary_key=True),  # the Monday of that week
+    sa.Column("currency", Text, primary_key=True),
+    sa.Column("week", sa.Date, primary_key=True),  # the Monday of the week in which it would come
+    sa.Column("said_on", sa.Date, nullable=False),
+    sa.Column("told", sa.Boolean, nullable=False, server_default=sa.true()),  # False: worked out afterwards
+    _money("amount"),
+    _money("low"),
+    _money("high"),
+    _money("older"),  # the part from invoices that were known four weeks earlier
+    sa.Column("came", Minor),  # in the four weeks after it was said, of what was known then
+)
+
 
 customers = sa.Table(
     "customers",

@@ -28,6 +28,7 @@ from connector import (
     connections,
     db,
     embedded,
+    expecting,
     history,
     inbox,
     leases,
@@ -246,15 +247,18 @@ def review_connection(
                 today=today,
                 customer_ids=None if whole else frozenset(changed),
             )
-        weeks = []
+        weeks, expected = [], None
         if whole:
             with db.reading(engine) as tx:
                 weeks = history.missing(tx, connection_id, today)
         with db.transaction(engine) as tx:
+                expected = expecting.worked_out_later(tx, connection_id, today)
             books.reviewed(tx, connection_id, changed)
             if whole:
                 history.keep(tx, weeks)
                 c = db.connections.c
+                if expected is not None:
+                    expecting.keep_later(tx, connection_id, expected, today=today)
                 tx.execute(
                     sa.update(db.connections).where(c.id == connection_id).values(last_review_on=today)
                 )

@@ -118,6 +118,7 @@ def test_an_organization_of_others_does_not_exist(office: Office, client: str) -
         ("act", "/organizations/{id}/settings/answers", {"income_basis": "cash"}),
         ("act", "/organizations/{id}/settings/live", {"live": "1"}),
         ("act", "/organizations/{id}/people/invite", {"role": "configure"}),
+        ("act", "/organizations/{id}/people/withdraw", {"invitation": "0"}),
         ("act", "/connections/{id}/disconnect", {}),
     ],
 )
@@ -236,6 +237,44 @@ def test_an_invitation_gives_one_role_and_can_be_spoiled(office: Office, client:
     guest.post(link.group(1), link.group(1))
     assert guest.get(f"/organizations/{client}").status_code == 200
     assert guest.post(f"/organizations/{client}/settings/live", live="1").status_code == 403
+
+    second = office.browser().sign_in("second")
+    assert "Somebody has used this link already" in second.get(link.group(1)).text
+    assert second.post(link.group(1)).status_code == 400
+    assert second.get(f"/organizations/{client}").status_code == 404
+
+
+def test_an_invitation_ends_after_three_days_when_taken_back_and_with_its_maker(
+    office: Office, client: str
+) -> None:
+    owner, guest = office.browser().sign_in("owner"), office.browser().sign_in("guest")
+    office.role(owner, client, "configure")
+
+    def link() -> str:
+        page = owner.post(f"/organizations/{client}/people/invite", role="read").text
+        found = re.search(r"http://localhost:8000(/invited/[^<\s]+)", page)
+        assert found
+        return found.group(1)
+
+    old = link()
+    with db.transaction(office.engine) as tx:
+        tx.execute(sa.update(db.invitations).values(expires_at=db.now()))
+    assert "good for three days" in guest.get(old).text
+
+    settings_page = f"/organizations/{client}/settings"
+    assert "Links not used yet" not in owner.get(settings_page).text
+    taken_back = link()
+    button = re.search(r'name="invitation" value="(\w+)"', owner.get(settings_page).text)
+    assert button
+    assert 'name="invitation"' not in guest.get(settings_page).text
+    owner.post(f"/organizations/{client}/people/withdraw", settings_page, invitation=button.group(1))
+    assert "taken back" in guest.get(taken_back).text
+
+    orphan = link()
+    office.role(owner, client, "act")
+    assert "may no longer invite" in guest.get(orphan).text
+    assert guest.post(orphan).status_code == 400
+    assert guest.get(f"/organizations/{client}").status_code == 404
 
 
 def test_the_last_person_who_may_configure_stays(office: Office, client: str) -> None:

@@ -7,7 +7,7 @@ from decimal import InvalidOperation
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, db, jobs, people, settings
+from connector import connections, db, invitations, jobs, people, settings
 from connector.domain.codec import WrongValue
 from connector.platforms import PlatformError, find
 from web import policy_form
@@ -23,6 +23,7 @@ def settings_page(connection_id: str) -> str:
         connection = connections.get(tx, connection_id)
         current = settings.load(tx, connection_id)
         team = people.members(tx, connection_id)
+        invited = invitations.open_ones(tx, connection_id, db.now()) if people.may(role, "configure") else []
         today = connections.today(connection, config())
         said = tomorrow(tx, connection, current.policy, today)
     return render_template(
@@ -34,6 +35,7 @@ def settings_page(connection_id: str) -> str:
         policy=current.policy,
         groups=policy_form.GROUPS,
         team=team,
+        invited=invited,
         blocked=not_live_yet(current, connection),
         tomorrow=said,
         today=today,
