@@ -57,6 +57,7 @@ class Connection:
     last_sync_at: dt.datetime | None
     last_full_at: dt.datetime | None
     last_review_on: dt.date | None
+    review_asked_at: dt.datetime | None
     last_proof_at: dt.datetime | None
     facts_at: dt.datetime | None
     progress: dict[str, Any] | None
@@ -242,6 +243,7 @@ class Due:
     last_sync_at: dt.datetime | None
     last_proof_at: dt.datetime | None
     last_review_on: dt.date | None
+    review_asked_at: dt.datetime | None
     retry_at: dt.datetime | None
 
 

@@ -138,6 +138,7 @@ connections = sa.Table(
     sa.Column("last_sync_at", Moment),
     sa.Column("last_full_at", Moment),
     sa.Column("last_review_on", sa.Date),  # organization's day of the last whole review
+    sa.Column("review_asked_at", Moment),  # somebody changed a rule: look at all customers again; NULL: done
     sa.Column("last_proof_at", Moment),  # completeness compared
     sa.Column("progress", Json),  # {"step","what","done","expected","at","error"}
     sa.Column("retry_at", Moment),  # a ledger said wait: not before this
@@ -202,7 +203,6 @@ memberships = sa.Table(
     sa.Column("granted_at", Moment),
 )
 
-sessions = sa.Table(
 invitations = sa.Table(
     "invitations",
     metadata,
@@ -217,6 +217,7 @@ invitations = sa.Table(
     sa.Column("withdrawn_at", Moment),
 )
 
+sessions = sa.Table(
     "sessions",
     metadata,
     sa.Column("id", Text, primary_key=True),  # SHA-256 of the cookie's value, never the value
@@ -256,6 +257,18 @@ inbox = sa.Table(
     sa.Column("drained_at", Moment),
     sa.Index("ix_inbox_pending", "connection_id", "drained_at"),
     sa.Index("ix_inbox_unknown", "platform", "external_id"),
+)
+
+failures = sa.Table(  # of jobs, for reasons that nobody expected; a job that succeeds drops its row
+    "failures",
+    metadata,
+    _of(primary=True),
+    sa.Column("job", Text, primary_key=True),  # sync_connection | review_connection | …
+    _text("reason"),  # type and place of the error, never its words
+    _count("times"),  # in a row, for the same reason
+    sa.Column("first_at", Moment, nullable=False),
+    sa.Column("last_at", Moment, nullable=False),
+    sa.Column("again_at", Moment),  # NULL: set aside until a person tries it again
 )
 
 changed_customers = sa.Table(  # by a sync, not yet reviewed: kept with the data, so that no crash loses them
@@ -644,19 +657,6 @@ aging_weeks = sa.Table(  # what was owed by age at the end of past weeks: rebuil
     sa.Column("buckets", Json, nullable=False),
 )
 
-predictions = sa.Table(
-    "predictions",
-    metadata,
-    _of(primary=True),
-    sa.Column("invoice_id", Text, primary_key=True),
-    sa.Column("late", sa.Float),
-    sa.Column("late_30", sa.Float),
-    sa.Column("expected_payment", sa.Date),
-    _text("basis", "none"),
-    sa.Column("as_of", sa.Date),
-)
-
-# ---------------------------------------------------------------- the books: our disposable mirror
 expected_weeks = sa.Table(  # what money was expected in which week, by the week in which it was said: kept
     "expected_weeks",
     metadata,
@@ -673,6 +673,19 @@ expected_weeks = sa.Table(  # what money was expected in which week, by the week
     sa.Column("came", Minor),  # in the four weeks after it was said, of what was known then
 )
 
+predictions = sa.Table(
+    "predictions",
+    metadata,
+    _of(primary=True),
+    sa.Column("invoice_id", Text, primary_key=True),
+    sa.Column("late", sa.Float),
+    sa.Column("late_30", sa.Float),
+    sa.Column("expected_payment", sa.Date),
+    _text("basis", "none"),
+    sa.Column("as_of", sa.Date),
+)
+
+# ---------------------------------------------------------------- the books: our disposable mirror
 
 customers = sa.Table(
     "customers",
