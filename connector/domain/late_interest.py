@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 from connector.domain import money
@@ -22,27 +22,54 @@ class NoRate(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """A reference rate: `percent` a year from `start` for half a year. `checked_on` None: nobody found it in a
+    public source yet, so it is shown and never applied."""
+
+    start: dt.date
+    percent: Decimal
+    source: str
+    checked_on: dt.date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Regime:
-    """One law. `rates`: from which day, percent a year; each counts for half a year. `fixed`: debts below this sum
-    (whole units, None is no limit) → fixed sum in `currency`."""
+    """One law. `rates` are ordered by day. `fixed`: debts below this sum (whole units, None is no limit) → fixed
+    sum in `currency`."""
 
     name: str
     currency: str
-    rates: tuple[tuple[dt.date, Decimal], ...]
+    rates: tuple[Rate, ...]
     fixed: tuple[tuple[int | None, int], ...]
     source: str
 
+    def with_own(self, own: Iterable[tuple[dt.date, Decimal, str]]) -> Regime:
+        """With the rows that a bookkeeper entered or confirmed: (from which day, reference percent, source)."""
+        rows = {rate.start: rate for rate in self.rates}
+        for start, percent, source in own:
+            rows[start] = Rate(start, percent, source, start)
+        return replace(self, rates=tuple(rows[start] for start in sorted(rows)))
 
-def _table(*rows: tuple[int, int, str]) -> tuple[tuple[dt.date, Decimal], ...]:
-    return tuple((dt.date(year, month, 1), Decimal(rate)) for year, month, rate in rows)
+
+def _rows(checked_on: dt.date | None, source: str, *rows: tuple[int, int, str]) -> tuple[Rate, ...]:
+    return tuple(Rate(dt.date(y, month, 1), Decimal(rate), source, checked_on) for y, month, rate in rows)
 
 
+_CHECKED = dt.date(2026, 11, 22)
 UK = Regime(
     "Late Payment of Commercial Debts (Interest) Act 1998",
     "GBP",
-    _table(
-        (2022, 1, "0.25"), (2022, 7, "1.25"), (2023, 1, "3.5"), (2023, 7, "5"), (2024, 1, "5.25"),
-        (2024, 7, "5.25"), (2025, 1, "4.75"), (2025, 7, "4.25"), (2026, 1, "3.75"), (2026, 7, "3.75"),
+    (
+        *_rows(
+            _CHECKED,
+            "payontime.co.uk, table of reference rates",
+            (2022, 1, "0.25"), (2022, 7, "1.25"), (2023, 1, "3.5"), (2023, 7, "5"), (2024, 1, "5.25"),
+        ),
+        *_rows(_CHECKED, "Bank Rate held on 20 June 2024, cipp.org.uk", (2024, 7, "5.25")),
+        *_rows(_CHECKED, "Bank Rate at the end of 2024, focus-economics.com", (2025, 1, "4.75")),
+        *_rows(_CHECKED, "Bank Rate held on 19 June 2025, financialreporter.co.uk", (2025, 7, "4.25")),
+        *_rows(_CHECKED, "Bank Rate cut on 18 December 2025, streets.uk", (2026, 1, "3.75")),
+        *_rows(dt.date(2026, 6, 30), "11.75 % in payontime.co.uk and usewolfx.com, mid-2026", (2026, 7, "3.75")),
     ),
     ((1_000, 40), (10_000, 70), (None, 100)),
     "Bank of England base rate on 31 December and 30 June before each half-year",
@@ -50,9 +77,14 @@ UK = Regime(
 EU = Regime(
     "Late Payment Directive 2011/7/EU (the least that national law must grant)",
     "EUR",
-    _table(
-        (2023, 1, "2.5"), (2023, 7, "4"), (2024, 1, "4.5"), (2024, 7, "4.25"), (2025, 1, "3.15"),
-        (2025, 7, "2.15"), (2026, 1, "2.15"),
+    (
+        *_rows(
+            _CHECKED,
+            "enterprise.gov.ie, late payment interest rate since 2013",
+            (2022, 1, "0"), (2022, 7, "0"), (2023, 1, "2.5"), (2023, 7, "4"), (2024, 1, "4.5"), (2024, 7, "4.25"),
+        ),
+        *_rows(_CHECKED, "resolution of 30 December 2024 (Spain), orientelegal.es", (2025, 1, "3.15")),
+        *_rows(None, "BOE-A-2025-13217 and BOE-A-2025-27201 (Spain), not read", (2025, 7, "2.15"), (2026, 1, "2.15")),
     ),
     ((None, 40),),
     "European Central Bank main refinancing rate on 1 January and 1 July",
@@ -64,6 +96,12 @@ _EURO = (
 REGIMES = {"GB": UK, **dict.fromkeys(_EURO, EU)}
 
 
+def regime_code(country: str) -> str:
+    """ "UK", "EU", or "" where no such law is on file."""
+    found = REGIMES.get(country.upper().partition("-")[0])
+    return "" if found is None else "UK" if found is UK else "EU"
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Part of the time: `days` from `start`, on `open` minor units, at `rate` percent a year."""
@@ -72,6 +110,7 @@ class Span:
     days: int
     open: int
     rate: Decimal
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +136,27 @@ def claim(
     total: int,
     settled: Iterable[tuple[dt.date, int]],
     today: dt.date,
+    *,
+    since: dt.date | None = None,
+    own: Iterable[tuple[dt.date, Decimal, str]] = (),
 ) -> Claim:
     """Simple interest from the day after `due` up to `today`, and the fixed sum for the debt as it fell due.
 
-    `settled` are the sums (minor units) that lowered the debt, by day. Raises NoRate for a place without such a
-    law, a currency that is not its own, or a day without a rate on file.
+    `settled` are the sums (minor units) that lowered the debt, by day. `since`: interest up to that day was charged
+    already. `own` are rates that a bookkeeper entered. Raises NoRate for a place without such a law, a currency that
+    is not its own, or a day without a checked rate on file.
     """
-    regime = REGIMES.get(country.upper().partition("-")[0])
-    if regime is None:
+    found = REGIMES.get(country.upper().partition("-")[0])
+    if found is None:
         raise NoRate(f"No interest by law is on file for {country or 'an unknown country'}.")
+    regime = found.with_own(own)
     if currency != regime.currency:
         raise NoRate(f"Interest by law is on file for debts in {regime.currency}, not in {currency}.")
     days = sorted(settled)
     open_at_due = total - sum(amount for day, amount in days if day <= due)
-    spans = tuple(_spans(regime, due, open_at_due, days, today))
+    start = max(due, since or due)
+    open_then = total - sum(amount for day, amount in days if day <= start)
+    spans = tuple(_spans(regime, start, open_then, days, today))
     exact = sum((Decimal(s.open) * s.rate * s.days / 36500 for s in spans), Decimal(0))
     last = spans[-1] if spans else None
     left = total - sum(amount for day, amount in days if day <= today)
@@ -133,22 +179,34 @@ def _spans(
         return
     cuts = {due, today}
     cuts |= {day for day, _ in settled if due < day < today}
-    first_of_rates = (day - dt.timedelta(1) for day, _ in regime.rates)  # the rate holds for that day itself
+    first_of_rates = (rate.start - dt.timedelta(1) for rate in regime.rates)  # it holds for that day itself
     cuts |= {day for day in first_of_rates if due < day < today}
     ordered = sorted(cuts)
     for start, end in zip(ordered, ordered[1:], strict=False):
         owed = open_ - sum(amount for day, amount in settled if due < day <= start)
         if owed > 0:
-            yield Span(start, (end - start).days, owed, rate_on(regime, start + dt.timedelta(1)))
+            row = row_on(regime, start + dt.timedelta(1))
+            yield Span(start, (end - start).days, owed, row.percent + POINTS, row.source)
 
 
 def rate_on(regime: Regime, day: dt.date) -> Decimal:
     """The yearly rate in percent on a day: reference plus eight points. Raises NoRate."""
-    n = bisect_right([start for start, _ in regime.rates], day)
-    half_year_over = n == len(regime.rates) and day >= _after_half_year(regime.rates[-1][0])
+    return row_on(regime, day).percent + POINTS
+
+
+def row_on(regime: Regime, day: dt.date) -> Rate:
+    """The row of the table that holds on a day. Raises NoRate, also for one that nobody checked."""
+    n = bisect_right([rate.start for rate in regime.rates], day)
+    half_year_over = n == len(regime.rates) and day >= _after_half_year(regime.rates[-1].start)
     if n == 0 or half_year_over:
         raise NoRate(f"No rate of {regime.name} is on file for {day}. Enter it, then ask again.")
-    return regime.rates[n - 1][1] + POINTS
+    row = regime.rates[n - 1]
+    if row.checked_on is None:
+        raise NoRate(
+            f"The rate of {regime.name} from {row.start} ({row.percent} % + {POINTS}) is not checked against a public "
+            "source. Enter it with its source, then ask again."
+        )
+    return row
 
 
 def _after_half_year(start: dt.date) -> dt.date:

@@ -255,6 +255,74 @@ class OwnText:
 
 
 @dataclass(frozen=True, slots=True)
+class Ledgered:
+    """Where a charge goes: the ledger's id or code of the account, the item in front of it where the ledger needs
+    one (QuickBooks), and the tax code. No account: nothing of that kind is ever posted."""
+
+    account: str = ""
+    item: str = ""
+    tax_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRate:
+    """A reference rate for interest by law that the bookkeeper looked up: of which law, from which day."""
+
+    regime: str  # "UK" or "EU"
+    start: dt.date
+    percent: Decimal
+    source: str
+
+    def __post_init__(self) -> None:
+        _check(self.regime in ("UK", "EU"), "regime", "should be UK or EU.")
+        _check(0 <= self.percent <= 50, "percent", "should be between 0 and 50 percent.")
+        _check(bool(self.source.strip()), "source", "Say where the rate is written.")
+
+
+@dataclass(frozen=True, slots=True)
+class ChargePolicy:
+    """Fees, interest and discounts around an invoice. Nothing is charged unless a clause or a law allows it."""
+
+    clause: str = ""  # where the customer agreed to fees or interest, e.g. "Terms of 2025-01, section 7"
+    fee_amount: Decimal = Decimal(0)  # once for each invoice, in its currency
+    fee_percent: Decimal = Decimal(0)  # of what is open, once, on top of fee_amount
+    fee_after_days: int = 14  # days overdue
+    annual_percent: Decimal = Decimal(0)  # agreed interest; takes the place of interest by law
+    cap: Decimal | None = None  # percent a year that the place allows; nothing above it can be saved
+    late_fee: Ledgered = Ledgered()
+    interest: Ledgered = Ledgered()  # agreed interest, interest by law and its fixed sum
+    own_rates: tuple[OwnRate, ...] = ()
+    early_percent: Decimal = Decimal(0)  # off the total …
+    early_days: int = 10  # … when the money came within so many days of the invoice's date
+    early: Ledgered = Ledgered()
+    early_reduces_tax: bool = False  # only where local rules let tax follow the price
+    early_by_itself: bool = False  # the policy approves a discount that was earned
+
+    def __post_init__(self) -> None:
+        for field in ("fee_percent", "annual_percent", "early_percent"):
+            _check(0 <= getattr(self, field) <= 50, field, "should be between 0 and 50 percent.")
+        _check(0 <= self.fee_amount <= 10**6, "fee_amount", "should be zero or more.")
+        for field in ("fee_after_days", "early_days"):
+            _check(0 <= getattr(self, field) <= 365, field, "should be between 0 and 365 days.")
+        charged = self.fee_amount or self.fee_percent or self.annual_percent
+        _check(
+            not charged or bool(self.clause.strip()),
+            "clause",
+            "A fee or interest needs the clause of the contract that allows it. Write down where it is.",
+        )
+        _check(
+            not self.annual_percent or self.cap is not None,
+            "cap",
+            "Interest needs the highest yearly rate that is allowed. Set it, or set the interest to 0.",
+        )
+        _check(
+            self.cap is None or self.annual_percent <= self.cap,
+            "annual_percent",
+            f"is above the cap of {self.cap} percent a year. Lower the rate.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LetterPolicy:
     """In whose name reminders speak, and in which words."""
 
@@ -294,6 +362,7 @@ class Policy:
     reminders: ReminderPolicy = ReminderPolicy()
     letters: LetterPolicy = LetterPolicy()
     page: PagePolicy = PagePolicy()  # the customer's own page
+    charges: ChargePolicy = ChargePolicy()
     country: str = ""  # overrides the organization's country for holidays and legal rails
 
     def to_json(self) -> dict[str, Any]:

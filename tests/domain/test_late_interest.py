@@ -65,5 +65,9 @@ def test_what_is_not_on_file_is_refused_and_never_guessed():
 
 
 def test_the_directive():
-    found = claim("FR", "EUR", date(2026, 1, 31), 100000, [], date(2026, 3, 2))
+    with pytest.raises(NoRate, match="not checked against a public source"):
+        claim("FR", "EUR", date(2026, 1, 31), 100000, [], date(2026, 3, 2))
+    own = [(date(2026, 1, 1), Decimal("2.15"), "our accountant")]
+    found = claim("FR", "EUR", date(2026, 1, 31), 100000, [], date(2026, 3, 2), own=own)
+    assert found.spans[0].source == "our accountant"
     assert (found.interest, found.fixed) == (834, 4000)  # 30 days at 10.15 %
