@@ -70,6 +70,25 @@ def propose_plan(
     return plans.add(tx, connection_id, plan, who=who, now=now)
 
 
+def sketch(
+    tx: Connection,
+    connection_id: str,
+    customer_id: str,
+    invoice_ids: Collection[str],
+    *,
+    today: dt.date,
+    wish: Wish,
+    but: str = "",
+) -> Plan:
+    """The plan that `propose_plan` would store, not stored and not held against the rails; as if there were no plan
+    `but`. Raises PlanProblem, LookupError."""
+    picture = books.of_customer(tx, connection_id, customer_id)
+    if picture is None:
+        raise LookupError(f"There is no customer {customer_id} in these books. Sync, or check the id.")
+    chosen = _chosen(tx, connection_id, picture, invoice_ids, today)
+    return _draft(tx, connection_id, picture, chosen, today, wish, but=but)
+
+
 def _chosen(
     tx: Connection,
     connection_id: str,
@@ -177,6 +196,7 @@ def redraft(
     if not chosen:
         raise PlanProblem("NOT_OPEN", f"Nothing is open on the invoices of plan {plan_id}. Cancel it.")
     plan = _draft(tx, record.connection_id, picture, chosen, today, wish, mode, but=plan_id)
+    plan = replace(plan, waivers=record.plan.waivers)
     bad = rails.problems(plan, today, settings.load(tx, record.connection_id).policy.plan)
     if bad:
         raise PlanProblem(bad[0].code, " ".join(b.sentence for b in bad))
@@ -218,6 +238,16 @@ def waive(
         why=why,
         now=now,
     )
+
+
+def charge_after_all(
+    tx: Connection, plan_id: str, invoice_id: str, *, revision: int, who: str, now: dt.datetime
+) -> Record:
+    """Take a waiver out of a plan that waits for approval. Raises PlanProblem, EditedMeanwhile."""
+    record = plans.get(tx, plan_id)
+    plan = record.draft or record.plan
+    kept = tuple(w for w in plan.waivers if w.invoice_id != invoice_id)
+    return plans.edit(tx, plan_id, replace(plan, waivers=kept), revision=revision, who=who, now=now)
 
 
 # ---------------------------------------------------------------- by policy
@@ -338,12 +368,25 @@ def preview(tx: Connection, plan_id: str, *, today: dt.date, credit_word: str = 
     )
 
 
-def agreed(tx: Connection, record: Record) -> Agreement:
-    """The written agreement: of a version that waits for approval, otherwise of the one that counts."""
+def agreed(tx: Connection, record: Record, plan: Plan | None = None) -> Agreement:
+    """The written agreement of `plan`; without one, of a version that waits for approval, else of the one that counts.
+
+    Where the customer accepted a text on their own page, it is that one.
+    """
+    if (
+        plan is None
+        and record.draft is None
+        and record.acceptance
+        and (text := record.acceptance.get("text"))
+    ):
+        title, _, rest = text.partition("\n\n")
+        return Agreement(
+            title, rest.partition("\n\n")[0].partition("\n")[2], text, record.acceptance["document"]
+        )
     connection = connections.get(tx, record.connection_id)
     picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
     decided = settings.load(tx, record.connection_id)
-    return agreement(record.draft or record.plan, parties(connection, picture, decided))
+    return agreement(plan or record.draft or record.plan, parties(connection, picture, decided))
 
 
 def parties(
@@ -416,7 +459,7 @@ def renegotiation(
         originals=old.originals or old.sources if old.mode is Mode.SPLIT else old.originals,
         rows=made.rows,
         terms=made.terms,
-        waivers=(),
+        waivers=record.draft.waivers if record.draft else (),
         drafted_on=today,
         reasons=(why, *made.reasons) if why else made.reasons,
     )

@@ -374,8 +374,12 @@ def record_acceptance(
     document_hash: str,
     who: str,
     now: dt.datetime,
+    text: str = "",
 ) -> Record:
-    """Record that the customer agreed: who of them, how (signed, e-mail, by phone), when, and to which text."""
+    """Record that the customer agreed: who of them, how (signed, e-mail, by phone), when, and to which text.
+
+    `text` is kept where it is another than ours: in the customer's own language, from their own page.
+    """
     record = get(tx, plan_id)
     acceptance = {
         "by": accepted_by,
@@ -384,9 +388,12 @@ def record_acceptance(
         "document": document_hash,
         "recorded_by": who,
     }
+    if text:
+        acceptance["text"] = text
     _version(tx, record.draft or record.plan, acceptance=acceptance)
     _bump(tx, record, now)
-    _log(tx, record, who, "recorded the customer's acceptance", now, after=acceptance)
+    shown = {name: value for name, value in acceptance.items() if name != "text"}
+    _log(tx, record, who, "recorded the customer's acceptance", now, after=shown)
     return get(tx, plan_id)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connector.domain import rails
-from connector.domain.calendar import add_months
+from connector.domain.calendar import Rhythm, add_months
 from connector.domain.money import Money
 from connector.domain.page_policy import PagePolicy
 from connector.domain.plan import Plan
@@ -31,7 +31,7 @@ def counts(
     policy's usual length (`most` lowers that), never payments below its minimum. [] when not even that fits.
     """
     minimum = policy.minimum(balance, currency)
-    longest = min(rows_within(policy.soft_cap_months, policy.rhythm), most or rails.LONGEST)
+    longest = min(rows_within(policy.soft_cap_months, Rhythm.MONTHLY), most or rails.LONGEST)
     longest = min(longest, balance // minimum if minimum else longest)
     if longest < 1 or monthly < 1:
         return []

@@ -14,13 +14,13 @@ INK = "#2447A5"  # the accent where the client chose none
 
 @dataclass(frozen=True, slots=True)
 class HelpSource:
-    """Free help for people in difficulty: who, where, and from which page of theirs we know it, since when."""
+    """Free help for people in difficulty: who, where, whose page that is, and when the row was written."""
 
     country: str
     name: str
     reach: str  # address of a page, or a telephone number
     source: str = ""
-    checked_on: dt.date | None = None
+    listed_on: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +71,20 @@ def contrast(color: str) -> float:
     return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
 
 
-# Public pages of each service itself; the day is when the row was last looked at. Not advice, and not complete.
-_CHECKED = dt.date(2026, 11, 22)
+# Public pages of each service itself. Not advice, not complete, and addresses move: look before going live.
+_LISTED = dt.date(2026, 11, 22)
 SOURCES = (
-    HelpSource("US", "National Foundation for Credit Counseling", "https://www.nfcc.org", "nfcc.org", _CHECKED),
-    HelpSource("GB", "MoneyHelper", "https://www.moneyhelper.org.uk", "moneyhelper.org.uk", _CHECKED),
-    HelpSource("GB", "Business Debtline", "https://www.businessdebtline.org", "businessdebtline.org", _CHECKED),
-    HelpSource("IE", "MABS", "https://mabs.ie", "mabs.ie", _CHECKED),
-    HelpSource("AU", "National Debt Helpline", "https://ndh.org.au", "ndh.org.au", _CHECKED),
-    HelpSource("AU", "Small Business Debt Helpline", "https://sbdh.org.au", "sbdh.org.au", _CHECKED),
-    HelpSource("NZ", "MoneyTalks", "https://www.moneytalks.co.nz", "moneytalks.co.nz", _CHECKED),
-    HelpSource("CA", "Credit Counselling Canada", "https://creditcounsellingcanada.ca", "creditcounsellingcanada.ca", _CHECKED),
-    HelpSource("DE", "Caritas Schuldnerberatung", "https://www.caritas.de/schuldnerberatung", "caritas.de", _CHECKED),
-    HelpSource("FR", "Points conseil budget", "https://www.mesquestionsdargent.fr", "mesquestionsdargent.fr", _CHECKED),
-    HelpSource("ES", "Banco de España, Portal del Cliente Bancario", "https://clientebancario.bde.es", "bde.es", _CHECKED),
+    HelpSource("US", "National Foundation for Credit Counseling", "https://www.nfcc.org", "nfcc.org", _LISTED),
+    HelpSource("GB", "MoneyHelper", "https://www.moneyhelper.org.uk", "moneyhelper.org.uk", _LISTED),
+    HelpSource("GB", "Business Debtline", "https://www.businessdebtline.org", "businessdebtline.org", _LISTED),
+    HelpSource("IE", "MABS", "https://mabs.ie", "mabs.ie", _LISTED),
+    HelpSource("AU", "National Debt Helpline", "https://ndh.org.au", "ndh.org.au", _LISTED),
+    HelpSource("AU", "Small Business Debt Helpline", "https://sbdh.org.au", "sbdh.org.au", _LISTED),
+    HelpSource("NZ", "MoneyTalks", "https://www.moneytalks.co.nz", "moneytalks.co.nz", _LISTED),
+    HelpSource("CA", "Credit Counselling Canada", "https://creditcounsellingcanada.ca", "creditcounsellingcanada.ca", _LISTED),
+    HelpSource("DE", "Meine Schulden, Beratungsstellensuche", "https://meine-schulden.de", "meine-schulden.de", _LISTED),
+    HelpSource("FR", "Points conseil budget", "https://www.mesquestionsdargent.fr", "mesquestionsdargent.fr", _LISTED),
+    HelpSource("ES", "Banco de España, Portal del Cliente Bancario", "https://clientebancario.bde.es", "bde.es", _LISTED),
 )  # fmt: skip
 
 

@@ -1,0 +1,247 @@
+"""What one address of the customer's page shows: its documents as the mirror has them, and nothing of any other.
+
+A plan is shown when the documents named are its own: all of its invoices, or one of its installments. Whoever got
+the letter forwarded learns no more than the letter said.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from connector import books, connections, customer_answers, holds, judging, plans, settings
+from connector.config import Config
+from connector.connections import Connection as Organization
+from connector.customer_answers import Answer
+from connector.customer_links import Link
+from connector.domain import page_words
+from connector.domain import promises as promise_rules
+from connector.domain.calendar import add_business_days
+from connector.domain.letters import variant_for
+from connector.domain.page_policy import HelpSource, help_for
+from connector.domain.page_words import PageWords
+from connector.domain.policy import Mode
+from connector.domain.progress import Progress
+from connector.domain.receivables import Customer, Invoice, Status
+from connector.plans import Record
+from connector.settings import Settings
+
+LIVE = (Status.OPEN, Status.PARTLY_PAID)
+RECENT = dt.timedelta(days=180)
+PAYMENTS = 12
+SHOWN = ("approved", "running", "broken", "finished")
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """One open document. `rests` says why no reminder comes: promise, dispute, hold, or "". `plan`: it is part of one."""
+
+    id: str
+    number: str
+    due: dt.date
+    open: int
+    total: int
+    currency: str
+    pay_link: str
+    installment: int | None
+    rests: str
+    until: dt.date | None
+    planned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    on: dt.date
+    amount: int
+    currency: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A plan of these documents. `stands` is None until it is in the books."""
+
+    record: Record
+    stands: Progress | None
+
+    @property
+    def waits(self) -> bool:
+        return self.record.state == "proposed"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`by` is the day by which a person answers what is asked now."""
+
+    organization: Organization
+    decided: Settings
+    customer: Customer
+    documents: tuple[Doc, ...]
+    paid: tuple[Paid, ...]
+    plans: tuple[Running, ...]
+    answers: tuple[Answer, ...]
+    words: PageWords
+    person: str
+    reply: str
+    by: dt.date
+    help: tuple[HelpSource, ...]
+    country: str
+    today: dt.date
+    broken: int  # promises of the last year that were not kept
+    held: frozenset[str]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for doc in self.documents:
+            found[doc.currency] = found.get(doc.currency, 0) + doc.open
+        return found
+
+    @property
+    def spreadable(self) -> tuple[Doc, ...]:
+        """What a plan could cover: of one currency, the one that falls due first."""
+        free = [d for d in self.documents if not d.planned and d.installment is None and d.rests != "dispute"]
+        if not free:
+            return ()
+        currency = min(free, key=lambda d: (d.due, d.number)).currency
+        return tuple(d for d in free if d.currency == currency)
+
+    def named(self, invoice_id: str) -> Doc | None:
+        """The open document with this id, if the page shows it."""
+        return next((d for d in self.documents if d.id == invoice_id), None)
+
+
+def view(
+    tx: Connection,
+    config: Config,
+    connection_id: str,
+    customer_id: str,
+    documents: Sequence[str] | None,
+    link: Link | None = None,
+) -> View:
+    """`documents` None: everything open, as a bookkeeper's preview. Raises LookupError when the customer is gone."""
+    organization = connections.get(tx, connection_id)
+    decided = settings.load(tx, connection_id)
+    today = connections.today(organization, config)
+    picture = books.of_customer(tx, connection_id, customer_id)
+    if picture is None:
+        raise LookupError(f"No customer {customer_id} is in the books.")
+    records = [
+        r for r in plans.of_customer(tx, connection_id, customer_id) if r.state in (*SHOWN, "proposed")
+    ]
+    answers = customer_answers.of_customer(tx, connection_id, customer_id)
+    if link is not None:
+        answers = [a for a in answers if a.link_id == link.id]
+    scope = set(documents) if documents is not None else {i.id for i in picture.invoices}
+    theirs = [r for r in records if _is_theirs(r, scope, answers)]
+    for record in theirs:
+        scope |= {row.invoice_id for row in record.installments if row.invoice_id}
+    policy, country = (
+        decided.policy,
+        picture.customer.country or decided.policy.country or organization.country,
+    )
+    said = page_words.words(variant_for(picture.customer.language, policy.letters.language, country))
+    active = holds.active(tx, connection_id, customer_id, today=today)
+    named = holds.promised(tx, connection_id, customer_id)
+    grace = policy.reminders.promise_grace_days
+    stands = {
+        p.id: promise_rules.state(holds.judgeable(p), picture.invoices, picture.payments, today, grace)
+        for p in named
+    }
+    rests = _rests(active, [p for p in named if stands[p.id] == promise_rules.PENDING])
+    year = today - dt.timedelta(days=365)
+    return View(
+        organization=organization,
+        decided=decided,
+        customer=picture.customer,
+        documents=_documents(picture.invoices, scope, records, rests),
+        paid=_paid(picture, scope, today),
+        plans=tuple(_running(r, picture, today) for r in theirs),
+        answers=tuple(answers),
+        words=said,
+        person=policy.letters.person or organization.organization,
+        reply=policy.letters.reply,
+        by=add_business_days(today, policy.page.answer_days, organization.country),
+        help=help_for(country, policy.page),
+        country=country,
+        today=today,
+        broken=sum(stands[p.id] == promise_rules.BROKEN and p.promised_on >= year for p in named),
+        held=frozenset(h.reason for h in active if h.invoice_id is None),
+    )
+
+
+def _is_theirs(record: Record, scope: set[str], answers: Sequence[Answer]) -> bool:
+    if record.state == "proposed":  # a draft that only the bookkeeper knows stays theirs
+        return any(a.plan == record.id for a in answers)
+    if any(row.invoice_id in scope for row in record.installments if row.invoice_id):
+        return True
+    sources = {s.invoice_id for s in (record.plan.originals or record.plan.sources)}
+    return bool(sources) and sources <= scope
+
+
+Rests = dict[str | None, tuple[str, dt.date | None]]
+
+
+def _rests(active: Sequence[holds.Hold], promised: Sequence[holds.Promise]) -> Rests:
+    """Invoice (None: all of them) → why no reminder comes, and until when."""
+    found: Rests = {}
+    for promise in promised:
+        found[promise.invoice_id] = ("promise", promise.promised_on)
+    for hold in active:
+        kind = "dispute" if hold.reason == "disputed" else "hold"
+        if kind == "dispute" or hold.invoice_id not in found:
+            found[hold.invoice_id] = (kind, hold.until)
+    return found
+
+
+def _documents(
+    invoices: Sequence[Invoice], scope: set[str], records: Sequence[Record], rests: Rests
+) -> tuple[Doc, ...]:
+    planned = plans.planned([r for r in records if r.state in plans.ACTIVE or r.state == "broken"])
+    rows = {row.invoice_id: row.n for r in records for row in r.installments if row.invoice_id}
+    found = []
+    for invoice in sorted(invoices, key=lambda i: (i.due, i.number, i.id)):
+        if invoice.id not in scope or invoice.status not in LIVE or invoice.balance <= 0:
+            continue
+        why, until = rests.get(invoice.id) or rests.get(None) or ("", None)
+        found.append(
+            Doc(
+                id=invoice.id,
+                number=invoice.number or invoice.id,
+                due=invoice.due,
+                open=invoice.balance,
+                total=invoice.total,
+                currency=invoice.currency,
+                pay_link=invoice.pay_link if invoice.pay_link.startswith("https://") else "",
+                installment=rows.get(invoice.id),
+                rests=why,
+                until=until,
+                planned=invoice.id in planned,
+            )
+        )
+    return tuple(found)
+
+
+def _paid(picture: books.Receivables, scope: set[str], today: dt.date) -> tuple[Paid, ...]:
+    numbers = {i.id: i.number or i.id for i in picture.invoices}
+    found = [
+        Paid(payment.date, part.amount, payment.currency, numbers.get(part.invoice_id, ""))
+        for payment in picture.payments
+        if not payment.void and today - RECENT <= payment.date <= today
+        for part in payment.allocations
+        if part.invoice_id in scope and part.amount > 0
+    ]
+    return tuple(sorted(found, key=lambda p: (p.on, p.number), reverse=True)[:PAYMENTS])
+
+
+def _running(record: Record, picture: books.Receivables, today: dt.date) -> Running:
+    if record.state == "proposed" or (record.plan.mode is Mode.SPLIT and record.state == "approved"):
+        return Running(record, None)
+    ids = {row.n: row.invoice_id for row in record.installments if row.invoice_id}
+    return Running(
+        record,
+        judging.stand(record.plan, ids, picture.invoices, picture.payments, picture.credits, today),
+    )
