@@ -48,6 +48,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
         *(
             "amount",
             "money",
+            "about",
             "cell",
             "figure",
             "change",

@@ -60,7 +60,7 @@ def aging_columns(
 
     `weeks`: (label or "", the five buckets from not yet due to over 90).
     """
-    height, left, bottom = (230 if width > 600 else 190), 46, 24
+    height, left, bottom = (230 if width > 400 else 190), 46, 24
     top = max((sum(b) for _, b in weeks), default=0)
     grid = nice_steps(top)
     scale = (height - bottom - 12) / (grid[-1] or 1)
@@ -87,6 +87,64 @@ def aging_columns(
             )
         if label:
             parts.append(_text(left + i * step, height - 6, label))
+    return Markup("").join([*parts, _END])
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One week: what is expected now with its range, the part from sums known before, and what was said then."""
+
+    label: str
+    amount: int
+    low: int
+    high: int
+    older: int
+    before: int | None
+
+
+def expected_columns(
+    weeks: Sequence[Expected], currency: str, sentence: str, width: int = 600, more: str = ""
+) -> Markup:
+    """A column a week: filled for sums known before, hollow for newer ones; the range as a whisker, and a
+    dashed line at what was said before, which is to be compared with the filled part."""
+    height, left, bottom, top = 230 if width > 400 else 190, 46, 24, 12
+    grid = nice_steps(max([1, *(max(w.high, w.before or 0) for w in weeks)]), 3)
+    scale = (height - bottom - top) / grid[-1]
+    base = float(height - bottom)
+    parts = [_open(width, height, "Money we expect, week by week", sentence, more)]
+    for value in grid:
+        y = base - value * scale
+        parts.append(
+            Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(left, width, y, y)
+        )
+        parts.append(_text(left - 8, y + 4, short(value, currency), _ANCHOR_END))
+    step = (width - left) / max(1, len(weeks))
+    for i, week in enumerate(weeks):
+        x, wide = left + i * step + step * 0.2, step * 0.6
+        middle = x + wide / 2
+        for kind, start, end in (("known", 0, week.older), ("newer", week.older, week.amount)):
+            if end > start:
+                parts.append(
+                    Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+                        kind, x, base - end * scale, wide, (end - start) * scale
+                    )
+                )
+        if week.high > week.low:
+            a, b = base - week.high * scale, base - week.low * scale
+            parts.append(
+                Markup(
+                    '<path class="range" d="M{m:.1f} {a:.1f}V{b:.1f}M{l:.1f} {a:.1f}h8M{l:.1f} {b:.1f}h8"/>'
+                ).format(m=middle, a=a, b=b, l=middle - 4)
+            )
+        if week.before is not None:
+            y = base - week.before * scale
+            parts.append(
+                Markup('<line class="before" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
+                    x - 5, x + wide + 5, y, y
+                )
+            )
+        if width > 400 or i % 2 == 0:
+            parts.append(_text(middle, height - 6, week.label, _ANCHOR_MIDDLE))
     return Markup("").join([*parts, _END])
 
 

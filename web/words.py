@@ -62,6 +62,19 @@ def money(minor: int, currency: str, locale: str = "") -> str:
     return ("−" if minor < 0 else "") + sign + gap + digits
 
 
+def about(minor: int, currency: str) -> str:
+    """For expectations only: $61,400, rounded to two or three figures, without cents."""
+    unit = 10 ** exponent(currency)
+    whole = abs(minor) / unit
+    step = 10 ** max(0, len(str(int(whole))) - 3)
+    rounded = round(whole / step) * step
+    text = money(rounded * unit, currency)
+    point = get_decimal_symbol(reader())
+    return ("−" if minor < 0 and rounded else "") + (
+        text.rpartition(point)[0] if exponent(currency) else text
+    )
+
+
 def cell(minor: int | None, currency: str, locale: str = "") -> Markup:
     """An amount for a table: cents muted, one text run for screen readers. None is said, never drawn as 0."""
     locale = locale or reader()

@@ -162,7 +162,7 @@ def test_a_draft_that_was_turned_down_does_not_come_back(
     plan = office.plan(id)
     browser.post(f"/plans/{plan.id}/cancel", f"/plans/{plan.id}")
     office.read(id)
-    assert "No plan waits" in browser.get("/queue").text
+    assert "Nothing for you to do" in browser.get("/queue").text
 
 
 def test_rest_promise_and_note_on_the_customers_page(office: Office, at_work: tuple[Browser, str]) -> None:

@@ -15,6 +15,7 @@ from connector import (
     conclusions,
     connections,
     db,
+    expecting,
     history,
     jobs,
     outbox,
@@ -28,7 +29,7 @@ from connector.domain.receivables import Kind
 from connector.platforms import PlatformError, find
 from web import aged, charts
 from web.aged import Aged, Sums
-from web.pages import blueprint
+from web.pages import blueprint, expected
 from web.sign_in import config, engine, need, role_in
 from web.words import day, many, money
 
@@ -66,6 +67,7 @@ def organization(connection_id: str) -> str:
             "set_aside": completeness.set_aside(tx, connection_id),
         }
         weeks = history.of_connection(tx, connection_id, today).get(main, [])
+        outlook = expecting.of_connection(tx, connection_id, today)
     return render_template(
         "organization.html",
         organization=connection,
@@ -84,6 +86,8 @@ def organization(connection_id: str) -> str:
         differences=differences,
         chart=_chart(weeks, sums[main], main, today) if weeks and main in sums else None,
         table=[(sunday, Aged.of(row)) for sunday, row in weeks],
+        expected=expected.view(outlook[main], main) if main in outlook else None,
+        elsewhere={c: expected.next_weeks(o) for c, o in outlook.items() if c != main},
         opening=_opening(connection, counted.proposed, sums, names, worth),
         tab="overview",
         **context,
@@ -116,7 +120,7 @@ def _chart(weeks: Sequence[history.Week], now: Aged, main: str, today: dt.date) 
     """Past weeks and today, wide and narrow; the page shows the one that fits."""
     columns = [(sunday, Aged.of(row).buckets) for sunday, row in weeks] + [(today, now.buckets)]
     sentence = f"{money(now.overdue, main)} overdue of {money(now.total, main)} on {day(today)}."
-    wide = charts.aging_columns(_labeled(columns), main, sentence, more="wide-only")
+    wide = charts.aging_columns(_labeled(columns), main, sentence, width=600, more="wide-only")
     few = _labeled(columns[-13:])
     return wide + charts.aging_columns(few, main, sentence, width=330, more="narrow-only")
 

@@ -2,49 +2,101 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from flask import abort, flash, g, redirect, render_template, request, url_for
+from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import audit, books, connections, db, jobs, outbox, people, plans, todos
+from connector import audit, books, connections, db, jobs, outbox, overview, people, plans, todos
+from connector.connections import Connection
 from connector.domain.writes import NoteDraft
-from connector.platforms import find
+from connector.platforms import Platform, find
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 
 SHOWN = 50  # drafts of one client; the rest follows as these are decided
+LISTED = 100  # drafts of all clients together
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that waits. `key` names it in the address, so that it can be linked to: plan-PP-0007, write-12."""
+
+    key: str
+    connection: Connection
+    plan: plans.Record | None = None
+    customer: str = ""
+    write: outbox.Write | None = None
+    todo: todos.Todo | None = None
+
+    @property
+    def platform(self) -> Platform:
+        return find(self.connection.platform, config())
+
+    @property
+    def note(self) -> NoteDraft | None:
+        draft = self.write.draft if self.write else None
+        return draft if isinstance(draft, NoteDraft) else None
 
 
 @blueprint.get("/queue")
 def queue() -> str:
-    drafts, failed, tasks = [], [], []
+    """A list, and beside it the one that is looked at: `item` in the address, or the first."""
     chosen = request.args.get("organization", "")
     if chosen:
         role_in(chosen)
     with db.reading(engine()) as tx:
         roles = people.connections_of(tx, g.person.id)
         mine = {id: connections.get(tx, id) for id in roles}
-        for id, connection in mine.items():
-            if chosen and id != chosen:
-                continue
-            waiting = plans.of_connection(tx, id, states=("proposed",), limit=SHOWN)
-            names = {c.id: c.name for c in books.customers(tx, id, ids=[p.plan.customer_id for p in waiting])}
-            drafts += [(connection, p, names.get(p.plan.customer_id, p.plan.customer_id)) for p in waiting]
-            failed += [
-                (connection, w, find(connection.platform, config()), isinstance(w.draft, NoteDraft))
-                for w in outbox.failures(tx, id)
-            ]
-            tasks += [(connection, t, find(connection.platform, config())) for t in todos.waiting(tx, id)]
-    drafts.sort(key=lambda d: (d[1].created_at, d[1].id))
+        wanted = {id: c for id, c in mine.items() if chosen in ("", id)}
+        counts = overview.waiting(tx, wanted)
+        drafts, failed, tasks = [], [], []
+        for id, connection in wanted.items():
+            if counts[id].proposed:
+                drafts += _drafts(tx, connection)
+            if counts[id].failed:
+                failed += [Item(f"write-{w.id}", connection, write=w) for w in outbox.failures(tx, id)]
+            if counts[id].todos:
+                tasks += [Item(f"todo-{t.id}", connection, todo=t) for t in todos.waiting(tx, id)]
+        drafts.sort(key=lambda d: (d.plan.created_at, d.plan.id) if d.plan else ())
+        shown = [*drafts[:LISTED], *failed, *tasks]
+        asked = request.args.get("item", "")
+        item = next((i for i in shown if i.key == asked), shown[0] if shown else None)
+        document = _document(tx, item) if item and item.todo else None
     return render_template(
         "queue.html",
-        drafts=drafts,
+        drafts=drafts[:LISTED],
+        to_approve=sum(c.proposed for c in counts.values()),
         failed=failed,
         tasks=tasks,
+        item=item,
+        asked=bool(item and item.key == asked),
+        gone=bool(asked and not (item and item.key == asked)),
+        document=document,
         mine=mine,
         roles=roles,
         chosen=chosen,
         here="queue",
     )
+
+
+def _drafts(tx: Transaction, connection: Connection) -> list[Item]:
+    waiting = plans.of_connection(tx, connection.id, states=("proposed",), limit=SHOWN)
+    ids = [p.plan.customer_id for p in waiting]
+    names = {c.id: c.name for c in books.customers(tx, connection.id, ids=ids)}
+    return [
+        Item(f"plan-{p.id}", connection, plan=p, customer=names.get(p.plan.customer_id, p.plan.customer_id))
+        for p in waiting
+    ]
+
+
+def _document(tx: Transaction, item: Item) -> tuple[str, str] | None:
+    """(kind, id) of the ledger's page on which a to-do without an address of its own is done."""
+    assert item.todo
+    if item.todo.plan:
+        return "invoice", plans.get(tx, item.todo.plan).plan.sources[0].invoice_id
+    return ("customer", item.todo.customer_id) if item.todo.customer_id else None
 
 
 def _write(write_id: int) -> outbox.Write:

@@ -66,6 +66,17 @@
   });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
+  // In a list that says so, arrows (or j and k) move; only while the focus is in it, so no letter is taken elsewhere.
+  for (const list of document.querySelectorAll("[data-moves]")) {
+    list.addEventListener("keydown", (event) => {
+      const way = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
+      if (!way || event.ctrlKey || event.metaKey || event.altKey) return;
+      const links = [...list.querySelectorAll("li a")];
+      const next = links[links.indexOf(document.activeElement) + way];
+      if (next) { event.preventDefault(); next.focus(); }
+    });
+  }
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.matches("input, select, textarea")) return;
     const search = document.getElementById("search");

@@ -1,0 +1,61 @@
+"""Figures in the reader's own way, and expectations rounded."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from connector.domain.expected import Week
+from connector.expecting import Expectation, Said
+from web import words
+from web.pages import expected
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"),
+    [("en-US", "8,940.00"), ("en-IN", "8,940.00"), ("de-DE", "8.940,00"), ("fr-CH", "8\u202f940,00"), ("ar-EG", "8,940.00")],
+)  # fmt: skip
+def test_amounts_follow_the_browsers_locale(locale: str, said: str) -> None:
+    assert words.amount(894_000, "USD", words.locale_of("", locale)) in (
+        said,
+        said.replace("\u202f", "\u00a0"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "said"),
+    [
+        (6_137_000, "USD", "$61,400"),
+        (95_555, "USD", "$956"),
+        (0, "USD", "$0"),
+        (128_412_600, "JPY", "¥128,000,000"),
+    ],
+)
+def test_an_expectation_is_rounded(minor: int, currency: str, said: str) -> None:
+    assert words.about(minor, currency) == said
+
+
+MONDAY = dt.date(2026, 11, 16)
+
+
+def _said(on: dt.date, first: dt.date, amount: int, older: int) -> Said:
+    weeks = [Week(first + dt.timedelta(weeks=n), amount, amount // 2, amount * 2, older) for n in range(12)]
+    return Said(on, True, tuple(weeks))
+
+
+def test_like_is_compared_with_like() -> None:
+    first = MONDAY - dt.timedelta(weeks=4)
+    outlook = Expectation(_said(MONDAY, MONDAY, 100_00, 60_00), _said(first, first, 70_00, 70_00), 250_00)
+    view = expected.view(outlook, "USD")
+    assert (view.soon, view.known_now, view.known_before) == (400_00, 480_00, 560_00)
+    assert (view.was, view.came) == (280_00, 250_00)
+    assert [r[0] for r in view.rows] == [MONDAY + dt.timedelta(weeks=n) for n in range(8)]
+    assert 'class="before"' in view.chart
+    assert 'role="img"' in view.chart
+
+
+def test_without_an_earlier_word_nothing_is_compared() -> None:
+    view = expected.view(Expectation(_said(MONDAY, MONDAY, 100_00, 0), None, None), "USD")
+    assert (view.before_on, view.was, view.came) == (None, None, None)
+    assert 'class="before"' not in view.chart
