@@ -537,7 +537,7 @@ def each_customer(
 
     Customers merged into another come as that other's history, not by themselves.
     """
-    survivor = _survivors(tx, connection_id)
+    survivor = survivors(tx, connection_id)
     if ids is None:
         c = db.customers.c
         every = tx.scalars(sa.select(c.id).where(c.connection_id == connection_id).order_by(c.id)).all()
@@ -571,7 +571,7 @@ def _pictures(
             yield Receivables(people[id], *lists)
 
 
-def _survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
+def survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
     """Merged customer → the customer that lives on (a chain of merges followed to its end)."""
     c = db.customers.c
     query = sa.select(c.id, c.merged_into).where(c.connection_id == connection_id, c.merged_into != "")
@@ -620,7 +620,7 @@ def open_balances(tx: Transaction, connection_id: str) -> dict[str, dict[str, in
         (-1, n.customer_id, n.currency, n.remaining, sa.and_(n.connection_id == connection_id, ~n.void)),
     )
     total: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    survivor = _survivors(tx, connection_id)
+    survivor = survivors(tx, connection_id)
     for sign, who, currency, amount, where in queries:
         query = sa.select(who, currency, sa.func.sum(amount)).where(where).group_by(who, currency)
         for customer_id, code, minor in tx.execute(query):

@@ -9,14 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import audit
-from connector.db import assessments, findings, invoices, predictions
+from connector import audit, db
+from connector.db import assessments, customers, findings, invoices, predictions
 from connector.db import learned as models
 from connector.domain import assessment, codec
 from connector.domain.assessment import NOT_ENOUGH
@@ -52,6 +52,7 @@ class Conclusion:
 
     `segment` is what the books say; `kind` is what counts, a person's override first. `changes` say what would
     change the segment, `path` how to go on: wait, none, nudge, plan, stricter_terms, dispute_desk or talk.
+    `next_on` is the first day that may bring another conclusion although nothing happens.
     """
 
     customer_id: str
@@ -64,6 +65,7 @@ class Conclusion:
     changes: tuple[str, ...] = ()
     path: str = ""
     override: Override | None = None
+    next_on: dt.date | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> str:
@@ -99,9 +101,15 @@ def prediction(outlook: Outlook) -> Prediction:
 
 
 def store(
-    tx: Connection, connection_id: str, concluded: Collection[Conclusion], *, today: dt.date, now: dt.datetime
+    tx: Connection,
+    connection_id: str,
+    concluded: Collection[Conclusion],
+    *,
+    today: dt.date,
+    now: dt.datetime,
+    rules: str = "",
 ) -> None:
-    """Replace what was concluded about these customers. A person's override stays."""
+    """Replace what was concluded about these customers. A person's override stays. `rules`: see `to_review`."""
     ids = [c.customer_id for c in concluded]
     _store_findings(tx, connection_id, {c.customer_id: c.findings for c in concluded}, today)
     mine = assessments.c.connection_id == connection_id
@@ -121,10 +129,43 @@ def store(
                     "data": {"changes": list(c.changes), "path": c.path, **kept.get(c.customer_id, {})},
                     "as_of": today,
                     "reviewed_at": now,
+                    "next_on": c.next_on,
+                    "rules": rules,
                 }
                 for c in concluded
             ],
         )
+
+
+def to_review(tx: Connection, connection_id: str, today: dt.date, rules: str | None) -> list[str]:
+    """The customers about whom `today` may bring another conclusion, though none of their records changed.
+
+    `rules` is a fingerprint of code and policy: what other rules concluded is always worth another look.
+    None: all customers.
+    """
+    if rules is None:
+        return list(tx.scalars(sa.select(customers.c.id).where(customers.c.connection_id == connection_id)))
+    c, a = customers.c, assessments.c
+    same = sa.and_(a.connection_id == c.connection_id, a.customer_id == c.id)
+    still = sa.and_(a.as_of <= today, a.next_on > today, a.rules == rules)
+    query = (
+        sa.select(c.id)
+        .select_from(customers.outerjoin(assessments, same))
+        .where(c.connection_id == connection_id, sa.func.coalesce(still, sa.false()).is_(sa.false()))
+    )
+    return list(tx.scalars(query))
+
+
+def forget_merged(tx: Connection, connection_id: str, away: Collection[str], today: dt.date) -> None:
+    """Customers who live on as another one (`away`) are not concluded about by themselves any more."""
+    c, a = customers.c, assessments.c
+    same = sa.and_(a.connection_id == c.connection_id, a.customer_id == c.id)
+    merged = sa.select(a.customer_id).join(customers, same)
+    merged = merged.where(c.connection_id == connection_id, c.merged_into != "")
+    gone = [id for id in tx.scalars(merged) if id in away]
+    if gone:
+        _store_findings(tx, connection_id, dict.fromkeys(gone, ()), today)
+        tx.execute(sa.delete(assessments).where(a.connection_id == connection_id, a.customer_id.in_(gone)))
 
 
 def _overrides(tx: Connection, connection_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -247,6 +288,8 @@ def _conclusions(
         query = query.where(assessments.c.customer_id.in_(list(customer_ids)))
         open_ = open_.where(findings.c.customer_id.in_(list(customer_ids)))
     found: dict[str, list[Finding]] = defaultdict(list)
+    c = db.connections.c
+    last = tx.scalar(sa.select(c.last_review_on).where(c.id == connection_id))
     for row in tx.execute(open_.order_by(findings.c.customer_id, findings.c.position)):
         found[row.customer_id].append(_finding(row))
     return [
@@ -257,7 +300,7 @@ def _conclusions(
             reasons=tuple(row.reasons or ()),
             priority=row.priority,
             balances=tuple(codec.from_json(Balance, b) for b in row.balances or ()),
-            as_of=row.as_of,
+            as_of=_holds_for(row, last),
             changes=tuple((row.data or {}).get("changes", ())),
             path=(row.data or {}).get("path", ""),
             override=codec.from_json(Override, row.data["override"])
@@ -266,6 +309,13 @@ def _conclusions(
         )
         for row in tx.execute(query.order_by(assessments.c.priority.desc(), assessments.c.customer_id))
     ]
+
+
+def _holds_for(row: Any, last: dt.date | None) -> dt.date | None:
+    """The last day for which the conclusion is known to hold: a whole review leaves quiet customers alone."""
+    if last is None or row.next_on is None or row.as_of is None or last <= row.as_of:
+        return row.as_of  # type: ignore[no-any-return]
+    return min(last, row.next_on - dt.timedelta(1))  # type: ignore[no-any-return]
 
 
 def _finding(row: Any) -> Finding:

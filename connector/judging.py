@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
 from connector.conclusions import Balance, Conclusion
-from connector.domain import aging, assessment, findings, plan_writes, progress
+from connector.domain import aging, assessment, findings, plan_writes, progress, stillness
 from connector.domain.aging import Debt
 from connector.domain.findings import Event, Receivables, Share
 from connector.domain.plan import Plan
@@ -39,6 +39,7 @@ def judge(
     for plan, stands in running:
         if plan.mode is Mode.NOTES:
             agreed |= plan_writes.next_dates(plan, {r.n: r.open for r in stands.rows})
+    said = tuple(events)
     receivables = Receivables(
         customer=customer,
         invoices=tuple(invoices),
@@ -46,7 +47,7 @@ def judge(
         credits=tuple(credits),
         agreed=agreed,
         country=customer.country or policy.country or country,
-        events=tuple(e for e in events if e.date <= today),
+        events=tuple(e for e in said if e.date <= today),
         book=book or {},
     )
     found = tuple(findings.detect(receivables, policy, today))
@@ -61,6 +62,7 @@ def judge(
         path=assessed.path,
         priority=assessed.priority,
         as_of=today,
+        next_on=today + dt.timedelta(1) if said else stillness.next_change(receivables, today),
     )
 
 

@@ -8,8 +8,10 @@ that learns from all customers at once.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from sqlalchemy.engine import Connection, Engine
@@ -23,9 +25,9 @@ from connector import (
     db,
     drafting,
     ending,
+    expecting,
     guarding,
     holds,
-    expecting,
     judging,
     outbox,
     plans,
@@ -33,7 +35,7 @@ from connector import (
     reminding,
     settings,
 )
-from connector.domain import aging
+from connector.domain import aging, fingerprint
 from connector.domain.aging import Debt
 from connector.domain.findings import Event
 from connector.domain.policy import Mode
@@ -76,21 +78,46 @@ def review(
     now: dt.datetime,
     today: dt.date,
     customer_ids: Collection[str] | None = None,
+    quiet_too: bool = True,
 ) -> Reviewed:
-    """Look at these customers, or at all. `today` is the organization's day. Safe to run twice."""
-    with db.reading(engine) as tx:
-        ids = (
-            sorted(customer_ids)
-            if customer_ids is not None
-            else [c.id for c in books.customers(tx, connection_id)]
-        )
-    total = Reviewed()
-    rest = iter(ids)
-    while part := list(islice(rest, PART)):
-        with db.transaction(engine) as tx:
-            total += _part(tx, connection_id, part, now, today)
+    """Look at these customers, or at all. `today` is the organization's day. Safe to run twice.
+
+    `quiet_too=False` leaves those alone about whom nothing else can be concluded than last time (`stillness`).
+    """
+    total = look(engine, connection_id, now=now, today=today, customer_ids=customer_ids, quiet_too=quiet_too)
     if customer_ids is None:
         predict(engine, connection_id, today=today)
+    return total
+
+
+def look(
+    engine: Engine,
+    connection_id: str,
+    *,
+    now: dt.datetime,
+    today: dt.date,
+    customer_ids: Collection[str] | None = None,
+    quiet_too: bool = True,
+) -> Reviewed:
+    """A review without the predictions: a part of the customers at a time."""
+    with db.reading(engine) as tx:
+        rules = _rules(tx, connection_id)
+        survivor = books.survivors(tx, connection_id)
+        if customer_ids is not None:
+            wanted = {survivor.get(id, id) for id in customer_ids}
+        else:
+            due = conclusions.to_review(tx, connection_id, today, None if quiet_too else rules)
+            wanted = set(due) - survivor.keys() | {
+                survivor.get(id, id) for id in books.changed(tx, connection_id)
+            }
+    total = Reviewed()
+    rest = iter(sorted(wanted))
+    while part := list(islice(rest, PART)):
+        with db.transaction(engine) as tx:
+            total += _part(tx, connection_id, part, now, today, rules)
+    if survivor:
+        with db.transaction(engine) as tx:
+            conclusions.forget_merged(tx, connection_id, survivor, today)
     return total
 
 
@@ -108,10 +135,21 @@ def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
         conclusions.store_predictions(tx, connection_id, found, today=today)
         if model is not None and model != kept:
             conclusions.keep_learned(tx, connection_id, model)
+        expecting.keep(tx, connection_id, {p.invoice_id: p for p in found}, today=today)
     return len(found)
 
 
-def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, today: dt.date) -> Reviewed:
+def _rules(tx: Connection, connection_id: str) -> str:
+    """A fingerprint of everything beside a customer's own records that a conclusion rests on."""
+    policy = settings.load(tx, connection_id).policy
+    country = connections.get(tx, connection_id).country
+    text = json.dumps([fingerprint.of_source("connector.domain"), country, policy.to_json()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _part(
+    tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, today: dt.date, rules: str
+) -> Reviewed:
     connection = connections.get(tx, connection_id)
     decided = settings.load(tx, connection_id)
     records = _by_customer(plans.of_customers(tx, connection_id, ids))
@@ -135,7 +173,6 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
             today,
             country=connection.country,
             running=[(r.plan, p) for r, p in standing if r.state == "running"],
-        expecting.keep(tx, connection_id, {p.invoice_id: p for p in found}, today=today)
             contract=_contract(standing),
             events=events.get(picture.customer.id, ()),
             book=book,
@@ -159,7 +196,7 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
             told=told,
             segment=conclusion.kind,
         )
-        concluded.append(conclusion)
+        concluded.append(replace(conclusion, next_on=None) if mine else conclusion)
         total += Reviewed(
             1,
             len(conclusion.findings),
@@ -168,7 +205,7 @@ def _part(tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, 
             int(reminder is not None and reminder.state == "due"),
             int(reminder is not None and reminder.state == "held"),
         )
-    conclusions.store(tx, connection_id, concluded, today=today, now=now)
+    conclusions.store(tx, connection_id, concluded, today=today, now=now, rules=rules)
     return total
 
 

@@ -60,7 +60,7 @@ def test_it_is_learned_anew_after_a_week_and_after_many_payments(kept):
 def test_other_code_learns_anew_and_so_does_a_torn_model(kept, monkeypatch):
     model = kept[1]
     assert saved.outlooks(model[:50], *columns(TODAY), TODAY) == kept
-    monkeypatch.setattr(saved, "_fingerprint", lambda: "other")
+    monkeypatch.setattr(saved.fingerprint, "of_source", lambda package: "other")
     assert saved.outlooks(model, *columns(TODAY), TODAY)[1] != model
 
 

@@ -7,7 +7,6 @@ package's own source goes with it: a model that other code made is not read, it 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import math
 import types
@@ -16,17 +15,18 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from connector.domain import fingerprint
 from connector.domain.prediction.features import FAR, Facts, History
 from connector.domain.prediction.model import Model, fit
 from connector.domain.prediction.outlook import Outlook, answers
 
 REFIT_DAYS = 7
 REFIT_SHARE = 0.05  # of the settled invoices: so many new ones, and the book says something new
+PACKAGE = "connector.domain.prediction"
 _ITS_HISTORY = ("facts", "day")
 
 
@@ -53,7 +53,7 @@ def _dump(model: Model, settled: int) -> bytes:
     told = {
         f.name: _plain(getattr(model, f.name), arrays) for f in fields(model) if f.name not in _ITS_HISTORY
     }
-    head = {"code": _fingerprint(), "day": model.day, "settled": settled, "model": told}
+    head = {"code": fingerprint.of_source(PACKAGE), "day": model.day, "settled": settled, "model": told}
     head["arrays"] = [[a.dtype.str, a.shape] for a in arrays]
     text = json.dumps(head, separators=(",", ":")).encode()
     body = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
@@ -68,7 +68,11 @@ def _load(kept: bytes, history: History, day: int, settled: int) -> Model | None
     end = 4 + int.from_bytes(raw[:4], "big")
     head = json.loads(raw[4:end])
     age, new = day - head["day"], abs(settled - head["settled"])
-    if head["code"] != _fingerprint() or not 0 <= age < REFIT_DAYS or new > REFIT_SHARE * head["settled"]:
+    if (
+        head["code"] != fingerprint.of_source(PACKAGE)
+        or not 0 <= age < REFIT_DAYS
+        or new > REFIT_SHARE * head["settled"]
+    ):
         return None
     arrays = []
     for dtype, shape in head["arrays"]:
@@ -109,13 +113,3 @@ def _typed(kind: Any, value: Any, arrays: list[Any]) -> Any:
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
-
-
-@cache
-def _fingerprint() -> str:
-    """Of the source of this package: whoever changes how it learns need not remember to say so."""
-    digest = hashlib.sha256()
-    for file in sorted(resources.files("connector.domain.prediction").iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".py"):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]

@@ -1,0 +1,146 @@
+"""Each night only those customers are looked at about whom something else may be said; the outcome is the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from connector import books, conclusions, connections, db, review, settings
+from connector.domain.policy import FindingPolicy, Policy
+from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
+from connector.platforms import Batch
+
+START = dt.date(2026, 1, 5)
+NOW = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
+EVERY_ONE, SOME = "looks-at-everyone", "looks-at-some"
+
+
+@pytest.fixture
+def both(engine: Engine) -> Engine:
+    with db.transaction(engine) as tx:
+        for id in (EVERY_ONE, SOME):
+            facts = Organization(id, "Both", "US", "USD", "UTC")
+            tx.execute(
+                sa.insert(db.connections).values(
+                    id=id, platform="xero", external_id=id, organization="Both", country="US", home_currency="USD",
+                    facts=connections.dump_facts(facts), created_at=NOW, last_sync_at=NOW,
+                )
+            )  # fmt: skip
+    return engine
+
+
+def store(engine: Engine, batch: Batch) -> None:
+    with db.transaction(engine) as tx:
+        for id in (EVERY_ONE, SOME):
+            books.note_changed(tx, id, books.store(tx, id, batch, 1), NOW)
+
+
+def look(engine: Engine, today: dt.date) -> tuple[int, int]:
+    """How many customers each of the two looked at."""
+    counts = []
+    for id in (EVERY_ONE, SOME):
+        counts.append(review.look(engine, id, now=NOW, today=today, quiet_too=id == EVERY_ONE).customers)
+        with db.transaction(engine) as tx:
+            books.reviewed(tx, id, books.changed(tx, id))
+    return counts[0], counts[1]
+
+
+def everything(engine: Engine, id: str) -> dict[str, list[tuple[object, ...]]]:
+    """All that a review stores, without the day of the last look and the rows' own numbers."""
+    but = {"id", "number", "plan", "connection_id", "as_of", "reviewed_at", "seen_on", "next_on"}
+    found = {}
+    with db.reading(engine) as tx:
+        for table in (db.findings, db.assessments, db.reminders, db.plans):
+            columns = [c for c in table.c if c.name not in but]
+            rows = tx.execute(sa.select(*columns).where(table.c.connection_id == id))
+            found[table.name] = sorted(tuple(map(repr, row)) for row in rows)
+    return found  # type: ignore[return-value]
+
+
+class Trade:
+    """Twelve customers; every few days something happens to some of them."""
+
+    def __init__(self) -> None:
+        self.chance = Random(5)
+        self.customers = [Customer(f"c{n:02}", f"Customer {n}", currency="USD") for n in range(12)]
+        self.open: list[Invoice] = []
+        self.count = 0
+
+    def of_a_day(self, day: dt.date) -> Batch:
+        invoices, payments = [], []
+        for _ in range(self.chance.randint(0, 2)):
+            self.count += 1
+            n, who = self.count, self.customers[min(self.chance.randint(0, 19), 11)]
+            new = Invoice(
+                f"i{n}", f"{n}", who.id, day, day + dt.timedelta(14), "USD", 500 * n, 500 * n, Status.OPEN
+            )
+            self.open.append(new)
+            invoices.append(new)
+        for invoice in list(self.open):
+            if self.chance.random() < 0.25:
+                self.open.remove(invoice)
+                n = len(payments)
+                paid = (Allocation(invoice.id, invoice.balance),)
+                made = Payment(f"p{day}-{n}", invoice.customer_id, day, "USD", invoice.balance, 0, paid)
+                payments.append(made)
+                values = (invoice.id, invoice.number, invoice.customer_id, invoice.date, invoice.due)
+                invoices.append(Invoice(*values, "USD", invoice.total, 0, Status.PAID))
+        return Batch(invoices=tuple(invoices), payments=tuple(payments))
+
+
+def test_looking_at_some_concludes_what_looking_at_everyone_does(both: Engine) -> None:
+    trade = Trade()
+    store(both, Batch(customers=tuple(trade.customers)))
+    day, everyone, some = START, 0, 0
+    for turn in range(40):
+        day += dt.timedelta(trade.chance.choice([1, 1, 2, 5, 9] if turn < 30 else [20, 45, 100]))
+        if turn < 30 or turn == 35:
+            store(both, trade.of_a_day(day))
+        looked = look(both, day)
+        everyone, some = everyone + looked[0], some + looked[1]
+        if turn % 3 == 0 or turn >= 30:
+            assert everything(both, SOME) == everything(both, EVERY_ONE), day
+    assert everyone == 12 * 40
+    assert some < everyone * 0.7
+
+
+def test_a_new_policy_looks_at_everyone_again(both: Engine) -> None:
+    store(both, Batch(customers=tuple(Trade().customers)))
+    assert look(both, START) == (12, 12)
+    assert look(both, START + dt.timedelta(1)) == (12, 0)
+    with db.transaction(both) as tx:
+        settings.save_policy(
+            tx, SOME, Policy(findings=FindingPolicy(grace_days=9)), revision=0, who="J. Doe", now=NOW
+        )
+    assert look(both, START + dt.timedelta(2)) == (12, 12)
+    assert look(both, START + dt.timedelta(3)) == (12, 0)
+
+
+def test_a_merged_customer_is_no_longer_judged_alone(both: Engine) -> None:
+    old = Invoice("i1", "1", "c00", START, START, "USD", 500, 500, Status.OPEN)
+    store(both, Batch(customers=tuple(Trade().customers), invoices=(old,)))
+    look(both, START + dt.timedelta(40))
+    merged = Customer("c00", "Customer 0", currency="USD", merged_into="c01", active=False)
+    store(both, Batch(customers=(merged,)))
+    look(both, START + dt.timedelta(41))
+    with db.reading(both) as tx:
+        assert conclusions.of_customer(tx, SOME, "c00") is None
+        survivor = conclusions.of_customer(tx, SOME, "c01")
+        still = tx.scalars(sa.select(db.findings.c.customer_id).where(db.findings.c.closed_on.is_(None)))
+        assert set(still) == {"c01"}
+    assert survivor is not None
+    assert survivor.balances[0].overdue == 500
+
+
+def test_a_quiet_customer_was_looked_at_as_late_as_the_whole_review(both: Engine) -> None:
+    store(both, Batch(customers=(Customer("c00", "Customer 0"),)))
+    look(both, START)
+    with db.transaction(both) as tx:
+        tx.execute(sa.update(db.connections).values(last_review_on=START + dt.timedelta(9)))
+        found = conclusions.of_customer(tx, SOME, "c00")
+    assert found is not None
+    assert found.as_of == START + dt.timedelta(9)
