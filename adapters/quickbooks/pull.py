@@ -11,7 +11,6 @@ always with an offset: without one QuickBooks reads them as Pacific time and hou
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -143,12 +142,13 @@ class Puller:
             done = 0
             if expected[entity] == 0:
                 continue
-            for page in rows.pages(self.transport, entity, expected=expected[entity]):
+            for page in rows.read(self.transport, entity, expected[entity]):
                 done += len(page)
+                records = [row.record for row in page]
                 if entity == "Customer":
-                    self._know_terms(page)
+                    self._know_terms(records)
                 if "Payment" not in entities:
-                    self._join({entity: page})
+                    self._join({entity: records})
                 found = Found()
                 self._translate(entity, page, found)
                 found.removed.clear()  # what this pull does not bring is gone anyway
@@ -156,9 +156,10 @@ class Puller:
         for entity in entities:
             self.since[entity] = now
 
-    def _know_terms(self, customers: Iterable[Json]) -> None:
+    def _know_terms(self, customers: Iterable[Any]) -> None:
         """Read the payment terms when a customer names some that we do not know."""
-        if all(translate.ref(c, "SalesTermRef") in ("", *self.terms) for c in customers):
+        named = {_tolerant(translate.terms_ref, customer) for customer in customers}
+        if named <= {None, "", *self.terms}:
             return
         terms = [t for page in rows.pages(self.transport, "Term") for t in page]
         self.terms = translate.days_of_terms(terms)
@@ -217,7 +218,7 @@ class Puller:
         self._know_terms(live.get("Customer", []))
         found = Found()
         for entity in self.entities:
-            self._translate(entity, live.get(entity, []), found)
+            self._translate(entity, [rows.plain(raw) for raw in live.get(entity, [])], found)
         done = sum(map(len, live.values()))
         if done:
             yield found.batch(what="changes", done=done, expected=done)
@@ -239,14 +240,14 @@ class Puller:
         self._fetch(live, "CreditMemo", customers, "CustomerRef")
         self._join(live)
 
-    def _join(self, live: Mapping[str, Sequence[Json]]) -> None:
+    def _join(self, live: Mapping[str, Sequence[Any]]) -> None:
         """Learn from their customers' Payments what used credit memos, journals and deposits settled."""
         customers: dict[str, None] = {}
         for entity, records in live.items():
             for raw in records:
                 with suppress(*_ODD):  # set aside when it is translated
                     if entity == "CreditMemo" and translate.is_applied(raw):
-                        customers[translate.customer_id(raw)] = None
+                        customers[translate.credited(raw)] = None
                     elif entity in ("JournalEntry", "Deposit"):
                         customers.update((p.customer_id, None) for p in self._lines(entity, raw))
         if customers:
@@ -259,7 +260,7 @@ class Puller:
         sources: dict[str, list[str]] = {}
         for raw in payments:
             with suppress(*_ODD):
-                for kind, id in settlement.named(raw):
+                for kind, id in settlement.documents_in(raw):
                     if kind == "Invoice":
                         invoices[id] = None
                     elif id not in sources.setdefault(kind, []):
@@ -278,17 +279,17 @@ class Puller:
 
     # Translation
 
-    def _translate(self, entity: str, page: Sequence[Json], found: Found) -> None:
+    def _translate(self, entity: str, page: Sequence[rows.Row], found: Found) -> None:
         """Put a page's records where they belong; one that cannot be read is set aside with its raw body."""
-        for raw in page:
+        for row in page:
             try:
-                self._one(entity, raw, found)
+                self._one(entity, row.record, found)
             except _ODD as problem:
                 found.unreadable.append(
-                    Unreadable(ENTITIES[entity], _id(entity, raw), str(problem), _dump(raw))
+                    Unreadable(ENTITIES[entity], _ours(entity, row.id), str(problem), row.text())
                 )
 
-    def _one(self, entity: str, raw: Json, found: Found) -> None:
+    def _one(self, entity: str, raw: Any, found: Found) -> None:
         if entity == "Customer":
             found.customers.append(translate.customer(raw, self.home, self.terms, with_balance=False))
         elif entity == "Invoice":
@@ -298,11 +299,11 @@ class Puller:
             self.joined.add(raw, settled)
             payment = translate.payment(raw, self.home, settled.money)
             if payment is None:  # joins a credit to an invoice; it may have been money before
-                found.removed.append((Kind.PAYMENT, translate.id_of(raw)))
+                found.removed.append((Kind.PAYMENT, translate.own_id(raw)))
             else:
                 found.payments.append(payment)
         elif entity == "CreditMemo":
-            allocations = self.joined.of_credit(translate.id_of(raw))
+            allocations = self.joined.of_credit(translate.own_id(raw))
             found.credits.append(translate.credit(raw, self.home, allocations))
         elif entity == "RefundReceipt":
             found.payments.append(translate.refund(raw, self.home))
@@ -323,9 +324,20 @@ class Puller:
 
 
 def _id(entity: str, raw: Mapping[str, Any]) -> str:
+    return _ours(entity, str(raw.get("Id", "")))
+
+
+def _ours(entity: str, id: str) -> str:
     """Our id of a record: QuickBooks' own, with the entity before it where we keep it among payments."""
-    id = str(raw.get("Id", ""))
     return f"{entity}:{id}" if entity in ("JournalEntry", "Deposit", "RefundReceipt") else id
+
+
+def _tolerant(read: Callable[[Any], Any], record: Any) -> Any:
+    """What `read` finds, or None in a record that cannot be read (it is set aside when it is translated)."""
+    try:
+        return read(record)
+    except _ODD:
+        return None
 
 
 def _moment(text: str) -> datetime:
@@ -333,7 +345,3 @@ def _moment(text: str) -> datetime:
     if found is None:
         raise ValueError(f"not a time: {text!r}")
     return found
-
-
-def _dump(raw: Json) -> str:
-    return json.dumps(raw, default=str, ensure_ascii=False)

@@ -7,10 +7,14 @@ not, rows have moved and we step back until it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from adapters.quickbooks import faults
-from adapters.quickbooks.transport import Json, Transport
+import msgspec
+
+from adapters.quickbooks import faults, shapes
+from adapters.quickbooks.transport import Json, Transport, exactly
 from connector.platforms import Refused, TryLater
 
 PAGE = 1000  # rows, the most that QuickBooks gives
@@ -19,6 +23,24 @@ _STEP_BACK = PAGE // 2
 _BOTH = "Active IN (true,false)"  # without it, inactive names are left out
 NOT_IN_EVERY_EDITION = ("JournalEntry", "Deposit", "RefundReceipt")
 NAME_LISTS = ("Customer", "Account", "Item", "Term")
+
+
+class Row(NamedTuple):
+    """One record as it came. `record`: in its shape, or a dict where it has none or does not fit."""
+
+    id: str
+    record: Any
+    raw: Any
+
+    def text(self) -> str:
+        """The record's own JSON, for one that must be set aside."""
+        if isinstance(self.raw, msgspec.Raw):
+            return bytes(self.raw).decode("utf-8", "replace")
+        return json.dumps(self.raw, default=str, ensure_ascii=False)
+
+
+_Read = TypeVar("_Read")
+_Page = Callable[[int], list[tuple[str, _Read]]]  # the rows from a position on, each with its id
 
 
 def quoted(value: str) -> str:
@@ -81,53 +103,88 @@ def _where(entity: str, where: str = "") -> str:
     return f" WHERE {' AND '.join(parts)}" if parts else ""
 
 
-def pages(
-    transport: Transport, entity: str, where: str = "", expected: int | None = None
-) -> Iterator[list[Json]]:
-    """Every matching record, in pages, inactive names too. `expected`: how many there should be, if known.
+def pages(transport: Transport, entity: str, where: str = "") -> Iterator[list[Json]]:
+    """Every matching record, in pages, inactive names too. A record may come twice when rows moved meanwhile."""
+
+    def page(start: int) -> list[tuple[str, Json]]:
+        return [
+            (str(raw.get("Id")), raw) for raw in _plain(transport, _selecting(entity, where, start), entity)
+        ]
+
+    for found in _once(page, None):
+        yield [raw for _, raw in found]
+
+
+def read(transport: Transport, entity: str, expected: int) -> Iterator[list[Row]]:
+    """All records of a kind, in pages. `expected`: how many there should be.
 
     A record may come twice when rows moved meanwhile. Raises TryLater when pages and count keep
     contradicting each other.
     """
-    done = 0
+
+    def page(start: int) -> list[tuple[str, Row]]:
+        return [(row.id, row) for row in _rows(transport, _selecting(entity, "", start), entity)]
+
     for _ in range(3):
         done = 0
-        for page in _once(transport, entity, where, expected):
-            done += len(page)
-            yield page
-        if expected is None or done >= expected:
+        for found in _once(page, expected):
+            done += len(found)
+            yield [row for _, row in found]
+        if done >= expected:
             return
-        expected, _time = count(transport, entity, where)  # some were deleted meanwhile, or were skipped
+        expected, _time = count(transport, entity)  # some were deleted meanwhile, or were skipped
         if done >= expected:
             return
     raise faults.unusable(f"{entity}: {done} rows of {expected}", writes=False)
 
 
-def _once(transport: Transport, entity: str, where: str, expected: int | None) -> Iterator[list[Json]]:
+def _once(page: _Page[_Read], expected: int | None) -> Iterator[list[tuple[str, _Read]]]:
     start, done = 1, 0
     known: set[str] = set()  # the ids of the page before
     while True:
-        page = _page(transport, entity, where, start)
-        ids = [str(row.get("Id")) for row in page]
-        if known and start > 1 and (not ids or ids[0] not in known):
+        found = page(start)
+        if known and start > 1 and (not found or found[0][0] not in known):
             start = max(1, start - _STEP_BACK)
             continue
-        new = [row for row, id in zip(page, ids, strict=True) if id not in known]
+        new = [row for row in found if row[0] not in known]
         done += len(new)
         if new:
             yield new
-        if not new or done == expected or (len(page) < PAGE and (expected is None or done > expected)):
+        if not new or done == expected or (len(found) < PAGE and (expected is None or done > expected)):
             return
-        known = set(ids)
-        start += len(page) - 1
+        known = {id for id, _ in found}
+        start += len(found) - 1
 
 
-def _page(transport: Transport, entity: str, where: str, start: int) -> list[Json]:
-    answer = transport.query(
-        f"SELECT * FROM {entity}{_where(entity, where)} ORDERBY Id STARTPOSITION {start} MAXRESULTS {PAGE}"  # noqa: S608
-    )
-    rows = answer.get("QueryResponse", {}).get(entity)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+def _selecting(entity: str, where: str, start: int) -> str:
+    return f"SELECT * FROM {entity}{_where(entity, where)} ORDERBY Id STARTPOSITION {start} MAXRESULTS {PAGE}"  # noqa: S608
+
+
+def _plain(transport: Transport, statement: str, entity: str) -> list[Json]:
+    found = transport.query(statement).get("QueryResponse", {}).get(entity)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def _rows(transport: Transport, statement: str, entity: str) -> list[Row]:
+    if entity not in shapes.SHAPES:
+        return [plain(raw) for raw in _plain(transport, statement, entity)]
+    found: list[Row] = []
+    for raw in transport.rows(statement, entity):
+        try:
+            record: Any = shapes.decode(raw, entity)
+            id = record.Id
+        except msgspec.DecodeError:
+            record = exactly(raw)
+            if not isinstance(record, dict):
+                continue
+            id = record.get("Id")
+        found.append(Row(str(id), record, raw))
+    return found
+
+
+def plain(raw: Json) -> Row:
+    """A record that came as a dict."""
+    return Row(str(raw.get("Id", "")), raw, raw)
 
 
 def by_ids(transport: Transport, entity: str, field: str, values: Sequence[str]) -> list[Json]:

@@ -12,12 +12,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.quickbooks import shapes
 from adapters.quickbooks.translate import (
     Raw,
     amount,
     currency_of,
     day,
     id_of,
+    minor,
+    named,
     ref,
     required,
     text,
@@ -52,11 +55,15 @@ class _Open:
     left: int
 
 
-def settlement(raw: Raw, home: str) -> Settlement:
+def settlement(raw: Raw | shapes.Payment, home: str) -> Settlement:
     """Tell money from credit in one Payment's lines."""
-    currency = currency_of(raw, home)
-    charges, sources = _sides(raw, currency)
-    when = day(raw["TxnDate"]) if raw.get("TxnDate") else None
+    payment = shapes.read(raw, shapes.Payment)
+    currency = named(payment.CurrencyRef) or home
+    when = day(payment.TxnDate) if payment.TxnDate else None
+    linked = list(_linked(payment, currency))
+    if all(kind == "Invoice" for kind, _, _ in linked):  # nearly every one: no need to tell sides
+        return Settlement(tuple(Allocation(id, share, when) for _, id, share in linked if share > 0), {}, {})
+    charges, sources = _sides(payment, linked, currency)
     credits: dict[Source, tuple[Allocation, ...]] = {}
     used: dict[Source, int] = {}
     for charge in charges:
@@ -64,17 +71,19 @@ def settlement(raw: Raw, home: str) -> Settlement:
             used[charge.kind, charge.id] = used.get((charge.kind, charge.id), 0) - charge.left
     for source, share in sources:
         used[source] = used.get(source, 0) + share
-        given = tuple(_fill(charges, share, when, str(raw.get("Id", ""))))
+        given = tuple(_fill(charges, share, when, str(payment.Id or "")))
         credits[source] = credits.get(source, ()) + given
     paid = tuple(Allocation(c.id, c.left, when) for c in charges if c.kind == "Invoice" and c.left > 0)
     return Settlement(paid, credits, used)
 
 
-def _sides(raw: Raw, currency: str) -> tuple[list[_Open], list[tuple[Source, int]]]:
+def _sides(
+    payment: shapes.Payment, linked: Iterable[tuple[str, str, int]], currency: str
+) -> tuple[list[_Open], list[tuple[Source, int]]]:
     charges: list[_Open] = []
     sources: list[tuple[Source, int]] = []
     journals: list[tuple[str, int]] = []
-    for kind, id, share in _linked(raw, currency):
+    for kind, id, share in linked:
         if kind == "JournalEntry":
             journals.append((id, share))
         elif kind in _SOURCES:
@@ -82,7 +91,7 @@ def _sides(raw: Raw, currency: str) -> tuple[list[_Open], list[tuple[Source, int
         elif kind in _CHARGES:
             charges.append(_Open(kind, id, share))
     # A journal line may owe or be owed; the Payment's own sum tells which.
-    applied = amount(raw, "TotalAmt", currency) - amount(raw, "UnappliedAmt", currency)
+    applied = minor(payment.TotalAmt, currency) - minor(payment.UnappliedAmt, currency)
     missing = applied - sum(c.left for c in charges) + sum(share for _, share in sources)
     for id, share in journals:
         if missing >= share:
@@ -94,10 +103,10 @@ def _sides(raw: Raw, currency: str) -> tuple[list[_Open], list[tuple[Source, int
     return charges, sources
 
 
-def _linked(raw: Raw, currency: str) -> Iterator[tuple[str, str, int]]:
-    for line in raw.get("Line") or []:
-        for link in line.get("LinkedTxn") or []:
-            yield str(link.get("TxnType")), str(link.get("TxnId")), amount(line, "Amount", currency)
+def _linked(payment: shapes.Payment, currency: str) -> Iterator[tuple[str, str, int]]:
+    for line in payment.Line or ():
+        for link in line.LinkedTxn or ():
+            yield link.TxnType or "", str(link.TxnId), minor(line.Amount, currency)
 
 
 def _fill(charges: list[_Open], share: int, when: Any, payment_id: str) -> Iterator[Allocation]:
@@ -125,11 +134,14 @@ class Joined:
 
     _parts: dict[Source, dict[str, _Part]] = field(default_factory=dict)  # by the Payment's id
 
-    def add(self, raw: Raw, settled: Settlement) -> None:
+    def add(self, raw: Raw | shapes.Payment, settled: Settlement) -> None:
         """Note one Payment, once or again; harmless for one that settles with money alone."""
+        if not settled.used:
+            return
+        payment = shapes.read(raw, shapes.Payment)
         for source, used in settled.used.items():
-            part = _Part(ref(raw, "CustomerRef"), settled.credits.get(source, ()), used)
-            self._parts.setdefault(source, {})[id_of(raw)] = part
+            part = _Part(named(payment.CustomerRef), settled.credits.get(source, ()), used)
+            self._parts.setdefault(source, {})[str(payment.Id)] = part
 
     def of_credit(self, id: str) -> list[Allocation]:
         """A credit memo's allocations, oldest Payment first."""
@@ -231,7 +243,7 @@ def links_of_payment(raw: Raw, home: str) -> list[Link]:
     return [Link("invoice", a.invoice_id, a.amount, payment_id) for a in given]
 
 
-def named(raw: Raw) -> Iterator[tuple[str, str]]:
+def documents_in(raw: Raw) -> Iterator[tuple[str, str]]:
     """The documents that a Payment's lines name: ("Invoice", "67")."""
     for line in raw.get("Line") or []:
         for link in line.get("LinkedTxn") or []:

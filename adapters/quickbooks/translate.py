@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from adapters.quickbooks import shapes
 from connector.domain.money import exponent, to_minor
 from connector.domain.receivables import (
     Allocation,
@@ -110,17 +111,24 @@ def is_deleted(raw: Raw) -> bool:
 
 def is_void(raw: Raw) -> bool:
     """QuickBooks voids by turning all amounts to zero and putting "Voided" before the private note."""
-    if not text(raw, "PrivateNote").strip().lower().startswith(_VOIDED):
+    return _voided(raw.get("PrivateNote"), raw.get("TotalAmt"), raw.get("Balance"), raw.get("UnappliedAmt"))
+
+
+def _voided(note: Any, *amounts: Any) -> bool:
+    if not note or not isinstance(note, str) or not note.strip().lower().startswith(_VOIDED):
         return False
-    amounts = (raw.get("TotalAmt"), raw.get("Balance"), raw.get("UnappliedAmt"))
     return not any(Decimal(a) for a in amounts if a is not None)
 
 
 def marker_of(raw: Raw) -> str:
     """Our marker, when we wrote this document: the private note begins with it, or did before a void."""
-    note = text(raw, "PrivateNote").strip()
-    if not note:
+    return _marker(raw.get("PrivateNote"))
+
+
+def _marker(note: Any) -> str:
+    if not note or not isinstance(note, str):
         return ""
+    note = note.strip()
     if note.lower().startswith(_VOIDED):
         note = note[len(_VOIDED) :].lstrip(" -:,.\n\t")
     ours = _MARKER.match(note)
@@ -132,57 +140,101 @@ def days_of_terms(terms: Sequence[Raw]) -> dict[str, int]:
     return {id_of(t): int(t["DueDays"]) for t in terms if t.get("DueDays") is not None}
 
 
-def customer(raw: Raw, home: str, terms: Mapping[str, int], *, with_balance: bool) -> Customer:
+# ---- records as a pull reads them, from their shape or from a dict
+
+
+def named(ref: shapes.Ref | None) -> str:
+    """The id that a reference names, "" when there is none."""
+    return str(ref.value) if ref is not None and ref.value else ""
+
+
+def _given(value: Any, name: str) -> Any:
+    if value is None or value == "":
+        raise ValueError(f"QuickBooks gave no {name}")
+    return value
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def minor(value: Decimal | None, currency: str) -> int:
+    """An amount that QuickBooks may leave out when it is zero."""
+    return to_minor(value, currency) if value else 0
+
+
+def _changed_at(record: shapes.Record) -> datetime | None:
+    meta = record.MetaData
+    return moment(meta.LastUpdatedTime) if meta is not None and meta.LastUpdatedTime else None
+
+
+def _version(record: shapes.Record) -> str:
+    return "" if record.SyncToken is None else str(record.SyncToken)
+
+
+def terms_ref(raw: Raw | shapes.Customer) -> str:
+    """The id of a customer's payment terms, "" when it has none of its own."""
+    return named(shapes.read(raw, shapes.Customer).SalesTermRef)
+
+
+def customer(
+    raw: Raw | shapes.Customer, home: str, terms: Mapping[str, int], *, with_balance: bool
+) -> Customer:
     """`terms`: days by the id of the payment terms. `with_balance`: only when read for its own sake.
 
     A customer is not reported as changed when its balance is: a balance kept from a pull would go stale.
     """
-    currency = currency_of(raw, home)
-    balance = raw.get("Balance")
+    c = shapes.read(raw, shapes.Customer)
+    currency = named(c.CurrencyRef) or home
+    known = with_balance and c.Balance is not None
     return Customer(
-        id=id_of(raw),
-        name=text(raw, "DisplayName") or text(raw, "FullyQualifiedName") or text(raw, "CompanyName"),
-        email=inner(raw, "PrimaryEmailAddr", "Address"),
-        phone=inner(raw, "PrimaryPhone", "FreeFormNumber") or inner(raw, "Mobile", "FreeFormNumber"),
+        id=str(_given(c.Id, "Id")),
+        name=_words(c.DisplayName) or _words(c.FullyQualifiedName) or _words(c.CompanyName),
+        email=(c.PrimaryEmailAddr.Address or "") if c.PrimaryEmailAddr else "",
+        phone=_number(c.PrimaryPhone) or _number(c.Mobile),
         currency=currency,
-        country=_country(inner(raw, "BillAddr", "Country")),
-        active=raw.get("Active") is not False,
-        parent_id=ref(raw, "ParentRef"),
-        terms_days=terms.get(ref(raw, "SalesTermRef")),
-        ledger_balance={currency: money(balance, currency)} if with_balance and balance is not None else None,
-        updated_at=updated_at(raw),
+        country=_country((c.BillAddr.Country or "") if c.BillAddr else ""),
+        active=c.Active is not False,
+        parent_id=named(c.ParentRef),
+        terms_days=terms.get(named(c.SalesTermRef)),
+        ledger_balance={currency: minor(c.Balance, currency)} if known else None,
+        updated_at=_changed_at(c),
     )
+
+
+def _number(phone: shapes.Phone | None) -> str:
+    return (phone.FreeFormNumber or "") if phone else ""
 
 
 def _country(text: str) -> str:
     return text.strip().upper() if len(text.strip()) == 2 else ""
 
 
-def invoice(raw: Raw, home: str) -> Invoice:
-    currency = currency_of(raw, home)
-    total = money(required(raw, "TotalAmt"), currency)
-    balance = money(required(raw, "Balance"), currency)
-    issued = day(required(raw, "TxnDate"))
-    detail = raw.get("TxnTaxDetail")
-    emailed = raw.get("EmailStatus")
+def invoice(raw: Raw | shapes.Invoice, home: str) -> Invoice:
+    i = shapes.read(raw, shapes.Invoice)
+    currency = named(i.CurrencyRef) or home
+    total = minor(_given(i.TotalAmt, "TotalAmt"), currency)
+    balance = minor(_given(i.Balance, "Balance"), currency)
+    issued = day(_given(i.TxnDate, "TxnDate"))
+    note, emailed = i.PrivateNote, i.EmailStatus
     return Invoice(
-        id=id_of(raw),
-        number=text(raw, "DocNumber"),
-        customer_id=customer_id(raw),
+        id=str(_given(i.Id, "Id")),
+        number=_words(i.DocNumber),
+        customer_id=named(i.CustomerRef) or str(_given(None, "CustomerRef")),
         date=issued,
-        due=day(raw["DueDate"]) if raw.get("DueDate") else issued,
+        due=day(i.DueDate) if i.DueDate else issued,
         currency=currency,
         total=total,
         balance=balance,
-        status=_status(raw, total, balance),
-        tax=amount(detail, "TotalTax", currency) if isinstance(detail, Mapping) else 0,
-        rate=_rate(raw, currency, home),
-        marker=marker_of(raw),
-        note=text(raw, "PrivateNote"),
+        status=_status(total, balance, balance == 0 == total and _voided(note)),
+        tax=minor(i.TxnTaxDetail.TotalTax, currency) if i.TxnTaxDetail is not None else 0,
+        rate=_rate(i.ExchangeRate, currency, home),
+        marker=_marker(note),
+        note=_words(note),
         emailed=None if emailed is None else emailed == "EmailSent",
-        pay_link=text(raw, "InvoiceLink"),
-        version=str(raw.get("SyncToken", "")),
-        updated_at=updated_at(raw),
+        pay_link=_words(i.InvoiceLink),
+        version=_version(i),
+        updated_at=_changed_at(i),
     )
 
 
@@ -190,66 +242,85 @@ def customer_id(raw: Raw) -> str:
     return ref(raw, "CustomerRef") or str(required(raw, "CustomerRef"))
 
 
-def _status(raw: Raw, total: int, balance: int) -> Status:
+def _status(total: int, balance: int, void: bool) -> Status:
     if balance == 0:
-        return Status.VOID if total == 0 and is_void(raw) else Status.PAID
+        return Status.VOID if void else Status.PAID
     return Status.PARTLY_PAID if 0 < balance < total else Status.OPEN
 
 
-def _rate(raw: Raw, currency: str, home: str) -> str | None:
-    rate = raw.get("ExchangeRate")
+def _rate(rate: Any, currency: str, home: str) -> str | None:
     return str(rate) if rate is not None and (currency != home or Decimal(rate) != 1) else None
 
 
-def payment(raw: Raw, home: str, allocations: Sequence[Allocation]) -> Payment | None:
+def payment(raw: Raw | shapes.Payment, home: str, allocations: Sequence[Allocation]) -> Payment | None:
     """Money received; None for a Payment without money, which only joins a credit to an invoice."""
-    currency = currency_of(raw, home)
-    total = money(required(raw, "TotalAmt"), currency)
-    unapplied = amount(raw, "UnappliedAmt", currency)
-    void = is_void(raw)
+    p = shapes.read(raw, shapes.Payment)
+    currency = named(p.CurrencyRef) or home
+    total = minor(_given(p.TotalAmt, "TotalAmt"), currency)
+    unapplied = minor(p.UnappliedAmt, currency)
+    void = total == 0 and _voided(p.PrivateNote, p.UnappliedAmt)
     if total == 0 and unapplied == 0 and not void:
         return None
     return Payment(
-        id=id_of(raw),
-        customer_id=customer_id(raw),
-        date=day(required(raw, "TxnDate")),
+        id=str(_given(p.Id, "Id")),
+        customer_id=named(p.CustomerRef) or str(_given(None, "CustomerRef")),
+        date=day(_given(p.TxnDate, "TxnDate")),
         currency=currency,
         amount=total,
         unapplied=unapplied,
         allocations=tuple(allocations),
         void=void,
-        marker=marker_of(raw),
-        reference=text(raw, "PaymentRefNum"),
-        version=str(raw.get("SyncToken", "")),
-        updated_at=updated_at(raw),
+        marker=_marker(p.PrivateNote),
+        reference=_words(p.PaymentRefNum),
+        version=_version(p),
+        updated_at=_changed_at(p),
     )
 
 
-def credit(raw: Raw, home: str, allocations: Sequence[Allocation]) -> CreditNote:
+def credit(raw: Raw | shapes.CreditMemo, home: str, allocations: Sequence[Allocation]) -> CreditNote:
     """`allocations` come from the Payments that join it to invoices; a credit memo does not list them."""
-    currency = currency_of(raw, home)
-    total = money(required(raw, "TotalAmt"), currency)
-    remaining = raw.get("RemainingCredit", raw.get("Balance"))
+    c = shapes.read(raw, shapes.CreditMemo)
+    currency = named(c.CurrencyRef) or home
+    total = minor(_given(c.TotalAmt, "TotalAmt"), currency)
     return CreditNote(
-        id=id_of(raw),
-        number=text(raw, "DocNumber"),
-        customer_id=customer_id(raw),
-        date=day(required(raw, "TxnDate")),
+        id=str(_given(c.Id, "Id")),
+        number=_words(c.DocNumber),
+        customer_id=named(c.CustomerRef) or str(_given(None, "CustomerRef")),
+        date=day(_given(c.TxnDate, "TxnDate")),
         currency=currency,
         total=total,
-        remaining=money(remaining, currency),
+        remaining=minor(_given(_left(c), "RemainingCredit"), currency),
         allocations=tuple(allocations),
-        void=total == 0 and is_void(raw),
-        marker=marker_of(raw),
-        version=str(raw.get("SyncToken", "")),
-        updated_at=updated_at(raw),
+        void=total == 0 and _voided(c.PrivateNote, c.Balance),
+        marker=_marker(c.PrivateNote),
+        version=_version(c),
+        updated_at=_changed_at(c),
     )
 
 
-def is_applied(raw: Raw) -> bool:
+def _left(credit: shapes.CreditMemo) -> Decimal | None:
+    return credit.Balance if credit.RemainingCredit is None else credit.RemainingCredit
+
+
+def credited(raw: Raw | shapes.CreditMemo) -> str:
+    """The id of the customer that a credit memo is for. Raises ValueError when it names none."""
+    c = shapes.read(raw, shapes.CreditMemo)
+    return named(c.CustomerRef) or str(_given(None, "CustomerRef"))
+
+
+def own_id(raw: Raw | shapes.Record) -> str:
+    """A record's own id. Raises ValueError when it has none."""
+    return str(_given(raw.Id, "Id")) if isinstance(raw, shapes.Record) else id_of(raw)
+
+
+def is_applied(raw: Raw | shapes.CreditMemo) -> bool:
     """Whether some of a credit memo is used, so that its allocations must be looked for."""
-    remaining = raw.get("RemainingCredit", raw.get("Balance"))
-    return remaining is None or Decimal(remaining) != Decimal(raw.get("TotalAmt") or 0)
+    c = shapes.read(raw, shapes.CreditMemo)
+    left = _left(c)
+    return left is None or left != (c.TotalAmt or 0)
+
+
+# ---- rare records and single documents
 
 
 def refund(raw: Raw, home: str) -> Payment:
@@ -299,12 +370,12 @@ def document(
         total=total,
         balance=balance,
         tax=amount(detail, "TotalTax", currency) if isinstance(detail, Mapping) else 0,
-        status=Status.VOID if total == 0 and is_void(raw) else _status(raw, total, balance),
+        status=Status.VOID if total == 0 and is_void(raw) else _status(total, balance, void=False),
         lines=tuple(_lines(raw.get("Line") or [], currency, accounts_of_items or {})),
         links=tuple(links),
         marker=marker_of(raw),
         note=text(raw, "PrivateNote"),
-        rate=_rate(raw, currency, home),
+        rate=_rate(raw.get("ExchangeRate"), currency, home),
         version=str(raw.get("SyncToken", "")),
         url=url,
         flags=frozenset(_flags(raw)),
