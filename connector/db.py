@@ -499,6 +499,39 @@ writes = sa.Table(  # the outbox
     sa.Index("ix_writes_external", "connection_id", "external_id"),
 )
 
+charges = sa.Table(  # late fees, interest and early-payment discounts that a person approved
+    "charges",
+    metadata,
+    _key(),
+    _of(),
+    _text("customer_id", None),
+    _text("invoice_id", None),
+    _text("kind", None),
+    _text("key", None),  # the event: posted at most once
+    _text("currency", None),
+    _money("amount"),
+    sa.Column("until_day", sa.Date, nullable=False),  # interest is charged up to this day
+    _money("balance"),  # what was open on the invoice when it was approved
+    _text("rule"),
+    sa.Column("spans", Json),
+    _text("number"),
+    _text("state", None),  # approved | waived | withdrawn; what the ledger has, its writes say
+    _text("approved_by"),
+    sa.Column("approved_at", Moment, nullable=False),
+    _text("waived_by"),
+    sa.Column("waived_at", Moment),
+    _text("why"),
+    sa.Index("ix_charges_customer", "connection_id", "customer_id"),
+    sa.Index(
+        "uq_charges_event",
+        "connection_id",
+        "key",
+        unique=True,
+        sqlite_where=sa.text("state <> 'withdrawn'"),
+        postgresql_where=sa.text("state <> 'withdrawn'"),
+    ),
+)
+
 todos = sa.Table(
     "todos",
     metadata,

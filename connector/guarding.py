@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import books, completeness, db, holds, plans, reminders
+from connector import books, completeness, db, holds, plans, reminders, settings
 from connector.connections import Connection as Organization
 from connector.domain import dunning, promises
 from connector.domain.dunning import Contact, Guard
 from connector.domain.receivables import CreditNote, Customer, Invoice, Payment, Status
-from connector.holds import Hold
+from connector.holds import Hold, Promise
 from connector.plans import Record
 from connector.settings import Settings
 
@@ -33,7 +33,7 @@ class Told:
     """
 
     holds: Mapping[str, Sequence[Hold]] = field(default_factory=dict)
-    promises: Mapping[str, Sequence[holds.Promise]] = field(default_factory=dict)
+    promises: Mapping[str, Sequence[Promise]] = field(default_factory=dict)
     differences: Mapping[str, Sequence[completeness.Difference]] = field(default_factory=dict)
     kin: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ def told(tx: Connection, connection_id: str, customer_ids: Collection[str], toda
     rests: dict[str, list[Hold]] = {}
     for hold in holds.active(tx, connection_id, today=today, among=everybody):
         rests.setdefault(hold.customer_id, []).append(hold)
-    named: dict[str, list[holds.Promise]] = {}
+    named: dict[str, list[Promise]] = {}
     for promise in holds.promised(tx, connection_id, among=customer_ids):
         named.setdefault(promise.customer_id, []).append(promise)
     apart: dict[str, list[completeness.Difference]] = {}
@@ -150,6 +150,19 @@ def _pending(scene: Scene) -> Iterable[promises.Promise]:
         promise = holds.judgeable(kept)
         if promises.state(promise, scene.invoices, scene.payments, scene.today, grace) == promises.PENDING:
             yield promise
+
+
+def still_promised(
+    tx: Connection, connection_id: str, picture: books.Receivables, today: dt.date
+) -> list[Promise]:
+    """The promises of one customer whose day and grace are not over, and that are not kept yet."""
+    grace = settings.load(tx, connection_id).policy.reminders.promise_grace_days
+    return [
+        kept
+        for kept in holds.promised(tx, connection_id, picture.customer.id)
+        if promises.state(holds.judgeable(kept), picture.invoices, picture.payments, today, grace)
+        == promises.PENDING
+    ]
 
 
 def guard(tx: Connection, scene: Scene) -> Guard:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from connector import (
     books,
+    charging,
     db,
     drafting,
     leases,
@@ -118,6 +119,19 @@ def pending_connections(tx: Connection, now: dt.datetime) -> list[str]:
     )
 
 
+def waiting(tx: Connection, connection_id: str, now: dt.datetime) -> frozenset[str]:
+    """What could be delivered now, each by a name that changes when somebody decides anew."""
+    plans_ = [plans.get(tx, id) for id in plans.to_deliver(tx, connection_id)]
+    due = reminders.of_connection(tx, connection_id, ["due"]) if reminding.waiting(tx, connection_id) else []
+    return frozenset(
+        [
+            *(f"{record.id} {record.revision}" for record in plans_),
+            *outbox.open_batches(tx, connection_id, now),
+            *(f"reminder {reminder.id}" for reminder in due),
+        ]
+    )
+
+
 def _work(tx: Connection, connection_id: str, now: dt.datetime) -> bool:
     return bool(
         plans.to_deliver(tx, connection_id)
@@ -135,7 +149,9 @@ def _run(p: Performer) -> None:
     with db.reading(p.engine) as tx:
         batches = outbox.open_batches(tx, p.connection_id, p.clock())
     for batch in batches:
-        if not batch.startswith("reminder "):  # those have a last look of their own first
+        if batch.startswith("reminder "):  # those have a last look of their own first
+            continue
+        if not batch.startswith(charging.BATCH) or charging.still(p, batch):
             _batch(p, batch)
     reminding.deliver(p)
 

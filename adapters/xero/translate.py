@@ -196,7 +196,7 @@ RECEIVABLE = "ACCREC"
 CREDIT = "ACCRECCREDIT"
 INVOICE_PAYMENT = "ACCRECPAYMENT"
 _CUSTOMER_MONEY = ("RECEIVE-OVERPAYMENT", "AROVERPAYMENT", "RECEIVE-PREPAYMENT", "ARPREPAYMENT")
-_MARKER = re.compile(r"\bplan=PP-\d+ v=\d+ ")
+_MARKER = re.compile(r"\bplan=(?:PP|LF)-\d+ v=\d+ ")
 
 
 def _status(document: rows.Document, total: int, open_: int) -> Status:

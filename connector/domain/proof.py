@@ -66,7 +66,8 @@ def compare(
 def _differences(
     draft: CreditDraft | InvoiceDraft, document: Document, just_written: bool
 ) -> list[Difference]:
-    interest = " role=int " in draft.marker  # carries its own code, in the amount or on top of it
+    # Interest and fees carry a code of their own: their tax is in the amount or on top of it.
+    interest = " role=int " in draft.marker or " role=fee " in draft.marker
     tax = document.tax if interest else 0
     on_top = tax if document.total != draft.amount else 0
     inside = draft.tax if isinstance(draft, CreditDraft) else 0
