@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.engine import Connection
 from connector.db import audit
 
 SYSTEM = "Forbear"  # who, when no person was at it
+ERASED = "erased"  # what an emptied line says
 _CHAIN_LOCK = 0x464F5242  # any fixed number: names the chain to PostgreSQL's advisory locks
 
 
@@ -79,18 +81,49 @@ def of_connection(
     return [_entry(row) for row in tx.execute(query)]
 
 
+def erase(tx: Connection, connection_id: str, *, who: str, now: dt.datetime) -> None:
+    """Empty an organization's lines and say so in a new one. The lines stay in the chain, without their words."""
+    emptied = tx.execute(
+        sa.update(audit)
+        .where(audit.c.connection_id == connection_id)
+        .values(who="", what=ERASED, subject="", why="", before=None, after=None)
+    ).rowcount
+    record(
+        tx,
+        who=who,
+        what="erased an organization's data",
+        connection_id=connection_id,
+        after={"lines": emptied},
+        now=now,
+    )
+
+
 def verify(tx: Connection) -> list[str]:
-    """A sentence for each place where the chain does not hold; empty when the log is whole."""
+    """A sentence for each place where the chain does not hold; empty when the log is whole.
+
+    Lines that `erase` emptied cannot be checked by themselves: there must be as many as somebody erased.
+    """
     wrong, previous = [], ""
+    emptied: Counter[str | None] = Counter()
+    erased: dict[str | None, int] = {}
     for row in tx.execute(sa.select(audit).order_by(audit.c.seq)):
         fields = {name: getattr(row, name) for name in _HASHED}
         if row.previous != previous:
             wrong.append(
                 f"Line {row.seq} does not follow the line before it: a line is missing or was added."
             )
-        if row.hash != _hash(row.previous, fields):
+        if row.what == ERASED:
+            emptied[row.connection_id] += 1
+        elif row.hash != _hash(row.previous, fields):
             wrong.append(f"Line {row.seq} was changed after it was written.")
+        elif row.what == "erased an organization's data":
+            erased[row.connection_id] = row.after["lines"]
         previous = row.hash
+    wrong += [
+        f"{count} lines of organization {id} are empty, and nobody erased that many."
+        for id, count in emptied.items()
+        if erased.get(id, 0) != count
+    ]
     return wrong
 
 

@@ -12,6 +12,7 @@ blueprint = Blueprint("pages", __name__)
 from web.pages import (  # noqa: E402, F401
     customer,
     organization,
+    data,
     plan,
     policy,
     practice,
