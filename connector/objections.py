@@ -44,13 +44,17 @@ def facts(
     invoice_ids: Iterable[str],
     today: dt.date,
     but: str = "",
+    *,
+    picture: books.Receivables | None = None,
+    plans: Sequence[records.Record] | None = None,
 ) -> Facts:
     """What the mirror knows that could stand against a plan. Asked again of the ledger before the first write.
 
-    Raises LookupError for an unknown customer or invoice.
+    `picture` and `plans` are the customer's, where somebody has just read them. Raises LookupError for an
+    unknown customer or invoice.
     """
     connection = connections.get(tx, connection_id)
-    picture = books.of_customer(tx, connection_id, customer_id)
+    picture = picture or books.of_customer(tx, connection_id, customer_id)
     if picture is None or connection.facts is None:
         raise LookupError(f"There is no customer {customer_id} in these books. Sync, or check the id.")
     by_id = {i.id: i for i in picture.invoices}
@@ -62,6 +66,7 @@ def facts(
     currency = chosen[0].currency if chosen else connection.home_currency
     unapplied = sum(p.unapplied for p in picture.payments if not p.void and p.currency == currency)
     unapplied += sum(c.remaining for c in picture.credits if not c.void and c.currency == currency)
+    plans = records.of_customer(tx, connection_id, customer_id) if plans is None else plans
     return Facts(
         organization=connection.facts,
         answers=decisions.load(tx, connection_id).answers,
@@ -70,7 +75,7 @@ def facts(
         today=today,
         unapplied=unapplied,
         holds=holds_on(tx, connection_id, customer_id, wanted, today),
-        planned=records.planned(records.of_customer(tx, connection_id, customer_id), but=but),
+        planned=records.planned(plans, but=but),
     )
 
 

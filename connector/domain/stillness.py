@@ -12,7 +12,7 @@ import datetime as dt
 from connector.domain.assessment import RECENTLY
 from connector.domain.findings.facts import Receivables
 from connector.domain.findings.habits import record
-from connector.domain.receivables import Status
+from connector.domain.receivables import CreditNote, Payment, Status
 
 NEVER = dt.date.max
 A_YEAR = 365
@@ -34,7 +34,8 @@ def next_change(receivables: Receivables, today: dt.date) -> dt.date:
     days |= {i.date for i in live}
     if any(len(parts) > 1 for parts in received.values()):
         days |= {i.date + dt.timedelta(A_YEAR + 1) for i in live}
-    for document in (*receivables.payments, *receivables.credits):
+    documents: list[Payment | CreditNote] = [*receivables.payments, *receivables.credits]
+    for document in documents:
         days.add(document.date)
         days.update(part.date for part in document.allocations if part.date)
     return min((day for day in days if day > today), default=NEVER)

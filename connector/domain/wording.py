@@ -124,6 +124,7 @@ def check(text: str, context: Context | None = None) -> tuple[Objection, ...]:
     return tuple(sorted(found, key=lambda o: (not o.sentence, o.start, o.rule)))
 
 
+@lru_cache(maxsize=256)
 def language_of(text: str) -> str:
     """The language that the text seems to be in: whose small words it uses most; English when it cannot be told."""
     words = plain(text).replace("'", " ").split()

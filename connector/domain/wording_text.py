@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _QUOTED = re.compile(r"[\"“„”«»‹›]([^\"“„”«»‹›]{2,400})[\"“„”«»‹›]")
 _END = re.compile(r"(?<=[.!?;…])(?<!\b[A-Z]\.)(?<!\d\.)(?<!\b(?:No|Nr|St|Mr|Ms|Dr|Sr)\.)\s+|\n+")
@@ -25,13 +26,19 @@ class Sentence:
     end: int
 
 
+@lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """Lower case without accents, straight apostrophes, single spaces: Überfällig’s → uberfallig's."""
     bare = unicodedata.normalize("NFKD", text.casefold().replace("’", "'").replace("‘", "'"))
     return " ".join("".join(c for c in bare if not unicodedata.combining(c)).split())
 
 
-def sentences(text: str) -> Iterator[Sentence]:
+@lru_cache(maxsize=256)  # each text is cut once for each of the rules
+def sentences(text: str) -> tuple[Sentence, ...]:
+    return tuple(_cut(text))
+
+
+def _cut(text: str) -> Iterator[Sentence]:
     start = 0
     for piece in [*_END.finditer(text), None]:
         end = piece.start() if piece else len(text)

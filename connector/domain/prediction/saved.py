@@ -105,7 +105,7 @@ def _typed(kind: Any, value: Any, arrays: list[Any]) -> Any:
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
         return tuple(_typed(k, v, arrays) for k, v in zip(kinds, value, strict=True))
     if is_dataclass(kind):
-        hints = _hints(kind)
+        hints = _hints(typing.cast(type, kind))
         return kind(**{name: _typed(hints[name], v, arrays) for name, v in value.items()})  # type: ignore[operator]
     return value
 
