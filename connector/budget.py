@@ -324,7 +324,7 @@ class Budget:
         except redis.RedisError as problem:
             log.warning("budget: outcome not shared (%s)", type(problem).__name__)
         try:
-            with db.transaction(self._engine) as tx:
+            with db.transaction(self._engine, repeatable=True) as tx:  # not worth a wait for the disk
                 meter.record(tx, self._connection_id, call, dt.datetime.now(dt.UTC).date())
         except Exception:
             log.exception("meter: call of %s not recorded", self._connection_id)

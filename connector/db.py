@@ -903,8 +903,12 @@ def _create(url: str) -> Engine:
     @sa.event.listens_for(made, "begin")
     def _begin(connection: Connection) -> None:
         # A writer that starts as a reader cannot be upgraded once another wrote: take the write lock at once.
-        reading_only = connection.get_execution_options().get("forbear_reading")
-        connection.exec_driver_sql("BEGIN" if reading_only else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        wanted = "NORMAL" if options.get("forbear_repeatable") else "FULL"
+        if connection.info.get("synchronous", "FULL") != wanted:
+            connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+            connection.info["synchronous"] = wanted
+        connection.exec_driver_sql("BEGIN" if options.get("forbear_reading") else "BEGIN IMMEDIATE")
 
     return made
 
@@ -919,15 +923,22 @@ os.register_at_fork(after_in_child=_forget_engines)
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
+def transaction(engine: Engine, *, repeatable: bool = False) -> Iterator[Connection]:
     """One writing transaction: commits at the end, rolls back on any exception. Keep it short; no network.
 
     SQLite takes its write lock at once (BEGIN IMMEDIATE), so two writers wait instead of failing.
+    `repeatable`: what it stores can be had again (a page of the mirror), so its end does not wait for the disk.
+    A power cut may undo the last such transactions, whole and in their order, never one before a lasting one.
     """
     mark = _in_transaction.set(True)
     try:
-        with engine.begin() as tx:
-            yield tx
+        with engine.connect() as connection:
+            if repeatable and engine.dialect.name == "sqlite":
+                connection.execution_options(forbear_repeatable=True)
+            with connection.begin():
+                if repeatable and engine.dialect.name == "postgresql":
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+                yield connection
     finally:
         _in_transaction.reset(mark)
 

@@ -146,3 +146,15 @@ def test_sqlite_keeps_every_commit_through_a_power_cut(tmp_path: Path) -> None:
         assert tx.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert tx.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     engine.dispose()
+
+
+def test_only_what_can_be_had_again_ends_without_waiting_for_the_disk(store: Engine) -> None:
+    def waits(*, repeatable: bool) -> bool:
+        with db.transaction(store, repeatable=repeatable) as tx:
+            if store.dialect.name == "sqlite":
+                return tx.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+            return tx.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+
+    assert [waits(repeatable=r) for r in (False, True, False, True, True, False)] == [
+        *(True, False, True, False, False, True)
+    ]
