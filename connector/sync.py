@@ -218,7 +218,7 @@ class _Sync:
         }
         if batch.cursor is not None:
             values["cursor"] = batch.cursor
-        with db.transaction(self._engine) as tx:
+        with db.transaction(self._engine, repeatable=True) as tx:
             still = tx.execute(
                 sa.update(db.connections).where(c.id == self._id, c.status == "connected").values(**values)
             )
