@@ -11,7 +11,17 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from connector.commands import operations, plans, policy, processes, record, running_plans, shell, steps
+from connector.commands import (
+    contact,
+    operations,
+    plans,
+    policy,
+    processes,
+    record,
+    running_plans,
+    shell,
+    steps,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     steps.add(commands)
     policy.add(commands)
     running_plans.add(plans.add(commands))
+    contact.add(commands)
     record.add(commands)
     operations.add(commands)
     return parser

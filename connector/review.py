@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from connector import (
     books,
     bookwide,
+    charging,
     conclusions,
     connections,
     contacts,
@@ -180,6 +181,9 @@ def _part(
         moved = sum(_move(tx, r, p, now) for r, p in standing)
         for record, _ in standing:
             ending.bill_interest(tx, record, decided.policy.plan, now=now, today=today)
+        charging.grant_earned(
+            tx, connection_id, picture.customer.id, decided.policy.charges, now=now, today=today
+        )
         drafted = drafting.draft_by_policy(
             tx, connection_id, picture, mine, decided.policy, now=now, today=today
         )

@@ -33,7 +33,8 @@ def add(commands: shell.Commands) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="any rule of plans, e.g. interest_account=270, discount_account=290, interest.clause=...",
+        help="any rule of plans, e.g. interest_account=270, interest.clause=...; "
+        "or of charges, reminders, letters and findings with that word in front: charges.early_percent=2",
     )
     live = parser.add_mutually_exclusive_group()
     live.add_argument("--go-live", action="store_true", help="reminders may leave from now on")
@@ -111,7 +112,9 @@ def _with_rules(policy: Policy, wanted: Sequence[str]) -> Policy:
     data = policy.to_json()
     for one in wanted:
         name, equals, value = one.partition("=")
-        *groups, last = ("plan." + name.strip()).split(".")
+        name = name.strip()
+        whole = name.partition(".")[0] in ("charges", "reminders", "letters", "findings")
+        *groups, last = (name if whole else f"plan.{name}").split(".")
         place: Any = data
         for group in groups:
             place = place.get(group) if isinstance(place, dict) else None

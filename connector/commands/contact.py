@@ -1,0 +1,166 @@
+"""Around a customer without a browser: fees, interest and discounts, and the formal demand letter."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from connector.commands import shell
+
+if TYPE_CHECKING:
+    from connector.charging import Charge
+    from connector.domain.charges import Offer
+
+
+def add(commands: shell.Commands) -> None:
+    charge = commands.add_parser("charge", help="fees, interest and early-payment discounts, by approval")
+    doing = charge.add_subparsers(dest="doing", required=True)
+    _customer(shell.command(doing, "list", _list, "what may be charged, and what was"))
+    approve = _customer(shell.command(doing, "approve", _approve, "post one of them into the ledger"))
+    approve.add_argument("key", metavar="KEY", help="as `charge list` shows it")
+    approve.add_argument("--by", metavar="NAME", default=shell.user())
+    waive = shell.command(doing, "waive", _waive, "take a charge back, in the ledger too")
+    waive.add_argument("id", metavar="ID", type=int)
+    waive.add_argument("--why", metavar="WORDS", required=True)
+    waive.add_argument("--by", metavar="NAME", default=shell.user())
+
+
+def _customer(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    shell.connection_option(parser).add_argument("--customer", metavar="ID", required=True)
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    from connector import charging, connections, db
+
+    config, engine = shell.opened()
+    connection = shell.of_customer(engine, options.customer, options.connection)
+    with db.reading(engine) as tx:
+        today = connections.today(connection, config)
+        offers = charging.offered(tx, connection.id, options.customer, today=today)
+        kept = charging.of_customer(tx, connection.id, options.customer)
+    if options.json:
+        print(
+            json.dumps({"offers": [_offer(o) for o in offers], "charges": [_kept(c) for c in kept]}, indent=1)
+        )
+        return 0
+    for offer in offers:
+        print(
+            f"{offer.key}: {charging.WORDS[offer.kind]} of {offer.money} on {offer.invoice.number}. {offer.rule}"
+        )
+        for span in offer.spans:
+            print(f"  {span.days} days from {span.start} at {span.rate} % ({span.source})")
+        for sentence in (*offer.why_not, *offer.cautions):
+            print(f"  {sentence}")
+    for charge in kept:
+        print(
+            f"{charge.id}: {charge.what}, {charge.number}, {charge.state}. {charge.attention or charge.why}".rstrip()
+        )
+    if not offers and not kept:
+        print("Nothing is charged, and nothing may be.")
+    return 0
+
+
+def _approve(options: argparse.Namespace) -> int:
+    from connector import charging, connections, db
+
+    config, engine = shell.opened()
+    connection = shell.of_customer(engine, options.customer, options.connection)
+    with db.transaction(engine) as tx:
+        today = connections.today(connection, config)
+        offers = charging.offered(tx, connection.id, options.customer, today=today)
+        amount = next((o.amount for o in offers if o.key == options.key), 0)
+        try:
+            charge = charging.approve(
+                tx,
+                connection.id,
+                options.customer,
+                options.key,
+                amount,
+                who=options.by,
+                now=db.now(),
+                today=today,
+            )
+        except charging.ChargeProblem as problem:
+            raise shell.Wrong(str(problem)) from None
+    return _through(options, config, engine, connection, charge.id)
+
+
+def _waive(options: argparse.Namespace) -> int:
+    from connector import charging, connections, db
+
+    config, engine = shell.opened()
+    with db.transaction(engine) as tx:
+        connection = connections.get(tx, charging.get(tx, options.id).connection_id)
+        try:
+            charging.waive(
+                tx,
+                options.id,
+                who=options.by,
+                why=options.why,
+                now=db.now(),
+                today=connections.today(connection, config),
+            )
+        except charging.ChargeProblem as problem:
+            raise shell.Wrong(str(problem)) from None
+    return _through(options, config, engine, connection, options.id)
+
+
+def _through(options: argparse.Namespace, config: Any, engine: Any, connection: Any, charge_id: int) -> int:
+    from connector import charging, db
+
+    if getattr(options, "json", False):
+        import contextlib
+        import sys
+
+        with contextlib.redirect_stdout(sys.stderr):
+            refused = shell.delivered(config, engine, connection)
+    else:
+        refused = shell.delivered(config, engine, connection)
+    with db.reading(engine) as tx:
+        charge = charging.get(tx, charge_id)
+    if getattr(options, "json", False):
+        print(json.dumps(_kept(charge), indent=1))
+    else:
+        print(f"{charge.what}, {charge.number}: {charge.state}. {charge.attention or charge.why}".rstrip())
+    return 1 if refused and charge.state == "failed" else 0
+
+
+def _offer(offer: Offer) -> dict[str, Any]:
+    return {
+        "key": offer.key,
+        "kind": offer.kind,
+        "invoice": offer.invoice.id,
+        "amount": offer.amount,
+        "currency": offer.invoice.currency,
+        "rule": offer.rule,
+        "spans": [
+            {
+                "from": s.start.isoformat(),
+                "days": s.days,
+                "on": s.open,
+                "rate": str(s.rate),
+                "source": s.source,
+            }
+            for s in offer.spans
+        ],
+        "why_not": list(offer.why_not),
+        "cautions": list(offer.cautions),
+    }
+
+
+def _kept(charge: Charge) -> dict[str, Any]:
+    return {
+        "id": charge.id,
+        "kind": charge.kind,
+        "invoice": charge.invoice_id,
+        "amount": charge.amount,
+        "currency": charge.currency,
+        "number": charge.number,
+        "state": charge.state,
+        "approved_by": charge.approved_by,
+        "waived_by": charge.waived_by,
+        "why": charge.why,
+    }
