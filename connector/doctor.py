@@ -15,7 +15,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector import audit, config, connections, db, embedded, inbox, jobs, outbox, plans, platforms
+from connector import (
+    audit,
+    config,
+    connections,
+    db,
+    embedded,
+    failures,
+    inbox,
+    jobs,
+    outbox,
+    plans,
+    platforms,
+)
 from connector.config import Config, LedgerApp, WrongSetting
 
 GOOD, LOOK, WRONG = "good", "look", "wrong"
@@ -176,6 +188,8 @@ def _contents(engine: Engine, settings: Config) -> Iterator[Check]:
     with db.reading(engine) as tx:
         for connection in connections.every(tx):
             yield _connection(connection, now)
+            for failure in failures.of(tx, connection.id):
+                yield _failure(connection, failure)
             failed = outbox.failures(tx, connection.id)
             if failed:
                 yield Check(
@@ -242,14 +256,23 @@ def _rotation(engine: Engine, settings: Config) -> Iterator[Check]:
         yield Check("rotation", GOOD, "The first token key reads everything; the others can be dropped.")
 
 
+def _failure(connection: connections.Connection, failure: failures.Failure) -> Check:
+    what = f"{failure.job} failed {failure.times} time(s) since {failure.first_at:%Y-%m-%d %H:%M} UTC ({failure.reason})"
+    what = f"{what}; the log says more."
+    name = connection.organization or connection.external_id
+    if not failure.set_aside:
+        return Check(name, LOOK, f"{what} It is tried again by itself.")
+    return Check(name, WRONG, f"{what} It is set aside: “Try again” on the organization's page starts it.")
+
+
 def _set_aside(settings: Config) -> Iterator[Check]:
     backlog = jobs.backlog(settings)
     if backlog and backlog.set_aside:
         yield Check(
             "jobs",
             LOOK,
-            f"{backlog.set_aside} job(s) failed at every try and were set aside; the log says why. What they "
-            "were for is found again by the sweep.",
+            f"{backlog.set_aside} job(s) of the last week ended with their process at every try; the log says "
+            "why. What they were for is found again by the sweep.",
         )
 
 

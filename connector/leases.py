@@ -31,6 +31,13 @@ class Lost(Exception):
     """The lease ran out and somebody else has it: stop, and leave the rest to them."""
 
 
+class Stopping(Exception):
+    """This process was asked to end: stop here, where it is safe, and let another one go on."""
+
+
+stopping = threading.Event()  # set in a worker that was asked to end
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A lease that is being renewed in the background."""
@@ -40,7 +47,9 @@ class Lease:
     _gone: threading.Event = field(default_factory=threading.Event)
 
     def keep(self) -> None:
-        """Ask before each stretch of work. Raises Lost when somebody took over meanwhile."""
+        """Ask before each stretch of work. Raises Lost when somebody took over meanwhile, Stopping."""
+        if stopping.is_set():
+            raise Stopping(self.name)
         if self._gone.is_set():
             raise Lost(self.name)
 

@@ -124,6 +124,13 @@ def explained(error: BaseException) -> dict[str, Any]:
     return found
 
 
+def short(error: BaseException) -> str:
+    """Type and place of an error in one line, without its words: the same trouble gives the same line."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(_HOME)]
+    where = f" in {_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"
+
+
 def _short(path: str) -> str:
     return path.rpartition("site-packages/")[2].removeprefix(_HOME)
 

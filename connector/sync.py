@@ -44,6 +44,7 @@ class Synced:
     removed: int = 0
     set_aside: int = 0
     events: int = 0  # webhook events that this one pull answered
+    unfinished: bool = False  # a first reading that stopped after its share of pages; the next call goes on
 
 
 def sync(
@@ -53,20 +54,22 @@ def sync(
     *,
     full: bool = False,
     thorough: bool = False,
+    pages: int | None = None,
     say: Callable[[str], None] | None = None,
     ledger: Ledger | None = None,
 ) -> Synced | None:
     """Bring one organization's books up to date; None when another process is doing so right now.
 
     Full when asked, and when there is no cursor yet; a full pull that was interrupted goes on where the ledger
-    allows. `thorough` also reads what an ordinary pull leaves for later to save calls. Raises the four errors; before that it has stored what
+    allows. `thorough` also reads what an ordinary pull leaves for later to save calls. `pages`: stop a
+    full pull after so many, where the ledger lets it go on from there. Raises the four errors; before that it has stored what
     to show the bookkeeper: the status (Reconnect), when to try again (TryLater), the sentence (others).
     """
     with leases.hold(engine, lease_name(connection_id), LEASE_SECONDS) as lease:
         if lease is None:
             return None
         try:
-            return _Sync(engine, config, connection_id, lease, say, ledger).run(full, thorough)
+            return _Sync(engine, config, connection_id, lease, say, ledger, pages).run(full, thorough)
         except Reconnect as problem:
             connections.lost(engine, connection_id, str(problem))
             raise
@@ -105,7 +108,9 @@ class _Sync:
         lease: leases.Lease,
         say: Callable[[str], None] | None,
         ledger: Ledger | None,
+        pages: int | None,
     ) -> None:
+        self._pages = pages
         self._engine, self._config, self._id, self._lease = engine, config, connection_id, lease
         self._say = say or (lambda sentence: None)
         self._ledger = ledger
@@ -127,6 +132,8 @@ class _Sync:
             log.info("connection %s: the cursor is too old; reading everything", self._id)
             done.full = True
             self._pull(ledger, connection, None, done)
+        if done.unfinished:
+            return done
         self._reread_unsettled(ledger, done)
         if not done.full:
             self._meet_strangers(ledger, done)
@@ -157,10 +164,15 @@ class _Sync:
         # An unfinished full pull may go on in this one, and what it brought so far must count as seen.
         begins = done.full or connection.last_full_at is not None
         generation = self._next_generation(done.full) if begins else connection.generation
+        whole = done.full or connection.last_full_at is None
         with _rare_collections():
-            for batch in ledger.pull(None if done.full else connection.cursor, kinds):
+            pull = ledger.pull(None if done.full else connection.cursor, kinds)
+            for page, batch in enumerate(pull, 1):
                 self._lease.keep()
                 self._store(batch, generation, done)
+                if whole and page == self._pages and batch.cursor is not None and not batch.complete:
+                    done.unfinished = True
+                    return
 
     def _reread_unsettled(self, ledger: Ledger, done: Synced) -> None:
         """Read the invoices whose payment went away or shrank, where the ledger did not report them itself:

@@ -7,15 +7,18 @@ forking (a job would pay half a second for them).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+import os
 import signal
 from typing import Any
 
 from rq import Worker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from connector import embedded, jobs, platforms
+from connector import config, db, embedded, jobs, leases, platforms
 from connector.config import Config
 
 log = logging.getLogger(__name__)
@@ -26,15 +29,36 @@ MAINTENANCE_SECONDS = 10
 
 
 class JobWorker(Worker):
-    """RQ's forking worker, whose work horse ends with it: an orphan would work beside its successor."""
+    """RQ's forking worker, whose work horse ends with it: an orphan would work beside its successor.
+
+    Asked to end, it asks its horse to stop at the next safe place, so that both end within a platform's grace.
+    """
 
     def main_work_horse(self, *job_and_queue: Any) -> None:
         embedded.die_with_parent(signal.SIGKILL)
+        signal.signal(signal.SIGUSR1, lambda *_: leases.stopping.set())
         super().main_work_horse(*job_and_queue)
+
+    def handle_warm_shutdown_request(self) -> None:
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+        if self.horse_pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.horse_pid, signal.SIGUSR1)
+
+    def handle_work_horse_killed(self, job: Job, _pid: Any, status: Any, _usage: Any) -> None:
+        """The job took its process with it (memory, a crash in a library): it cannot count that itself."""
+        number = os.WTERMSIG(status) if status and os.WIFSIGNALED(status) else 0
+        log.error("the process of job %s ended (signal %s)", job.id, number)
+        settings = config.load()
+        engine = db.engine(settings)
+        function = (job.func_name or "").rpartition(".")[2]
+        jobs.note_failure(engine, str(job.args[0]), function, f"the process ended (signal {number})")
+        engine.dispose()  # the next horse inherits no connection
 
 
 def main(config: Config, *, burst: bool = False) -> int:
     """Work until SIGTERM (the job under way is finished first); `burst` ends when the queue is empty."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until the horse listens to it
     embedded.wait_until_ready(config)
     for name in platforms.names():
         platforms.find(name, config)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlalchemy.engine import Engine
 
-from connector import cli, config, connections, db, doctor, inbox, leases
+from connector import cli, config, connections, db, doctor, failures, inbox, leases
 from connector.doctor import GOOD, LOOK, WRONG
 from connector.domain.receivables import Kind
 from connector.inbox import Change
@@ -112,6 +112,23 @@ def test_webhooks_that_could_not_be_read(
     with db.transaction(store) as tx:
         inbox.record_unread(tx, "xero", b"{}", "odd", db.now())
     assert checks("webhooks") == {"webhooks": LOOK}
+
+
+def test_a_job_that_fails_again_and_again(
+    installation: config.Config, store: Engine, connected: str, discovery: list[dt.datetime]
+) -> None:
+    with db.transaction(store) as tx:
+        now = db.now()
+        failures.note(tx, connected, "prove_connection", "KeyError in connector/sync.py:1", now)
+        for n in range(5):
+            failures.note(
+                tx, connected, "sync_connection", "OSError in connector/x.py:2", now + n * failures.REST
+            )
+    said = {c.state: c.sentence for c in doctor.examine() if "failed" in c.sentence}
+    assert said[LOOK].startswith("prove_connection failed 1 time(s)")
+    assert said[LOOK].endswith("It is tried again by itself.")
+    assert "sync_connection failed 5 time(s)" in said[WRONG]
+    assert "OSError in connector/x.py:2" in said[WRONG]
 
 
 def test_a_log_that_somebody_changed(

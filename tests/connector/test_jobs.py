@@ -7,16 +7,30 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, completeness, config, connections, db, embedded, inbox, jobs, leases, sync
+from connector import (
+    books,
+    completeness,
+    config,
+    connections,
+    db,
+    embedded,
+    failures,
+    inbox,
+    jobs,
+    leases,
+    sync,
+)
 from connector.connections import Connection
 from connector.domain.receivables import Kind
 from connector.inbox import Change
+from connector.platforms import OrganizationRef
 from tests.connector.json_ledger import Ledgers, grant
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +61,13 @@ def queued(installation: config.Config) -> list[str]:
 
 def empty_queue(installation: config.Config) -> None:
     jobs.queue(installation).empty()
+
+
+def until(done: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
 
 
 def an_event(store: Engine, key: str = "e1") -> None:
@@ -126,6 +147,46 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_leaves_no_orphan(
         assert len(books.invoices(tx, connected)) == 3
 
 
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_crash_is_counted_and_a_worker_that_is_asked_to_end_hands_over(
+    store: Engine, installation: config.Config, connected: str, owing: Ledgers
+) -> None:
+    owing.set(slow=0.5, resumable=True)
+    jobs.wake_sync(installation, connected)
+    worker = start_worker(FOREVER)
+
+    def begun() -> list[str]:
+        with db.reading(store) as tx:
+            return [c.id for c in books.customers(tx, connected)]
+
+    try:
+        until(begun)
+        [horse] = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+        os.kill(int(horse), signal.SIGKILL)
+
+        def counted() -> list[str]:
+            with db.reading(store) as tx:
+                return [f.reason for f in failures.of(tx, connected)]
+
+        until(counted)
+        assert counted() == ["the process ended (signal 9)"]
+        with db.transaction(store) as tx:  # its lease runs out
+            tx.execute(sa.delete(db.leases))
+        owing.set(slow=1.5)
+        jobs.wake_sync(installation, connected)
+        before = len(owing.calls())
+        until(lambda: len(owing.calls()) > before)
+        worker.terminate()
+        assert worker.wait(10) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    with db.reading(store) as tx:
+        assert leases.held(tx, db.now()) == set()
+    assert get(store, connected).last_sync_at is None
+    assert queued(installation)[0] == "sync_connection"
+
+
 # ---------------------------------------------------------------- what the sweep finds
 
 
@@ -196,6 +257,71 @@ def test_what_a_ledger_asked_to_wait_for_is_done_when_it_said(
     now = db.now()
     assert jobs.sweep(installation, now + dt.timedelta(seconds=590)) == 0
     assert jobs.sweep(installation, now + dt.timedelta(seconds=605)) == 1
+
+
+def test_a_note_of_a_job_that_is_not_in_the_queue_any_more_is_not_believed(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    """A worker can die between taking a job out and beginning it; or a note could be left by mistake."""
+    an_event(store)
+    jobs.wake_for_news(installation, [connected])
+    queue = jobs.queue(installation)
+    queue.remove(queue.get_job_ids()[0])
+    jobs.wake_review(installation, "another")  # enqueued later, and waiting
+    assert jobs.sweep(installation) == 0  # it may be about to begin
+    note = jobs._note("sync_connection", connected)
+    embedded.redis(installation).set(note, str(time.time() - 10))
+    assert jobs.sweep(installation) == 1
+    assert jobs.sweep(installation) == 0
+
+
+def test_a_wish_for_a_review_outlives_the_queue_and_a_review_under_way(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    under_way = get(store, connected)
+    jobs.wake_review(installation, connected, all_customers=True)
+    embedded.redis(installation).flushall()
+    with leases.hold(store, f"review:{connected}"):
+        jobs.review_connection(connected)
+    assert jobs.sweep(installation) == 1
+    assert queued(installation) == ["review_connection"]
+    first = get(store, connected)
+    jobs.wake_review(installation, connected, all_customers=True)
+    with db.transaction(store) as tx:  # reviews that began before the last wish end
+        for begun in (under_way, first):
+            jobs._reviewed(tx, begun, connections.today(begun, installation))
+    assert get(store, connected).review_asked_at is not None
+    jobs.review_connection(connected)
+    assert get(store, connected).review_asked_at is None
+
+
+def test_a_long_first_reading_takes_turns_with_the_others(
+    store: Engine,
+    installation: config.Config,
+    ledgers: Ledgers,
+    connected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "SLICE", 3)
+    ledgers.set(resumable=True)
+    for n in range(20):
+        ledgers.customer(str(n))
+    [small] = connections.save_grant(store, installation, "json", grant(OrganizationRef("books-2", "Small")))
+    jobs.wake_sync(installation, connected)
+    jobs.wake_sync(installation, small.id)
+    turns = []
+    while job := jobs.queue(installation).jobs[:1]:
+        jobs.queue(installation).remove(job[0])
+        if job[0].func_name.endswith("sync_connection"):
+            turns.append(job[0].args[0])
+            jobs.sync_connection(*job[0].args)
+    assert turns[:4] == [connected, small.id, connected, small.id]
+    pages = [call for call in ledgers.calls() if call == "page"]
+    assert len(turns) == 8
+    assert len(pages) == 2 * 9  # of ten pages; the first comes with the pull's own call, and none twice
+    with db.reading(store) as tx:
+        assert len(books.customers(tx, connected)) == 20
+    assert get(store, connected).last_sync_at is not None
 
 
 def test_customers_whose_review_was_lost_are_reviewed(
@@ -309,6 +435,15 @@ def test_once_a_week_everything_is_read_again(
     assert after > before
 
 
+def a_poisoned_book(settled: Ledgers, store: Engine) -> None:
+    an_event(store)
+    settled.put("invoice", "i9", customer_id="1", total=1, balance=1, date="not a date")
+
+
+def later(minutes: float) -> dt.datetime:
+    return db.now() + dt.timedelta(minutes=minutes)
+
+
 def test_a_job_that_fails_unexpectedly_rests_before_the_sweep_tries_again(
     store: Engine,
     installation: config.Config,
@@ -316,16 +451,59 @@ def test_a_job_that_fails_unexpectedly_rests_before_the_sweep_tries_again(
     connected: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    an_event(store)
-    settled.put("invoice", "i9", customer_id="1", total=1, balance=1, date="not a date")
+    a_poisoned_book(settled, store)
     jobs.sync_connection(connected)
     assert f"sync_connection of {connected} failed" in caplog.text
-    progress = get(store, connected).progress
-    assert progress is not None
-    assert progress["error"].startswith("Something went wrong on our side.")
+    with db.reading(store) as tx:
+        [failed] = failures.of(tx, connected)
+    assert failed.sentence.startswith("Something went wrong on our side while reading the books.")
+    assert failed.reason.startswith("ValueError in tests/connector/json_ledger.py:")
     assert jobs.sweep(installation) == 0
-    embedded.redis(installation).flushall()  # as time would
-    assert jobs.sweep(installation) == 1
+    embedded.redis(installation).flushall()  # it is the database that remembers
+    assert jobs.sweep(installation, later(14)) == 0
+    assert jobs.sweep(installation, later(16)) == 1
+
+
+def test_a_job_that_always_fails_is_set_aside_until_a_person_tries_it_again(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    a_poisoned_book(settled, store)
+    for _ in range(20):  # a storm of webhooks is one try
+        jobs.sync_connection(connected)
+    for tries in range(2, 6):
+        with db.transaction(store) as tx:  # a quarter of an hour later
+            [failed] = failures.of(tx, connected)
+            assert (failed.times, failed.set_aside) == (tries - 1, False)
+            tx.execute(sa.update(db.failures).values(again_at=db.now()))
+        jobs.sync_connection(connected)
+    with db.reading(store) as tx:
+        [failed] = failures.of(tx, connected)
+    assert (failed.times, failed.set_aside) == (5, True)
+    assert "5 times in the same way" in failed.sentence
+    assert jobs.sweep(installation, later(59)) == 0
+    calls = len(settled.calls())
+    jobs.sync_connection(connected)
+    assert len(settled.calls()) == calls
+    settled.put("invoice", "i9", date="2026-09-01")
+    assert jobs.try_again(installation, connected) == ["sync_connection"]
+    assert queued(installation) == ["sync_connection"]
+    jobs.sync_connection(connected)
+    with db.reading(store) as tx:
+        assert failures.of(tx, connected) == []
+        assert inbox.pending(tx, connected) == []
+
+
+def test_a_job_that_succeeds_or_fails_otherwise_is_counted_anew(
+    store: Engine, connected: str, settled: Ledgers
+) -> None:
+    with db.transaction(store) as tx:
+        now = db.now()
+        for n, reason in enumerate(["KeyError"] * 4 + ["ValueError"]):
+            failed = failures.note(tx, connected, "sync_connection", reason, now + n * failures.REST)
+        assert failed.times == 1
+    jobs.sync_connection(connected)
+    with db.reading(store) as tx:
+        assert failures.of(tx, connected) == []
 
 
 def test_a_job_for_a_connection_that_is_gone_ends_quietly(

@@ -8,7 +8,7 @@ import io
 import pytest
 import requests
 
-from connector import connections, db, holds, outbox, settings
+from connector import connections, db, failures, holds, outbox, settings
 from connector.platforms import Refused
 from tests.web.office import Browser, Office
 
@@ -312,3 +312,21 @@ def test_money_reads_in_the_readers_locale(office: Office, at_work: tuple[Browse
     browser, id = at_work
     german = browser.get(f"/organizations/{id}", headers={"Accept-Language": "de-DE"}).text
     assert "1.150,00" in german.replace('<span class="cents">', "").replace("</span>", "")
+
+
+@pytest.mark.parametrize("platform", ["xero"], indirect=True)
+def test_what_was_set_aside_is_said_and_tried_again(
+    office: Office, at_work: tuple[Browser, str], platform: str
+) -> None:
+    browser, id = at_work
+    with db.transaction(office.engine) as tx:
+        for n in range(5):
+            at = db.now() + n * failures.REST
+            failures.note(tx, id, "review_connection", "KeyError in connector/review.py:7", at)
+    assert "something goes wrong on our side again and again" in browser.get("/").text
+    page = browser.get(f"/organizations/{id}").text
+    assert "while looking at the customers, 5 times in the same way" in page
+    assert "KeyError in connector/review.py:7" in page
+    browser.post(f"/organizations/{id}/read-now", f"/organizations/{id}")
+    assert "again and again" not in browser.get("/").text
+    assert "in the same way" not in browser.get(f"/organizations/{id}").text

@@ -16,6 +16,7 @@ from connector import (
     connections,
     db,
     expecting,
+    failures,
     history,
     jobs,
     outbox,
@@ -31,7 +32,7 @@ from web import aged, charts
 from web.aged import Aged, Sums
 from web.pages import blueprint, expected
 from web.sign_in import config, engine, need, role_in
-from web.words import day, many, money
+from web.words import about, day, many, money
 
 WORTH = 10
 LIST = 200
@@ -64,6 +65,7 @@ def organization(connection_id: str) -> str:
             "to_come": overview.still_to_come(tx, [connection_id]).get(connection_id, {}),
             "held": overview.held(tx, connection_id),
             "failed": outbox.failures(tx, connection_id),
+            "troubles": failures.of(tx, connection_id),
             "set_aside": completeness.set_aside(tx, connection_id),
         }
         weeks = history.of_connection(tx, connection_id, today).get(main, [])
@@ -88,14 +90,19 @@ def organization(connection_id: str) -> str:
         table=[(sunday, Aged.of(row)) for sunday, row in weeks],
         expected=expected.view(outlook[main], main) if main in outlook else None,
         elsewhere={c: expected.next_weeks(o) for c, o in outlook.items() if c != main},
-        opening=_opening(connection, counted.proposed, sums, names, worth),
+        opening=_opening(connection, counted.proposed, sums, names, worth, outlook.get(main)),
         tab="overview",
         **context,
     )
 
 
 def _opening(
-    connection: Connection, drafts: int, sums: Sums, names: dict[str, str], worth: Sequence[str]
+    connection: Connection,
+    drafts: int,
+    sums: Sums,
+    names: dict[str, str],
+    worth: Sequence[str],
+    outlook: expecting.Expectation | None = None,
 ) -> tuple[str, str]:
     if not connection.last_sync_at:
         return "The books are being read for the first time.", "Nothing is written and nothing is sent."
@@ -107,6 +114,9 @@ def _opening(
         for currency, a in sums.items()
         if a.overdue or len(sums) == 1
     ]
+    if outlook and sums:
+        coming = about(expected.next_weeks(outlook), connection.home_currency)
+        rest.append(f"About {coming} should come in the next four weeks.")
     if not sums:
         rest.append("Nothing is open.")
     elif worth:
@@ -137,7 +147,9 @@ def _labeled(columns: Sequence[tuple[dt.date, tuple[int, ...]]]) -> list[tuple[s
 
 @blueprint.post("/organizations/<connection_id>/read-now")
 def read_now(connection_id: str) -> Response:
+    """Ahead of the queue; what failed and was set aside is tried again with it."""
     need(connection_id, "act")
+    jobs.try_again(config(), connection_id)
     jobs.wake_sync(config(), connection_id, first=True)
     flash("Reading the books now. This page follows.", "good")
     return redirect(url_for("pages.organization", connection_id=connection_id))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flask import g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import books, completeness, connections, db, overview, people, plans, settings
+from connector import books, completeness, connections, db, failures, overview, people, plans, settings
 from connector.connections import Connection
 from connector.overview import Waiting
 from connector.platforms import find
@@ -33,10 +33,11 @@ class Client:
     waits: Waiting
     live: bool
     apart: int  # balances that differ from the ledger's
+    stuck: int  # jobs that failed at each try and were set aside
 
     @property
     def needs_hand(self) -> bool:
-        return self.connection.status != "connected" or bool(self.apart)
+        return self.connection.status != "connected" or bool(self.apart or self.stuck)
 
     @property
     def overdue(self) -> int:
@@ -52,6 +53,7 @@ def practice() -> str | Response:
         today = {id: connections.today(c, config()) for id, c in mine.items()}
         sums = aged.of_organizations(tx, today, {id: c.home_currency for id, c in mine.items()})
         waits = overview.waiting(tx, mine)
+        stuck = failures.set_aside(tx, list(mine))
         clients = [
             Client(
                 c,
@@ -60,6 +62,7 @@ def practice() -> str | Response:
                 waits[id],
                 settings.load(tx, id).live,
                 len(completeness.differences(tx, id)),
+                stuck.get(id, 0),
             )
             for id, c in mine.items()
         ]
