@@ -11,19 +11,19 @@ from connector.domain.agreement import Agreement
 
 _PAGE = """#set document(title: {title}, date: datetime(year: {y}, month: {m}, day: {d}))
 #set page(paper: "a4", margin: (x: 24mm, y: 22mm), numbering: "1 / 1")
-#set text(size: 10.5pt, lang: "en")
+#set text(size: 10.5pt, lang: {lang})
 #set par(leading: 0.7em)
 """
 _SECTION = re.compile(r"^\d+\. \S.*$")
 
 
-def agreement(agreed: Agreement, on: dt.date) -> bytes:
+def agreement(agreed: Agreement, on: dt.date, lang: str = "en") -> bytes:
     """A tagged PDF of the agreement. The same agreement on the same day gives the same bytes."""
-    source = _PAGE.format(title=_quoted(agreed.title), y=on.year, m=on.month, d=on.day)
+    source = _PAGE.format(title=_quoted(agreed.title), y=on.year, m=on.month, d=on.day, lang=_quoted(lang))
     lines = agreed.text.splitlines()
     source += f"= #{_quoted(lines[0])}\n"
-    for line in lines[1:]:
-        if line == "In short" or _SECTION.match(line):
+    for n, line in enumerate(lines[1:], 1):
+        if n == 2 or _SECTION.match(line):  # the summary's heading, in whatever language
             source += f"== #{_quoted(line)}\n"
         elif line.startswith("- "):
             source += f"- #{_quoted(line[2:])}\n"

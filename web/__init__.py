@@ -20,7 +20,7 @@ import webhooks
 from connector import config as settings
 from connector import connections, db, outbox, overview, people
 from connector.config import Config
-from web import about, connect, health, limits, pages, sign_in, words
+from web import about, connect, customer, health, limits, pages, sign_in, words
 from web import log as web_log
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
             "days",
             "many",
             "clock",
+            "local_day",
             "moment",
             "age",
             "kind",
@@ -70,6 +71,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.register_blueprint(connect.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(about.blueprint)
+    app.register_blueprint(customer.blueprint)
     web_log.follow(app)
     limits.guard(app)
     app.before_request(sign_in.recognize)

@@ -38,7 +38,7 @@ def recognize() -> Response | None:
     g.person = None
     g.locale = words.locale_of("", request.accept_languages.best or "")
     endpoint = request.endpoint or ""
-    if endpoint == "static" or endpoint.startswith(("webhooks.", "health.")):
+    if endpoint == "static" or endpoint.startswith(("webhooks.", "health.", "customer.")):
         return None
     if key := session.get("key"):
         g.person = _person_behind(key)

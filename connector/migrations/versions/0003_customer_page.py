@@ -1,5 +1,7 @@
 """The customer's own page: its addresses, what customers answered, and the files they sent."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -12,11 +14,11 @@ depends_on = None
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
-def _moment(name: str, *, null: bool = True) -> sa.Column:
+def _moment(name: str, *, null: bool = True) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=null)
 
 
-def _text(name: str, default: str | None = "") -> sa.Column:
+def _text(name: str, default: str | None = "") -> sa.Column[Any]:
     return sa.Column(name, sa.Text(), server_default=default, nullable=False)
 
 

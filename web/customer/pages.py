@@ -1,0 +1,364 @@
+"""What the customer sees and sends. Reading needs the address only; sending needs the form's own token beside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from flask import abort, redirect, render_template, request
+from sqlalchemy.engine import Connection as Transaction
+from werkzeug.wrappers import Response
+
+from connector import (
+    answering,
+    connections,
+    customer_answers,
+    customer_links,
+    customer_view,
+    db,
+    drafting,
+    jobs,
+    printing,
+)
+from connector.answering import Wrong
+from connector.customer_answers import From
+from connector.customer_links import Link
+from connector.customer_view import View
+from connector.domain.money import to_minor
+from connector.plans import PlanProblem
+from web.customer import MEGABYTES, blueprint, limits, style
+from web.sign_in import config, engine
+
+FRESH = dt.timedelta(minutes=5)  # an older mirror is asked for news before the page is made
+PATIENCE = 1.2  # seconds that a reader waits for it
+SEEN_EVERY = dt.timedelta(minutes=10)
+_AMOUNT = re.compile(r"\d{1,3}(?:[.,'’\s]\d{3})*(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?")
+
+
+@blueprint.get("/c/<token>")
+def page(token: str) -> str | Response:
+    link = _link(token)
+    looking = _look_again(link)
+    shown = _view(link)
+    _seen(link)
+    return _page(token, link, shown, looking=looking)
+
+
+@blueprint.route("/c/<path:rest>", methods=["GET", "POST"])
+def nothing(rest: str) -> None:
+    """No other address below is anything."""
+    _missed()
+
+
+@blueprint.get("/c/<token>/agreement-<plan_id>.pdf")
+def agreement(token: str, plan_id: str) -> Response:
+    """The agreement of a plan that this address shows, to keep."""
+    link = _link(token)
+    shown = _view(link)
+    found = next((p.record for p in shown.plans if p.record.id == plan_id), None)
+    if found is None:
+        _missed()
+    with db.reading(engine()) as tx:
+        agreed = drafting.agreed(tx, found)
+    lang = shown.words.variant if found.acceptance and found.acceptance.get("text") else "en"
+    answer = Response(
+        printing.agreement(agreed, shown.today, lang=lang.partition("-")[0]), mimetype="application/pdf"
+    )
+    answer.headers["Content-Disposition"] = f"attachment; filename={plan_id}.pdf"
+    return answer
+
+
+@blueprint.post("/c/<token>/<act>")
+def send(token: str, act: str) -> str | Response | tuple[str, int]:
+    if act in STEPS:
+        return _step(token, act)
+    if act not in ACTS:
+        _missed()
+    now = db.now()
+    try:
+        with db.transaction(engine()) as tx:
+            link = customer_links.find(tx, config(), token, now)
+            if link is None:
+                _missed()
+            shown = _view_in(tx, link)
+            whence = _whence(link)
+            if customer_answers.sent(tx, whence.key) is None:
+                if customer_answers.count_since(tx, link.id, now - dt.timedelta(days=1)) >= answering.A_DAY:
+                    raise Wrong("wrong_many")
+                ACTS[act](tx, shown, whence, now)
+    except (Wrong, PlanProblem) as wrong:
+        return _again(token, wrong, act)
+    except sa.exc.IntegrityError:
+        pass  # the same form, sent twice at the same moment: one of them counted
+    jobs.wake_review(config(), link.connection_id)
+    if act == "agree":
+        jobs.wake_deliver(config(), link.connection_id)
+    return redirect(f"/c/{token}#told", 303)
+
+
+# ---------------------------------------------------------------- what each form says
+
+
+def _promise(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    invoice_id = _field("invoice")
+    doc = shown.named(invoice_id)
+    currency = doc.currency if doc else (shown.documents[0].currency if shown.documents else "USD")
+    amount = _amount("amount", currency) if _field("amount") else None
+    answering.promise(tx, shown, whence, _day("day"), amount, invoice_id, now)
+
+
+def _agree(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    if not _field("name"):
+        raise Wrong("wrong_name")
+    if _field("agreed") != "yes":
+        raise Wrong("wrong_box")
+    chosen = answering.offer(tx, shown, _count(), _day("first"))
+    answering.agree(tx, shown, whence, chosen, name=_field("name"), read=_field("read"), now=now)
+
+
+def _wish(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    answering.wish(tx, shown, whence, _amount("amount", _currency(shown)), _field("note"), now)
+
+
+def _dispute(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    sent = request.files.get("file")
+    content = sent.read(answering.LARGEST_FILE + 1) if sent and sent.filename else b""
+    if len(content) > answering.LARGEST_FILE:
+        abort(413)
+    file = (sent.filename or "", content) if sent and content else None
+    answering.dispute(tx, shown, whence, _field("invoice"), _field("reason"), _field("note"), file, now)
+
+
+def _call(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    answering.call(tx, shown, whence, _field("reach"), _field("when"), now)
+
+
+def _change(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    answering.change(tx, shown, whence, _field("plan"), _field("what"), _field("note"), now)
+
+
+def _stop(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    answering.stop(tx, shown, whence, now)
+
+
+def _data(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    answering.data(tx, shown, whence, _field("what"), _field("note"), now)
+
+
+ACTS: dict[str, Callable[[Transaction, View, From, dt.datetime], None]] = {
+    "promise": _promise, "agree": _agree, "wish": _wish, "dispute": _dispute, "call": _call, "change": _change,
+    "stop": _stop, "data": _data,
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- on the way to a plan
+
+
+def _step(token: str, act: str) -> str | tuple[str, int]:
+    """Plans to choose from, or the text of one: nothing is stored yet."""
+    link = _link(token)
+    try:
+        with db.reading(engine()) as tx:
+            _whence(link)
+            return STEPS[act](tx, token, link, _view_in(tx, link))
+    except (Wrong, PlanProblem) as wrong:
+        return _again(token, wrong, act)
+
+
+def _offers(tx: Transaction, token: str, link: Link, shown: View) -> str:
+    monthly = _amount("amount", _currency(shown))
+    first = _day("first") if _field("first") else None
+    return render_template(
+        "customer_page/offers.html",
+        offers=answering.offers(tx, shown, monthly, first),
+        balance=sum(d.open for d in shown.spreadable),
+        asked=_field("amount"),
+        **_around(token, link, shown),
+    )
+
+
+def _terms(tx: Transaction, token: str, link: Link, shown: View) -> str:
+    chosen = answering.offer(tx, shown, _count(), _day("first"))
+    return render_template(
+        "customer_page/terms.html",
+        offer=chosen,
+        text=answering.text_of(shown, chosen.plan),
+        **_around(token, link, shown),
+    )
+
+
+STEPS = {"offers": _offers, "terms": _terms}
+
+
+# ---------------------------------------------------------------- around
+
+
+def preview(shown: View) -> str:
+    """The same page for the bookkeeper: nothing can be sent from it."""
+    return render_template(
+        "customer_page/page.html", looking=False, wrong="", at="", **_around("", None, shown)
+    )
+
+
+def _page(
+    token: str, link: Link, shown: View, *, looking: bool = False, wrong: str = "", at: str = ""
+) -> str:
+    return render_template(
+        "customer_page/page.html", looking=looking, wrong=wrong, at=at, **_around(token, link, shown)
+    )
+
+
+def _around(token: str, link: Link | None, shown: View) -> dict[str, Any]:
+    organization = shown.organization
+    synced = (
+        organization.last_sync_at.astimezone(connections.zone(organization.timezone))
+        if organization.last_sync_at
+        else None
+    )
+    page_policy = shown.decided.policy.page
+    return {
+        "v": shown,
+        "w": shown.words,
+        "say": shown.words.say,
+        "style": style(page_policy.color),
+        "agreed": {p.record.id for p in shown.plans if not p.waits},
+        "base": f"/c/{token}",
+        "form": (lambda: customer_links.form_token(config(), link.id)) if link else None,
+        "until": link.expires_at.date() if link else None,
+        "synced": synced,
+        "as_of": (shown.today if config().today else synced.date()) if synced else shown.today,
+        "tomorrow": shown.today + dt.timedelta(days=1),
+        "latest": shown.today + dt.timedelta(days=page_policy.promise_days),
+        "reasons": answering.REASONS,
+        "times": answering.TIMES,
+        "changes": answering.CHANGES,
+        "rights": answering.DATA,
+        "megabytes": MEGABYTES,
+        "date": dt.date.fromisoformat,
+    }
+
+
+def _again(token: str, wrong: Wrong | PlanProblem, act: str) -> tuple[str, int]:
+    """The page once more, with what is missing on top."""
+    link = _link(token)
+    shown = _view(link)
+    name = wrong.name if isinstance(wrong, Wrong) else "offers_none"
+    most = shown.words.sums(shown.totals) if shown.totals else ""
+    said = shown.words.say(name, most=most, person=shown.person)
+    at = {"offers": "spread", "terms": "spread", "agree": "spread", "wish": "spread"}.get(act, act)
+    return _page(token, link, shown, wrong=said, at=at), 422
+
+
+def _link(token: str) -> Link:
+    with db.reading(engine()) as tx:
+        link = customer_links.find(tx, config(), token, db.now())
+    if link is None:
+        _missed()
+    return link
+
+
+def _missed() -> Any:
+    """Not an address of ours, or not any more: the same words whatever the reason."""
+    if limits().misses.exceeded(request.remote_addr):
+        abort(429)
+    abort(404)
+
+
+def _view(link: Link) -> View:
+    with db.reading(engine()) as tx:
+        return _view_in(tx, link)
+
+
+def _view_in(tx: Transaction, link: Link) -> View:
+    try:
+        return customer_view.view(tx, config(), link.connection_id, link.customer_id, link.documents, link)
+    except LookupError:
+        return _missed()  # type: ignore[no-any-return]
+
+
+def _look_again(link: Link) -> bool:
+    """Ask for news when the mirror is old, and wait a moment for it. True: still being asked for."""
+    with db.reading(engine()) as tx:
+        before = connections.get(tx, link.connection_id)
+    if before.status != "connected" or (before.last_sync_at and db.now() - before.last_sync_at < FRESH):
+        return False
+    jobs.wake_sync(config(), link.connection_id, first=True)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        with db.reading(engine()) as tx:
+            if connections.get(tx, link.connection_id).last_sync_at != before.last_sync_at:
+                return False
+    return True
+
+
+def _seen(link: Link) -> None:
+    now = db.now()
+    if link.last_seen_at is None or now - link.last_seen_at > SEEN_EVERY:
+        with db.transaction(engine()) as tx:
+            customer_links.seen(tx, link.id, now)
+
+
+def _whence(link: Link) -> From:
+    """Who sends, with the form's key; the same words sent twice from one form are one answer. Raises Wrong."""
+    key = customer_links.form_key(config(), request.form.get("t", ""), link.id)
+    if key is None:
+        raise Wrong("wrong_old")
+    said = sorted((k, v) for k, v in request.form.items(multi=True) if k != "t")
+    digest = hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+    return From(
+        link.connection_id,
+        link.customer_id,
+        link.id,
+        f"{key} {digest}",
+        request.remote_addr or "",
+        request.user_agent.string,
+    )
+
+
+def _field(name: str) -> str:
+    """One line or more of plain text; control characters are nobody's words."""
+    text = request.form.get(name, "").strip()
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+
+
+def _day(name: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(_field(name))
+    except ValueError:
+        raise Wrong("wrong_day") from None
+
+
+def _count() -> int:
+    text = _field("count")
+    if not re.fullmatch(r"[1-9]\d?", text):
+        raise Wrong("wrong_choice")
+    return int(text)
+
+
+def _currency(shown: View) -> str:
+    docs = shown.spreadable
+    if not docs:
+        raise Wrong("wrong_choice")
+    return docs[0].currency
+
+
+def _amount(name: str, currency: str) -> int:
+    """Minor units of what somebody typed: 150, 150.50, 150,50, 1,234.50, 1.234,50. Raises Wrong."""
+    text = _field(name).replace("\u00a0", " ").replace("\u202f", " ")
+    if not _AMOUNT.fullmatch(text):
+        raise Wrong("wrong_amount")
+    point = re.search(r"[.,](\d{1,2})$", text)
+    whole = re.sub(r"\D", "", text[: point.start()] if point else text)
+    try:
+        minor = to_minor(f"{whole}.{point[1]}" if point else whole, currency)
+    except ValueError:
+        raise Wrong("wrong_amount") from None
+    if not 0 < minor < 10**12:
+        raise Wrong("wrong_amount")
+    return minor
