@@ -1,7 +1,13 @@
 """Calls, bytes, speed and memory of the two ledgers' mirrors, the scripted year, and the peers beside them.
 
 `make bench NAME=ledgers`; QUICK=1 for a form of about a minute. Method and last figures: docs/performance.md.
-The last line is one JSON object.
+The last line is one JSON object. Piece by piece, each adding to what the others found in `var/ledgers.json`:
+
+    python benchmarks/ledgers.py quickbooks        calls, bytes and speed beside the peer; the same for xero
+    python benchmarks/ledgers.py memory            peak memory of both
+    python benchmarks/ledgers.py years 1 2 3       scripted years with these seeds, on both; without seeds, all
+    python benchmarks/ledgers.py contract          requests outside the contracts
+    python benchmarks/ledgers.py figures           only what is known: the last line, null where nothing is
 """
 
 from __future__ import annotations
@@ -48,6 +54,7 @@ class Form:
     small: int = 10_000
     large: int = 200_000
     runs: int = 3
+    peer_runs: int = 2  # it takes ten times as long, and varies less
     year_changes: int = 20_000
     year_seeds: int = 10
     gated: tuple[str, ...] = ("tests/adapters", "tests/webhooks", "tests/stories/test_plan_example.py")
@@ -59,6 +66,7 @@ QUICK = Form(
     small=1_000,
     large=4_000,
     runs=1,
+    peer_runs=1,
     year_changes=200,
     year_seeds=1,
     gated=("tests/adapters/test_contract.py",),
@@ -219,12 +227,12 @@ def speed(folder: Path, form: Form, platform: str, url: str) -> dict[str, Any]:
             say(f"  no peer for {platform}: {problem}")
             python = None
         ours, theirs = [], []
-        for _ in range(form.runs):
+        for n in range(form.runs):
             result, data = first_sync(folder, platform, url, memory, id)
             shutil.rmtree(data)
             ours.append(result)
             say(f"  {platform}, ours:  {_figures(result)}")
-            if python is not None:
+            if python is not None and n < form.peer_runs:
                 theirs.append(peers.run(python, platform, memory, id, token, folder / "peer"))
                 say(f"  {platform}, peer:  {_figures(theirs[-1])}")
     found["records_per_second"] = round(statistics.median(map(rate, ours)))
@@ -251,6 +259,7 @@ def memory(folder: Path, platform: str, invoices: int) -> int:
 
 
 def measure(folder: Path, form: Form, platform: str) -> dict[str, Any]:
+    """Calls, bytes and speed of one ledger."""
     say(f"{platform}: {form.invoices:,} invoices")
     with ledger(folder, platform, form.invoices) as (url, records):
         with counting(url) as seen:
@@ -265,26 +274,28 @@ def measure(folder: Path, form: Form, platform: str) -> dict[str, Any]:
             "bytes_per_invoice_gzip": round(seen["bytes"] / records["invoices"]),
         }
         shutil.rmtree(data)
-        result |= speed(folder, form, platform, url)
-    result["peak_mb_10k"] = memory(folder, platform, form.small)
-    result["peak_mb_200k"] = memory(folder, platform, form.large)
-    return result
+        say(f"  {platform}: {json.dumps(result)}")
+        return result | speed(folder, form, platform, url)
 
 
-def years(form: Form) -> dict[str, int]:
-    """Scripted years of both ledgers; a seed passes when both mirrors are as a fresh look is."""
-    say(f"years of {form.year_changes:,} changes on each ledger")
-    passed: dict[int, bool] = {}
+def peaks(folder: Path, form: Form, platform: str) -> dict[str, Any]:
+    """The most memory that a small and a large first sync take."""
+    small, large = memory(folder, platform, form.small), memory(folder, platform, form.large)
+    return {"peak_mb_10k": small, "peak_mb_200k": large}
+
+
+def years(form: Form, seeds: list[int]) -> Iterator[tuple[str, bool]]:
+    """Scripted years of both ledgers: "quickbooks 3" and whether that mirror is as a fresh look is."""
+    say(f"years of {form.year_changes:,} changes on each ledger, seeds {seeds}")
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=spawned) as pool:
         waiting = [
             pool.submit(year.live, platform, seed, form.year_changes)
-            for seed in range(1, form.year_seeds + 1)
+            for seed in seeds
             for platform in PLATFORMS
         ]
         for one in as_completed(waiting):
             lived = one.result()
-            passed[lived.seed] = passed.get(lived.seed, True) and lived.passed
             say(
                 f"  {lived.platform}, seed {lived.seed}: {lived.changes:,} changes, {lived.syncs} syncs of which "
                 f"{sum(lived.failed.values())} were struck down, {lived.killed} workers killed, "
@@ -292,7 +303,7 @@ def years(form: Form) -> dict[str, int]:
             )
             for difference in lived.differences[:5]:
                 say(f"    {difference}")
-    return {"year_seeds_passed": sum(passed.values()), "year_seeds_run": len(passed)}
+            yield f"{lived.platform} {lived.seed}", lived.passed
 
 
 def contract_violations(form: Form) -> int | None:
@@ -305,21 +316,69 @@ def contract_violations(form: Form) -> int | None:
     return int(found["violations"])
 
 
-def main() -> None:
+PER_LEDGER = (
+    *("first_sync_calls", "first_sync_minimum_pages", "calls_one_change", "calls_quiet"),
+    *("bytes_per_invoice_gzip", "records_per_second", "peer_records_per_second", "ratio_to_peer"),
+    *("peak_mb_10k", "peak_mb_200k"),
+)
+
+
+class Found:
+    """What was measured, kept after each part so that the next one, or the next process, adds to it."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.kept: dict[str, Any] = json.loads(path.read_text()) if path and path.exists() else {}
+
+    def add(self, part: str, figures: dict[str, Any]) -> None:
+        self.kept.setdefault(part, {}).update(figures)
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(json.dumps(self.kept, indent=1))
+
+    def line(self) -> dict[str, Any]:
+        """Every figure of the benchmark; None for one that was not measured."""
+        figures: dict[str, Any] = {
+            platform: {name: self.kept.get(platform, {}).get(name) for name in PER_LEDGER}
+            for platform in PLATFORMS
+        }
+        lived: dict[str, bool] = self.kept.get("years", {})
+        seeds = {seed: [lived.get(f"{p} {seed}") for p in PLATFORMS] for _, seed in map(str.split, lived)}
+        run = [outcomes for outcomes in seeds.values() if None not in outcomes]
+        figures["year_seeds_passed"] = sum(map(all, run)) if run else None
+        figures["year_seeds_run"] = len(run) if run else None
+        figures["contract_violations"] = self.kept.get("contract", {}).get("violations")
+        return figures
+
+
+def main(arguments: list[str]) -> None:
     logging.disable(logging.WARNING)  # the queue's server is away on purpose
     form = QUICK if os.environ.get("QUICK") else FULL
-    only = sys.argv[1:] or list(PLATFORMS)
+    parts = [a for a in arguments if not a.isdigit()] or [*PLATFORMS, "memory", "contract", "years"]
+    seeds = [int(a) for a in arguments if a.isdigit()] or list(range(1, form.year_seeds + 1))
+    if unknown := set(parts) - {*PLATFORMS, "memory", "years", "contract", "figures"}:
+        sys.exit(f"no such part: {', '.join(sorted(unknown))}. Parts: {__doc__}")
+    kept = ROOT / "var" / ("ledgers-quick.json" if form is QUICK else "ledgers.json")
+    found = Found(kept if arguments else None)
     say(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     folder = Path(tempfile.mkdtemp(prefix="forbear-bench-"))
     try:
-        figures: dict[str, Any] = {platform: measure(folder, form, platform) for platform in only}
-        figures |= years(form)
-        figures["contract_violations"] = contract_violations(form)
+        for part in parts:
+            if part in PLATFORMS:
+                found.add(part, measure(folder, form, part))
+            elif part == "memory":
+                for platform in PLATFORMS:
+                    found.add(platform, peaks(folder, form, platform))
+            elif part == "years":
+                for lived, passed in years(form, seeds):
+                    found.add("years", {lived: passed})
+            elif part == "contract":
+                found.add("contract", {"violations": contract_violations(form)})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     say(f"load of this machine: {os.getloadavg()[0]:.1f}")
-    print(json.dumps(figures))
+    print(json.dumps(found.line()))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
