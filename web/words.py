@@ -131,6 +131,11 @@ def moment(value: datetime | str | None, timezone: str = "UTC") -> str:
     return f"{day(here.date(), here.date())}, {clock(when, timezone)}"
 
 
+def local_day(value: datetime, timezone: str = "UTC", today: date | None = None) -> str:
+    """The organization's day on which a moment fell: an evening in New York is no longer that day in UTC."""
+    return day(value.astimezone(connections.zone(timezone)).date(), today)
+
+
 def age(due: date, today: date) -> int:
     """Which of the five ages a debt has, 0 (not yet due) to 4 (over 90 days)."""
     late = (today - due).days

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from flask import abort, flash, g, redirect, render_template, request, url_for
@@ -33,6 +34,10 @@ class Item:
     @property
     def platform(self) -> Platform:
         return find(self.connection.platform, config())
+
+    @property
+    def today(self) -> dt.date:
+        return connections.today(self.connection, config())
 
     @property
     def note(self) -> NoteDraft | None:
