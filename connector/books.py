@@ -70,6 +70,16 @@ def _json_text(value: dict[str, int] | None) -> str | None:
 _FOR_SQLITE: dict[str, Encode] = {"day": _day_text, "moment": _moment_text}
 
 
+def _moment(value: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
+
+
+# What the database gives for a value that is there → what a record holds. SQLite keeps days and moments as text.
+_READ_ALWAYS: dict[str, Encode] = {"json": json.loads, "status": {s.value: s for s in Status}.__getitem__}
+_READ_SQLITE: dict[str, Encode] = {"day": dt.date.fromisoformat, "moment": _moment, "flag": bool}
+_READ_POSTGRESQL: dict[str, Encode] = {"moment": lambda value: value.astimezone(dt.UTC)}
+
+
 @dataclass(frozen=True)
 class _Shape:
     """How one kind of record lies in its table: columns in the record's own order, then connection and `seen`."""
@@ -78,6 +88,7 @@ class _Shape:
     names: tuple[str, ...]
     special: tuple[tuple[int, str], ...]  # position → what needs encoding there
     owner: int  # position of the customer's id
+    flags: tuple[int, ...]  # positions of yes or no
 
     def rows(self, records: Sequence[Any], dialect: str) -> list[list[Any]]:
         get = attrgetter(*self.names)
@@ -86,6 +97,18 @@ class _Shape:
         for row in made:
             for i, encode in encoders:
                 row[i] = encode(row[i])
+        return made
+
+    def read(self, rows: Iterable[Sequence[Any]], dialect: str) -> list[list[Any]]:
+        """Raw rows with the values as the records hold them."""
+        decode = _READ_ALWAYS | (_READ_SQLITE if dialect == "sqlite" else _READ_POSTGRESQL)
+        wanted = [*self.special, *((i, "flag") for i in self.flags)]
+        decoders = [(i, decode[what]) for i, what in wanted if what in decode]
+        made = [list(row) for row in rows]
+        for i, read in decoders:
+            for row in made:
+                if row[i] is not None:
+                    row[i] = read(row[i])
         return made
 
 
@@ -110,7 +133,8 @@ def _shape(record: type[Any], table: sa.Table, owner: str) -> _Shape:
             special.append((i, "day"))
         elif isinstance(kind, db.Moment):
             special.append((i, "moment"))
-    return _Shape(table, names, tuple(special), names.index(owner))
+    flags = [i for i, name in enumerate(names) if isinstance(table.c[name].type, sa.Boolean)]
+    return _Shape(table, names, tuple(special), names.index(owner), tuple(flags))
 
 
 _SHAPES: dict[Kind, _Shape] = {
@@ -425,6 +449,23 @@ def forget(tx: Transaction, connection_id: str) -> None:
 # ---------------------------------------------------------------- read
 
 
+def _raw(tx: Transaction, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
+    """Rows past SQLAlchemy: making its own of them costs a picture as much time again as the database takes."""
+    cursor = tx.exec_driver_sql(sql, values).cursor
+    return cursor.fetchall() if cursor is not None else ()
+
+
+def _rows_of(
+    tx: Transaction, shape: _Shape, connection_id: str, ids: Sequence[str], by: str
+) -> list[list[Any]]:
+    """The rows whose column `by` is one of `ids`."""
+    sql = (
+        f"SELECT {_quote(shape.names)} FROM {shape.table.name}"  # noqa: S608 - our own names
+        f" WHERE connection_id = {_mark(tx, 1)} AND {by} IN ({_mark(tx, len(ids))})"
+    )
+    return shape.read(_raw(tx, sql, connection_id, *ids), tx.dialect.name)
+
+
 def _select(shape: _Shape, connection_id: str, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     c = shape.table.c
     return sa.select(*(c[n] for n in shape.names)).where(c.connection_id == connection_id, *where)
@@ -437,6 +478,10 @@ def _customer(row: Sequence[Any]) -> Customer:
 
 _BALANCE = _SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
 _by_day = itemgetter(_SHAPES[Kind.INVOICE].names.index("date"), 0)
+_PARTS_AT = {
+    kind: [f.name for f in fields(record)].index("allocations")
+    for kind, record in ((Kind.PAYMENT, Payment), (Kind.CREDIT, CreditNote))
+}
 _INVOICE_STATUS = _SHAPES[Kind.INVOICE].names.index("status")
 
 
@@ -450,13 +495,11 @@ def customers(tx: Transaction, connection_id: str, ids: Collection[str] | None =
     """The organization's customers by name (all, or those of `ids`), inactive and merged ones included."""
     shape = _SHAPES[Kind.CUSTOMER]
     if ids is None:
-        rows: Iterable[Any] = tx.execute(_select(shape, connection_id))
+        found = [_customer(row) for row in tx.execute(_select(shape, connection_id))]
     else:
-        wanted = _parts(sorted(ids))
-        rows = [
-            r for p in wanted for r in tx.execute(_select(shape, connection_id, db.customers.c.id.in_(p)))
-        ]
-    return sorted((_customer(row) for row in rows), key=lambda c: (c.name.casefold(), c.id))
+        parts = _parts(sorted(ids))
+        found = [Customer(*row) for p in parts for row in _rows_of(tx, shape, connection_id, p, "id")]
+    return sorted(found, key=lambda c: (c.name.casefold(), c.id))
 
 
 def customer(tx: Transaction, connection_id: str, customer_id: str) -> Customer | None:
@@ -503,24 +546,26 @@ def credits(tx: Transaction, connection_id: str, customer_id: str | None = None)
 
 
 def _money(tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None) -> Iterator[Any]:
-    shape = _SHAPES[kind]
-    c, a = shape.table.c, db.allocations.c
-    query = sa.select(a.source_id, a.n, a.invoice_id, a.amount, a.date, a.id).where(
-        a.connection_id == connection_id, a.source == kind.value
+    shape, dialect = _SHAPES[kind], tx.dialect.name
+    whose = f" AND customer_id IN ({_mark(tx, len(owners))})" if owners is not None else ""
+    split = (
+        "SELECT source_id, n, invoice_id, amount, date, id FROM allocations"  # noqa: S608 - our own names
+        f" WHERE connection_id = {_mark(tx, 1)}{whose} AND source = {_mark(tx, 1)}"
     )
-    rows = _select(shape, connection_id)
-    if owners is not None:
-        query, rows = query.where(a.customer_id.in_(owners)), rows.where(c.customer_id.in_(owners))
+    whole = (
+        f"SELECT {_quote(shape.names)} FROM {shape.table.name} WHERE connection_id = {_mark(tx, 1)}{whose}"  # noqa: S608
+    )
     parts: dict[str, list[Allocation]] = defaultdict(list)
+    read = dt.date.fromisoformat if dialect == "sqlite" else (lambda day: day)
     # Sorted here: asked for this order, SQLite would walk all allocations of the organization to have it.
-    for source_id, _, *rest in sorted(tx.execute(query).all(), key=itemgetter(0, 1)):
-        parts[source_id].append(Allocation(*rest))
+    rows = sorted(_raw(tx, split, connection_id, *(owners or ()), kind.value), key=itemgetter(0, 1))
+    for source_id, _, invoice_id, amount, date, id in rows:
+        parts[source_id].append(Allocation(invoice_id, amount, read(date) if date else None, id))
     record: type[Payment | CreditNote] = Payment if kind is Kind.PAYMENT else CreditNote
-    at = [f.name for f in fields(record)].index("allocations")
-    day = shape.names.index("date")
-    for row in sorted(tx.execute(rows).all(), key=itemgetter(day, 0)):
-        values: list[Any] = list(row)
-        values.insert(at, tuple(parts.get(row[0], ())))
+    at = _PARTS_AT[kind]
+    found = shape.read(_raw(tx, whole, connection_id, *(owners or ())), dialect)
+    for values in sorted(found, key=itemgetter(shape.names.index("date"), 0)):
+        values.insert(at, tuple(parts.get(values[0], ())))
         yield record(*values)
 
 
@@ -556,11 +601,10 @@ def _pictures(
     tx: Transaction, connection_id: str, ids: list[str], owner: dict[str, str]
 ) -> Iterator[Receivables]:
     people = {c.id: c for c in customers(tx, connection_id, ids)}
-    c = db.invoices.c
     of: dict[Kind, dict[str, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
-    query = _select(_SHAPES[Kind.INVOICE], connection_id, c.customer_id.in_(list(owner)))
-    for row in sorted(tx.execute(query).all(), key=_by_day):
-        made = _invoice(row)
+    rows = _rows_of(tx, _SHAPES[Kind.INVOICE], connection_id, list(owner), "customer_id")
+    for row in sorted(rows, key=_by_day):
+        made = Invoice(*row)
         of[Kind.INVOICE][owner[made.customer_id]].append(made)
     for kind in (Kind.PAYMENT, Kind.CREDIT):
         for record in _money(tx, connection_id, kind, list(owner)):
@@ -573,9 +617,8 @@ def _pictures(
 
 def survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
     """Merged customer → the customer that lives on (a chain of merges followed to its end)."""
-    c = db.customers.c
-    query = sa.select(c.id, c.merged_into).where(c.connection_id == connection_id, c.merged_into != "")
-    into = {row.id: row.merged_into for row in tx.execute(query)}
+    sql = f"SELECT id, merged_into FROM customers WHERE connection_id = {_mark(tx, 1)} AND merged_into <> ''"  # noqa: S608
+    into: dict[str, str] = {row[0]: row[1] for row in _raw(tx, sql, connection_id)}
     last: dict[str, str] = {}
     for id in into:
         end, steps = id, 0

@@ -79,9 +79,11 @@ class Receivables:
 
     def open(self) -> list[Invoice]:
         """Open invoices, the oldest due date first."""
-        live = (Status.OPEN, Status.PARTLY_PAID)
-        found = [i for i in self.invoices if i.balance > 0 and i.status in live]
-        return sorted(found, key=lambda i: (self.due(i), i.date, i.number, i.id))
+        if "open" not in self.memory:
+            live = (Status.OPEN, Status.PARTLY_PAID)
+            found = [i for i in self.invoices if i.balance > 0 and i.status in live]
+            self.memory["open"] = sorted(found, key=lambda i: (self.due(i), i.date, i.number, i.id))
+        return list(self.memory["open"])
 
     def received(self, today: dt.date) -> dict[str, list[tuple[dt.date, int]]]:
         """By invoice id: the payments set against it up to `today`, oldest first."""

@@ -47,12 +47,12 @@ def overdue(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fi
 
 def partly_paid(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Open invoices on which some money came, but not all. A credit note alone is no part-payment."""
-    received: dict[str, list[Evidence]] = {}
-    for payment in receivables.payments:
-        for part in () if payment.void else payment.allocations:
-            date = part.date or payment.date
-            if date <= today and part.amount > 0:
-                received.setdefault(part.invoice_id, []).append(Evidence(part.invoice_id, date, part.amount))
+    came = receivables.received(today)
+    received = {
+        i.id: [Evidence(i.id, date, amount) for date, amount in came[i.id]]
+        for i in receivables.open()
+        if i.id in came
+    }
     credited: dict[str, int] = {}
     for credit in receivables.credits:
         for part in () if credit.void else credit.allocations:
