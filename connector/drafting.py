@@ -128,6 +128,7 @@ def _draft(
     wish: Wish | None = None,
     mode: str = "",
     but: str = "",
+    records: Sequence[Record] | None = None,
 ) -> Plan:
     policy = settings.load(tx, connection_id).policy
     country = policy.country or picture.customer.country or connections.get(tx, connection_id).country
@@ -156,7 +157,14 @@ def _draft(
         reasons=made.reasons,
     )
     facts = objections.facts(
-        tx, connection_id, picture.customer.id, [i.id for i in made.invoices], today, but
+        tx,
+        connection_id,
+        picture.customer.id,
+        [i.id for i in made.invoices],
+        today,
+        but,
+        picture=picture,
+        plans=records,
     )
     choice = refusals.choose_mode(facts, wanted=mode or policy.plan.mode, plan=plan)
     if mode and choice.mode != mode:
@@ -277,7 +285,7 @@ def draft_by_policy(
         if any(_turned_down(r, group) for r in records):
             continue
         try:
-            plan = _draft(tx, connection_id, picture, group, today)
+            plan = _draft(tx, connection_id, picture, group, today, records=records)
         except PlanProblem:
             continue  # what stands against it is on the customer's page; there is nothing to propose
         if rails.problems(plan, today, policy.plan):
@@ -322,7 +330,10 @@ def _refresh(
         same = [(i.id, i.balance) for i in still] == [(s.invoice_id, s.balance) for s in record.plan.sources]
         if same:
             ids = [i.id for i in still]
-            known = objections.facts(tx, connection_id, picture.customer.id, ids, today, but=record.id)
+            who = picture.customer.id
+            known = objections.facts(
+                tx, connection_id, who, ids, today, but=record.id, picture=picture, plans=left
+            )
             choice = refusals.choose_mode(known, wanted=policy.plan.mode, plan=record.plan)
             same = choice.mode in (None, record.plan.mode)  # the accountant may have answered meanwhile
         if not same or record.plan.rows[0].due < today:
@@ -341,12 +352,16 @@ def preview(tx: Connection, plan_id: str, *, today: dt.date, credit_word: str = 
     connection = connections.get(tx, record.connection_id)
     decided = settings.load(tx, record.connection_id)
     picture = books.of_customer(tx, record.connection_id, plan.customer_id)
+    if picture is None:
+        raise LookupError(f"The customer of plan {plan_id} is no longer in the books.")
     ids = [s.invoice_id for s in plan.sources]
     facts = objections.facts(tx, record.connection_id, plan.customer_id, ids, today, but=plan.id)
     words = Words(credit_word, connection.country)
     laid = _laid(plan, words, decided, today)
     written, links = proof.as_documents(laid.drafts)
-    applied = proof.applied(facts.invoices, picture.payments, picture.credits) if picture else []
+    waived = {w.invoice_id for w in plan.waivers}
+    before = [*facts.invoices, *(objections.document(i) for i in picture.invoices if i.id in waived)]
+    applied = proof.applied(before, picture.payments, picture.credits)
     return Preview(
         plan=plan,
         refusals=tuple(objections.refusals(tx, plan_id, today)),
@@ -355,7 +370,7 @@ def preview(tx: Connection, plan_id: str, *, today: dt.date, credit_word: str = 
         drafts=laid.drafts,
         tasks=laid.tasks,
         effect=proof.effect(
-            facts.invoices,
+            before,
             applied,
             written,
             links,

@@ -19,6 +19,7 @@ from random import Random
 from sqlalchemy.engine import Engine
 
 from connector import books, db, leases, logs, outbox
+from connector.customer_links import Maker
 from connector.domain import codec, proof
 from connector.domain.receivables import Document, Kind, Status
 from connector.domain.writes import (
@@ -66,6 +67,7 @@ class Performer:
     today: Callable[[], dt.date]
     credit_word: str = "credit note"
     say: Callable[[str], None] = lambda text: None
+    page: Maker | None = None  # names the customer's own page in what is written
 
     def perform(self, group: Sequence[Write]) -> None:
         """Make one write, or one run of invoices in a single call.

@@ -65,6 +65,7 @@ class Record:
     proof: dict[str, Any] | None
     installments: tuple[Row, ...]
     draft: Plan | None = None
+    draft_acceptance: dict[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -204,6 +205,7 @@ def _records(tx: Connection, where: sa.ColumnElement[bool], limit: int | None = 
 def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) -> Record:
     current = next(v for v in kept if v.version == row.version)
     newest = kept[-1]
+    waits = newest.version > row.version and newest.approved_at is None
     return Record(
         plan=terms_of.load(current.terms),
         connection_id=row.connection_id,
@@ -220,9 +222,8 @@ def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) 
         acceptance=current.acceptance,
         proof=current.proof,
         installments=tuple(parts.get((row.number, row.version), ())),
-        draft=terms_of.load(newest.terms)
-        if newest.version > row.version and newest.approved_at is None
-        else None,
+        draft=terms_of.load(newest.terms) if waits else None,
+        draft_acceptance=newest.acceptance if waits else None,
     )
 
 

@@ -17,8 +17,8 @@ _PAGE = """#set document(title: {title}, date: datetime(year: {y}, month: {m}, d
 _SECTION = re.compile(r"^\d+\. \S.*$")
 
 
-def agreement(agreed: Agreement, on: dt.date, lang: str = "en") -> bytes:
-    """A tagged PDF of the agreement. The same agreement on the same day gives the same bytes."""
+def agreement(agreed: Agreement, on: dt.date, lang: str = "en", foot: str = "") -> bytes:
+    """A tagged PDF of the agreement, with `foot` below it. The same words on the same day give the same bytes."""
     source = _PAGE.format(title=_quoted(agreed.title), y=on.year, m=on.month, d=on.day, lang=_quoted(lang))
     lines = agreed.text.splitlines()
     source += f"= #{_quoted(lines[0])}\n"
@@ -32,6 +32,8 @@ def agreement(agreed: Agreement, on: dt.date, lang: str = "en") -> bytes:
         else:
             source += "\n"
     source += f"#text(size: 8pt)[#{_quoted('Fingerprint of the text: ' + agreed.sha256)}]\n"
+    if foot:
+        source += f"\n#text(size: 8pt)[#{_quoted(foot)}]\n"
     made = typst.compile(
         source.encode(), timestamp=int(_midnight(on)), pdf_standards="ua-1", ignore_system_fonts=True
     )

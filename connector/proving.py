@@ -112,9 +112,7 @@ def prove(ledger: Ledger, record: Record, drafts: Sequence[Draft], *, just_writt
         for link in d.links
         if link.kind == "invoice"
     ]
-    clearing = frozenset(
-        x for d in drafts if isinstance(d, CreditDraft | InvoiceDraft) for x in (d.account_id, d.item_id) if x
-    )
+    clearing = frozenset(x for d in drafts if _moves_balance(d) for x in _posts_to(d) if x)
     effect = proof.effect(before, applied_before, written, links, clearing=clearing, currency=plan.currency)
     return Proven(
         tuple(before),
@@ -125,6 +123,17 @@ def prove(ledger: Ledger, record: Record, drafts: Sequence[Draft], *, just_writt
         tuple(differences),
         effect,
     )
+
+
+def _moves_balance(draft: Draft) -> bool:
+    """The plan's credit and installments; a waiver or discount goes to an account of its own."""
+    roles = (" role=credit ", " role=inst ")
+    return isinstance(draft, CreditDraft | InvoiceDraft) and any(role in draft.marker for role in roles)
+
+
+def _posts_to(draft: Draft) -> tuple[str, str]:
+    assert isinstance(draft, CreditDraft | InvoiceDraft)
+    return draft.account_id, draft.item_id
 
 
 def _bystanders(drafts: Iterable[Draft], written: Iterable[Document]) -> list[Difference]:

@@ -143,7 +143,8 @@ def _finish(p: Performer, record: Record) -> None:
 def _as_before(record: Record, now: Sequence[Document]) -> bool:
     before = [codec.from_json(Document, d) for d in (record.proof or {}).get("before", [])]
     balances = {d.id: d.balance for d in now}
-    return all(balances.get(d.id) == d.balance for d in before)
+    planned = {s.invoice_id for s in record.plan.sources}
+    return all(balances.get(d.id) == d.balance for d in before if d.id in planned)
 
 
 def _writes(p: Performer, batch: str) -> list[Write]:

@@ -32,13 +32,15 @@ from connector import (
     todos,
     undoing,
 )
-from connector.domain import plan_writes
+from connector.customer_links import Maker
+from connector.domain import page_words, plan_writes
 from connector.domain import refusals as rules
+from connector.domain.letters import variant_for
 from connector.domain.plan import Plan
 from connector.domain.plan_words import Words
 from connector.domain.plan_writes import Attachment, WriteSet
 from connector.domain.policy import Mode
-from connector.domain.receivables import Kind
+from connector.domain.receivables import Document, Kind
 from connector.domain.refusals import Facts, Refusal
 from connector.outbox import Write
 from connector.perform import Performer, Stopped, Taken, groups
@@ -69,8 +71,10 @@ def deliver(
     today: Callable[[], dt.date],
     credit_word: str = "credit note",
     say: Callable[[str], None] | None = None,
+    page: Maker | None = None,
 ) -> Delivered:
     """Perform everything of one organization that may be performed now. Safe to run twice, or at once.
+    `page` names the customer's own page in what is written; None: nothing is named.
 
     `open_ledger` is called only when there is something to do. Raises Reconnect; TryLater ends the delivery
     with `retry_at` set.
@@ -92,6 +96,7 @@ def deliver(
                 today,
                 credit_word,
                 say or (lambda text: None),
+                page,
             )
             try:
                 _run(performer)
@@ -226,7 +231,7 @@ def _preflight(p: Performer, record: Record) -> str:
     plan, today = record.plan, p.today()
     facts = _facts(p, plan, today)
     found = rules.refusals(facts, plan.mode, plan) + rules.changed(plan, facts.invoices)
-    plan, unfit = _with_fees(p, plan, facts)
+    plan, fees, unfit = _with_fees(p, plan, facts)
     found += unfit
     if found:
         return " ".join(dict.fromkeys(f.sentence for f in found))
@@ -242,25 +247,44 @@ def _preflight(p: Performer, record: Record) -> str:
             return f"The clearing account cannot be used: {refusal}"
     words = Words(p.credit_word, facts.organization.country)
     where = plan_writes.Books(words)
+    sentence, address = _page(p, record, facts)
     attachment: Attachment | None = None
     if clearing:
         where = plan_writes.Books(words, clearing.account_id, clearing.item_id, clearing.tax_code)
     elif plan.mode is Mode.NOTES:
         movable, by_hand = _dates(p, facts, decided.policy.plan.move_due_date)
         where = plan_writes.Books(words, movable=movable, by_hand=by_hand)
-        pdf = printing.agreement(agreed, today)
+        pdf = printing.agreement(agreed, today, foot=sentence)
         attachment = Attachment(f"{plan.id}-v{plan.version}.pdf", base64.b64encode(pdf).decode())
     laid = plan_writes.approve(
         plan, where, posted_on=today, approved_by=record.approved_by, attachment=attachment
     )
+    if address:
+        laid = plan_writes.with_page(laid, sentence, address)
     with db.transaction(p.engine) as tx:
         _still(tx, record)
         if clearing:
             settings.clearing_confirmed(tx, p.connection_id, clearing, p.clock())
-        before = proving.starting(tx, p.connection_id, plan.customer_id, facts.invoices)
+        before = proving.starting(tx, p.connection_id, plan.customer_id, (*facts.invoices, *fees))
         plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
         _lay_out(tx, p, record, laid)
     return ""
+
+
+def _page(p: Performer, record: Record, facts: Facts) -> tuple[str, str]:
+    """The sentence and the address of the customer's own page for this plan; "" where there is none."""
+    if p.page is None:
+        return "", ""
+    plan = record.plan
+    documents = [s.invoice_id for s in (plan.originals or plan.sources)]
+    with db.transaction(p.engine) as tx:
+        address = p.page.address(
+            tx, p.connection_id, plan.customer_id, documents, origin="plan", now=p.clock()
+        )
+        policy = settings.load(tx, p.connection_id).policy
+    country = facts.customer.country or policy.country or facts.organization.country
+    variant = variant_for(facts.customer.language, policy.letters.language, country)
+    return (page_words.words(variant).say("letter", link=address), address) if address else ("", "")
 
 
 def _still(tx: Connection, record: Record) -> None:
@@ -280,30 +304,31 @@ def _dates(p: Performer, facts: Facts, wanted: bool) -> tuple[frozenset[str], fr
     return frozenset(d.id for d in open_ if wanted and d.id not in frozen), frozenset(frozen)
 
 
-def _with_fees(p: Performer, plan: Plan, facts: Facts) -> tuple[Plan, list[Refusal]]:
+def _with_fees(p: Performer, plan: Plan, facts: Facts) -> tuple[Plan, list[Document], list[Refusal]]:
     """Waived fees go back to the account and code that they were charged on: read from the fee itself.
 
     A fee with tax is a price reduction with a tax document of its own, which a person makes in the ledger.
     """
-    waivers, found = [], []
+    waivers, fees, found = [], [], []
     for waiver in plan.waivers:
         fee = p.ledger.document(Kind.INVOICE, waiver.invoice_id)
         lines = [line for line in fee.lines if line.net] if fee else []
         if fee is None or fee.customer_id != facts.customer.id or fee.balance != waiver.amount:
             sentence = f"The fee on {waiver.number} is not open with that amount any more. Review the waiver."
             found.append(Refusal("BALANCE_CHANGED", sentence))
-        elif fee.tax or len({(x.account_id, x.item_id) for x in lines}) != 1:
+        elif fee.tax or len({(x.account_id, x.item_id) for x in lines}) != 1 or not lines[0].account_id:
             sentence = (
-                f"The fee on {waiver.number} carries tax or several accounts. Credit it in the ledger itself, "
-                "then take the waiver out of the plan."
+                f"The fee on {waiver.number} carries tax, several accounts, or none that the ledger tells. "
+                "Credit it in the ledger itself, then take the waiver out of the plan."
             )
             found.append(Refusal("WAIVER_TAX", sentence))
         else:
             line = lines[0]
+            fees.append(fee)
             waivers.append(
                 replace(waiver, account_id=line.account_id, item_id=line.item_id, tax_code=line.tax_code)
             )
-    return replace(plan, waivers=tuple(waivers)), found
+    return replace(plan, waivers=tuple(waivers)), fees, found
 
 
 def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> None:

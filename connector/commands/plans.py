@@ -70,6 +70,11 @@ def _wish_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--installments", type=int, metavar="N")
     parser.add_argument("--every", choices=shell.EVERY)
     parser.add_argument("--first", metavar="DATE", type=shell.date, help="when the first payment is due")
+    parser.add_argument("--deposit", metavar="AMOUNT", type=shell.amount, help="due on the first date")
+    parser.add_argument("--interest", metavar="PERCENT", type=shell.percent, help="a year, on what is open")
+    parser.add_argument(
+        "--settlement", metavar="PERCENT", type=shell.percent, help="discount promised for settling early"
+    )
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -134,12 +139,29 @@ def _proof(settings: Config, engine: Engine, plan_id: str) -> Any:
     return proven, terminal.clearing_history(proving.clearing_documents(engine, ledger, record)), urls
 
 
-def _wish(options: argparse.Namespace) -> Any:
+def _wish(options: argparse.Namespace, currency: str) -> Any:
+    """What the options ask for; an amount is in the currency of the invoices."""
     from connector.domain.calendar import Rhythm
+    from connector.domain.money import to_minor
     from connector.domain.propose import Wish
 
-    rhythm = Rhythm(options.every) if options.every else None
-    return Wish(installments=options.installments, rhythm=rhythm, first=options.first)
+    return Wish(
+        installments=options.installments,
+        rhythm=Rhythm(options.every) if options.every else None,
+        first=options.first,
+        deposit=None if options.deposit is None else to_minor(options.deposit, currency),
+        annual_percent=options.interest,
+        settlement_percent=options.settlement,
+    )
+
+
+def _currency(tx: Any, connection: Connection, options: argparse.Namespace) -> str:
+    """Of the named invoices; without any, the organization's own."""
+    from connector import books
+
+    picture = books.of_customer(tx, connection.id, options.customer)
+    named = [i.currency for i in picture.invoices if i.id in options.invoice] if picture else []
+    return named[0] if named else connection.home_currency
 
 
 def _propose(options: argparse.Namespace) -> int:
@@ -156,7 +178,7 @@ def _propose(options: argparse.Namespace) -> int:
             who=options.by,
             now=db.now(),
             today=connections.today(connection, settings),
-            wish=_wish(options),
+            wish=_wish(options, _currency(tx, connection, options)),
             mode=options.mode or "",
         )
     print_plan(engine, record.id, options.json)
@@ -179,7 +201,8 @@ def _renegotiate(options: argparse.Namespace) -> int:
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
-        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        record = plans.get(tx, options.id)
+        connection = connections.get(tx, record.connection_id)
         drafting.renegotiation(
             tx,
             options.id,
@@ -187,7 +210,7 @@ def _renegotiate(options: argparse.Namespace) -> int:
             why=options.why,
             now=db.now(),
             today=connections.today(connection, settings),
-            wish=_wish(options),
+            wish=_wish(options, record.plan.currency),
         )
     print_plan(engine, options.id, options.json)
     return 0

@@ -55,6 +55,13 @@ def date(text: str) -> dt.date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; write one as 2026-11-21") from None
 
 
+def amount(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount; write one as 150.00") from None
+
+
 def percent(text: str) -> Decimal:
     try:
         return Decimal(text)
@@ -123,6 +130,7 @@ def delivered(settings: Config, engine: Engine, connection: Connection) -> int:
             today=lambda: connections.today(connection, settings),
             credit_word=word,
             say=say,
+            page=customer_links.Maker(settings),
         )
         pause = 1.0 if result.busy else _seconds_until(result.retry_at)
         if pause is None:

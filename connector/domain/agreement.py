@@ -51,7 +51,7 @@ def agreement(plan: Plan, parties: Parties) -> Agreement:
         ("Order of payments", _order(plan, parties)),
         (
             "Paying early",
-            "You may pay all or part at any time, without penalty. Interest not yet due is then not charged.",
+            _early(plan),
         ),
         *([("Waived", _waived(plan))] if plan.waivers else []),
         ("A missed payment", _missed(plan, parties)),
@@ -135,6 +135,16 @@ def _order(plan: Plan, parties: Parties) -> str:
     oldest = spelled("the oldest installment", parties.country)
     first = f"interest that has fallen due, then {oldest}" if plan.interest else oldest
     return f"A payment goes to {first} first; what is left goes to the next."
+
+
+def _early(plan: Plan) -> str:
+    words = "You may pay all or part at any time, without penalty. Interest not yet due is then not charged."
+    if plan.terms.settlement_percent:
+        words += (
+            f" If you pay everything that is still open at once, before the last date of the schedule, "
+            f"{plan.terms.settlement_percent} % of the open balance is taken off; ask for the exact amount first."
+        )
+    return words
 
 
 def _waived(plan: Plan) -> str:

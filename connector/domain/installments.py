@@ -354,3 +354,11 @@ def written_off_tax(unpaid: int, invoice_tax: int, invoice_total: int) -> int:
 def deposit_amount(principal: int, percent: Decimal) -> int:
     """`percent` of the principal, rounded up to a whole minor unit."""
     return int((principal * percent / 100).to_integral_value(ROUND_CEILING))
+
+
+def settlement_yearly_percent(rows: Sequence[Installment], start: dt.date, percent: Decimal) -> Decimal:
+    """What a settlement discount costs the creditor a year when all is paid on `start` and not by the schedule."""
+    principal = sum(r.principal for r in rows)
+    owed_days = sum(r.principal * max((r.due - start).days, 0) for r in rows)
+    days = round(owed_days / principal) if principal else 0
+    return skipped_discount_percent(percent, 0, days) if percent and days else Decimal("0.0")

@@ -88,6 +88,7 @@ class Terms:
     annual_percent: Decimal = Decimal(0)
     flat_percent: Decimal = Decimal(0)
     deposit: int = 0
+    settlement_percent: Decimal = Decimal(0)  # promised off the unpaid principal for paying all of it at once
     tolerance_days: int = 3
     tolerance_amount: int = 100
     broken_after_days: int = 10

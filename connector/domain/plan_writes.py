@@ -110,6 +110,23 @@ def approve(
     return WriteSet(tuple(drafts), tuple(tasks), tuple(about))
 
 
+def with_page(laid: WriteSet, sentence: str, address: str) -> WriteSet:
+    """The same writes with the customer's own page named: to the customer on each installment, and in each note.
+
+    A note that would become too long stays as it is.
+    """
+
+    def named(draft: Draft) -> Draft:
+        if isinstance(draft, InvoiceDraft):
+            return replace(draft, message=f"{draft.message} {sentence}".strip())
+        if isinstance(draft, NoteDraft):
+            text = f"{draft.text} Customer's page: {address}"
+            return replace(draft, text=text) if len(text) <= words.NOTE_LENGTH else draft
+        return draft
+
+    return replace(laid, drafts=tuple(named(d) for d in laid.drafts))
+
+
 def _waive(plan: Plan, waiver: Waiver, posted_on: dt.date) -> list[Draft]:
     """A fee taken back: a credit note to the account and code that it was charged on, applied to it."""
     number = words.waiver_number(plan, waiver)

@@ -167,6 +167,12 @@ class Effect:
         """No revenue, tax, receivable or any other account moved on the accrual basis, in any period."""
         return all(r.change == 0 for r in self.rows if r.basis == "accrual")
 
+    def only_waives(self, amount: int) -> bool:
+        """On accrual nothing moved but a waived fee: off the receivable, and off the income it was charged as."""
+        moved = {r.account: r.change for r in self.totals("accrual") if r.change}
+        income = {a: c for a, c in moved.items() if a not in (RECEIVABLE, TAX, CLEARING, BANK)}
+        return moved == {RECEIVABLE: -amount} | income and sum(income.values()) == amount > 0
+
     @property
     def named(self) -> tuple[str, ...]:
         """What has to be said aloud although the books are filed on accrual (I12)."""

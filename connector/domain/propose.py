@@ -28,7 +28,9 @@ class Wish:
     installments: int | None = None
     rhythm: Rhythm | None = None
     first: dt.date | None = None
-    deposit: int | None = None
+    deposit: int | None = None  # minor units; 0 for none
+    annual_percent: Decimal | None = None  # simple interest on the declining balance; 0 for none
+    settlement_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,14 @@ def propose(
     dates = due_dates(first, rhythm, count + bool(deposit), country)
     if deposit:
         reasons.append(f"A deposit of {Money(deposit, currency)} comes first.")
-    declining = policy.method in (Method.EQUAL_PRINCIPAL, Method.ANNUITY)
+    method, annual = _interest(wish, policy)
     terms = Terms(
         rhythm=rhythm,
-        method=policy.method,
-        annual_percent=policy.interest.annual_percent if declining else Decimal(0),
-        flat_percent=policy.interest.flat_percent if policy.method is Method.FLAT else Decimal(0),
+        method=method,
+        annual_percent=annual,
+        flat_percent=policy.interest.flat_percent if method is Method.FLAT else Decimal(0),
         deposit=deposit,
+        settlement_percent=_settlement(wish, policy),
         tolerance_days=policy.tolerance_days,
         tolerance_amount=minor(policy.tolerance_amount, currency),
         broken_after_days=policy.broken_after_days,
@@ -140,6 +143,29 @@ def propose(
     if not any(r.interest for r in rows):
         reasons.append("No interest and no fees.")
     return Proposal(currency, tuple(ordered), rows, terms, tuple(reasons), able.amount if able else None)
+
+
+def _interest(wish: Wish, policy: PlanPolicy) -> tuple[Method, Decimal]:
+    """How interest is charged, and the yearly rate on the declining balance (0 where there is none)."""
+    declining = (Method.EQUAL_PRINCIPAL, Method.ANNUITY)
+    if wish.annual_percent is None:
+        rate = policy.interest.annual_percent if policy.method in declining else Decimal(0)
+        return policy.method, rate
+    if not 0 <= wish.annual_percent <= 100:
+        raise BadPlan("WRONG_PERCENT", "Interest is between 0 and 100 percent a year.")
+    if not wish.annual_percent:
+        return Method.EQUAL, Decimal(0)
+    method = policy.method if policy.method in declining else Method.EQUAL_PRINCIPAL
+    return method, wish.annual_percent
+
+
+def _settlement(wish: Wish, policy: PlanPolicy) -> Decimal:
+    percent = wish.settlement_percent
+    if percent is None:
+        return policy.settlement_discount_percent
+    if not 0 <= percent < 100:
+        raise BadPlan("WRONG_PERCENT", "A settlement discount is 0 or more, and less than 100 percent.")
+    return percent
 
 
 def _is_overdue(invoice: Invoice, today: dt.date) -> bool:

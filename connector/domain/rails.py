@@ -12,7 +12,7 @@ from connector.domain.calendar import Rhythm, add_months
 from connector.domain.installments import has_large_end, yearly_percent
 from connector.domain.money import Money
 from connector.domain.plan import Plan
-from connector.domain.policy import PlanPolicy
+from connector.domain.policy import Mode, PlanPolicy
 from connector.domain.refusals import Refusal
 
 LONGEST = 60  # rows; a year of weeks, and some
@@ -33,6 +33,14 @@ def problems(
             )
         )
     found += _amounts(plan) + _dates(plan, today, policy, closed_until) + _interest(plan, policy)
+    if plan.terms.settlement_percent and plan.mode is Mode.SPLIT and not policy.discount_account:
+        found.append(
+            Refusal(
+                "NO_DISCOUNT_ACCOUNT",
+                "The plan promises a discount for settling early, and no account for discounts is named. "
+                "Name it in the settings, or take the discount out.",
+            )
+        )
     return found
 
 

@@ -11,13 +11,17 @@ blueprint = Blueprint("pages", __name__)
 
 from web.pages import (  # noqa: E402, F401
     customer,
-    organization,
     data,
+    organization,
     plan,
+    plan_charges,
+    plan_steps,
+    plan_terms,
     policy,
     practice,
     queue,
     record,
+    removal,
     settings,
     start,
     team,
