@@ -1,0 +1,183 @@
+"""An upgrade from each earlier release with its data in it, and old processes that go on while it happens.
+
+`releases/<migration>.jsonl.gz` is what that version's own demo left in its database, a row a line, cut to a few
+customers; without tokens and with a short file in place of the written agreements. Add one for each release.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import datetime as dt
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from connector import audit, config, connections, db, export, review
+from connector.config import Config
+from tests.connector import servers
+
+TODAY = dt.date(2026, 11, 21)
+RELEASES = sorted((Path(__file__).parent / "releases").glob("*.jsonl.gz"))
+MIGRATIONS = sorted((db.MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Config]:
+    settings = {"FORBEAR_DATA_DIR": str(tmp_path)}
+    if request.param == "sqlite":
+        yield config.load(settings)
+        return
+    with servers.postgres() as url:
+        made = config.load({**settings, "FORBEAR_DATABASE_URL": url})
+        yield made
+        db.engine(made).dispose()
+
+
+def rows_of(release: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in gzip.decompress(release.read_bytes()).splitlines():
+        one = json.loads(line)
+        found.setdefault(one["table"], []).append(one["row"])
+    return found
+
+
+def value(column: sa.Column[Any], stored: Any) -> Any:
+    """SQLite's way of writing a value, as the column's own type takes it."""
+    if stored is None:
+        return None
+    if isinstance(stored, dict):
+        return base64.b64decode(stored["bytes"])
+    match column.type:
+        case sa.DateTime():
+            return dt.datetime.fromisoformat(stored).replace(tzinfo=dt.UTC)
+        case sa.Date():
+            return dt.date.fromisoformat(stored)
+        case sa.JSON():
+            return json.loads(stored)
+        case sa.Boolean():
+            return bool(stored)
+    return stored
+
+
+def fill(settings: Config, rows: dict[str, list[dict[str, Any]]]) -> sa.MetaData:
+    """As the old version wrote them: with the columns that it knew, into the tables as they are now."""
+    tables = sa.MetaData()
+    with db.transaction(db.engine(settings)) as tx:
+        tables.reflect(tx)
+        for table in tables.sorted_tables:
+            for row in rows.get(table.name, []) if table.name != "alembic_version" else []:
+                tx.execute(sa.insert(table), {k: value(table.c[k], v) for k, v in row.items()})
+    return tables
+
+
+def kept(settings: Config, rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[str]]:
+    """What is in those tables and columns now."""
+    tables, found = sa.MetaData(), {}
+    with db.reading(db.engine(settings)) as tx:
+        tables.reflect(tx, only=list(rows))
+        for name, lines in rows.items():
+            columns = [tables.tables[name].c[k] for k in lines[0]]
+            found[name] = sorted(repr(tuple(row)) for row in tx.execute(sa.select(*columns)))
+    return found
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda file: file.name[:4])
+def test_an_upgrade_keeps_every_value_and_the_new_version_works_with_them(
+    empty: Config, release: Path
+) -> None:
+    rows = rows_of(release)
+    rows.pop("alembic_version")
+    with db.transaction(db.engine(empty)) as tx:
+        command.upgrade(db._alembic(tx), release.name[:4])
+    fill(empty, rows)
+    before = kept(empty, rows)
+    db.migrate(empty)
+    engine = db.engine(empty)
+    assert db.is_migrated(engine)
+    assert kept(empty, rows) == before
+    with db.reading(engine) as tx:
+        assert audit.verify(tx) == []
+        everyone = connections.every(tx)
+        state = export.export(tx, today=lambda _: TODAY)
+    assert len(everyone) == len(rows["connections"])
+    numbers = {p["id"] for c in state["connections"] for p in c["plans"]}
+    assert numbers == {f"PP-{p['number']:04}" for p in rows["plans"] if p["state"] != "withdrawn"}
+    for one in everyone:
+        reviewed = review.review(engine, one.id, now=db.now(), today=TODAY)
+        assert reviewed.customers == sum(r["connection_id"] == one.id for r in rows["customers"])
+
+
+def test_an_old_process_may_go_on_writing_after_the_migration(empty: Config) -> None:
+    db.migrate(empty)
+    for release in RELEASES[:1]:
+        rows = rows_of(release)
+        fill(empty, rows)
+        assert len(kept(empty, rows)["invoices"]) == len(rows["invoices"])
+
+
+# ---------------------------------------------------------------- the rule that makes both true
+
+
+# `op.f` only names a constraint; an index may go, because no statement names one that is not unique.
+ADDITIVE = {"create_table", "create_index", "drop_index", "add_column", "f"}
+
+
+def calls(file: Path) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node
+
+
+def trespasses(file: Path) -> list[str]:
+    """What an old process that is still running would stumble over."""
+    found = []
+    new = {ast.unparse(c.args[0]) for c in calls(file) if c.func.attr == "create_table"}  # type: ignore[attr-defined]
+    for call in calls(file):
+        on, name = call.func.value, call.func.attr  # type: ignore[attr-defined]
+        if not (isinstance(on, ast.Name) and on.id == "op"):
+            continue
+        if name not in ADDITIVE:
+            found.append(f"{file.name}:{call.lineno} op.{name}")
+        if name == "add_column":
+            given = {k.arg: k.value for k in call.args[1].keywords}  # type: ignore[attr-defined]
+            optional = isinstance(given.get("nullable"), ast.Constant) and given["nullable"].value
+            if not optional and "server_default" not in given:
+                found.append(f"{file.name}:{call.lineno} a required column without a default")
+        unique = any(k.arg == "unique" for k in call.keywords)
+        if name == "create_index" and unique and ast.unparse(call.args[1]) not in new:
+            found.append(f"{file.name}:{call.lineno} a rule that old processes do not keep")
+    return found
+
+
+@pytest.mark.parametrize("file", MIGRATIONS[1:], ids=lambda file: file.stem)
+def test_a_migration_only_adds(file: Path) -> None:
+    assert trespasses(file) == []
+
+
+def test_the_rule_sees_what_is_forbidden(tmp_path: Path) -> None:
+    bad = tmp_path / "0099_bad.py"
+    bad.write_text(
+        'op.drop_column("plans", "mode")\n'
+        'op.add_column("plans", sa.Column("x", sa.Text(), nullable=False))\n'
+        'op.add_column("plans", sa.Column("y", sa.Text(), server_default="", nullable=False))\n'
+        'op.create_index("i", "plans", ["x"], unique=True)\n'
+        'op.execute("DELETE FROM plans")\n'
+    )
+    assert [t.split(" ", 1)[0] for t in trespasses(bad)] == [f"0099_bad.py:{n}" for n in (1, 2, 4, 5)]
+
+
+def test_every_migration_follows_the_one_before() -> None:
+    names = [file.name[:4] for file in MIGRATIONS]
+    for number, file in zip(names[1:], MIGRATIONS[1:], strict=True):
+        text = file.read_text()
+        assert f'revision = "{number}"' in text
+        assert f'down_revision = "{int(number) - 1:04}"' in text
+    assert names[0] == "0001"
+    assert len(set(names)) == len(names)
