@@ -12,9 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import books, connections, db, holds, plans, settings
+from connector import books, charging, connections, db, holds, plans, settings
 from connector.contacts import HEARD
 from connector.domain import promises
+from connector.domain.demand import Block
 from connector.domain.money import Money
 
 Json = dict[str, Any]
@@ -76,6 +77,18 @@ def pack(tx: Connection, connection_id: str, customer_id: str, *, today: dt.date
             for h in holds.active(tx, connection_id, customer_id, today=today)
         ],
         "contacts": _contacts(tx, connection_id, customer_id),
+        "charges": [
+            {
+                "number": c.number,
+                "what": c.what,
+                "rule": c.rule,
+                "state": c.state,
+                "by": c.approved_by,
+                "waived_by": c.waived_by,
+                "why": c.why,
+            }
+            for c in charging.of_customer(tx, connection_id, customer_id)
+        ],
     }
 
 
@@ -120,9 +133,22 @@ def _contacts(tx: Connection, connection_id: str, customer_id: str) -> list[Json
     ]
 
 
+def title(pack: Json) -> str:
+    return f"{pack['customer']['name']}, for {pack['organization']}, as of {pack['as_of']}"
+
+
+def blocks(pack: Json) -> list[Block]:
+    """The same for a PDF: what stands alone on a line before a list is its heading."""
+    found = [Block(title(pack), heading=True)]
+    for part in text(pack).split("\n\n")[1:]:
+        heading, _, rest = part.partition("\n")
+        found += [Block(heading, heading=True), Block(rest or "None.")]
+    return found
+
+
 def text(pack: Json) -> str:
     """The same for people to read and print."""
-    lines = [f"{pack['customer']['name']}, for {pack['organization']}, as of {pack['as_of']}", "", "Invoices"]
+    lines = [title(pack), "", "Invoices"]
     for i in pack["invoices"]:
         total, open_ = Money(i["total"], i["currency"]), Money(i["open"], i["currency"])
         lines.append(f"- {i['number']} of {i['date']}, due {i['due']}: {total}, open {open_}")
@@ -139,6 +165,11 @@ def text(pack: Json) -> str:
     lines += ["", "Promises"]
     lines += [
         f"- for {p['for']}, recorded {p['made'][:10]} by {p['by']}: {p['state']}" for p in pack["promises"]
+    ]
+    lines += ["", "Fees, interest and discounts"]
+    lines += [
+        f"- {c['number']}: {c['what']}, {c['state']}. {c['rule']} {c['why']}".rstrip()
+        for c in pack["charges"]
     ]
     lines += ["", "Contacts"]
     for c in pack["contacts"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector.commands import shell
@@ -24,6 +25,18 @@ def add(commands: shell.Commands) -> None:
     waive.add_argument("id", metavar="ID", type=int)
     waive.add_argument("--why", metavar="WORDS", required=True)
     waive.add_argument("--by", metavar="NAME", default=shell.user())
+    demand = _customer(
+        shell.command(commands, "demand", _demand, "a formal demand letter, for a person to sign")
+    )
+    demand.add_argument("--pdf", metavar="FILE", type=Path)
+    demand.add_argument("--by", metavar="NAME", default=shell.user())
+    whom = demand.add_mutually_exclusive_group()
+    whom.add_argument("--individual", action="store_const", const=True, help="to a person or a sole trader")
+    whom.add_argument("--business", action="store_const", const=False, dest="individual")
+    pack = _customer(
+        shell.command(commands, "evidence", _evidence, "everything on record about one customer")
+    )
+    pack.add_argument("--pdf", metavar="FILE", type=Path)
 
 
 def _customer(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -106,6 +119,51 @@ def _waive(options: argparse.Namespace) -> int:
         except charging.ChargeProblem as problem:
             raise shell.Wrong(str(problem)) from None
     return _through(options, config, engine, connection, options.id)
+
+
+def _demand(options: argparse.Namespace) -> int:
+    from connector import connections, db, demanding, sheets
+
+    config, engine = shell.opened()
+    connection = shell.of_customer(engine, options.customer, options.connection)
+    today = connections.today(connection, config)
+    try:
+        with db.transaction(engine) as tx:
+            drawn = demanding.draw_up(
+                tx,
+                connection.id,
+                options.customer,
+                who=options.by,
+                today=today,
+                now=db.now(),
+                individual=options.individual,
+            )
+    except demanding.NoDemand as no:
+        raise shell.Wrong(f"No demand letter now. {no}") from None
+    if options.pdf:
+        options.pdf.write_bytes(sheets.pdf(drawn.title, drawn.blocks, today, paper=drawn.paper))
+    if options.json:
+        said = {"deadline": drawn.deadline.isoformat(), "text": drawn.text, "cautions": list(drawn.cautions)}
+        print(json.dumps(said, indent=1))
+    else:
+        print(drawn.text)
+        for caution in drawn.cautions:
+            shell.say(caution)
+    return 0
+
+
+def _evidence(options: argparse.Namespace) -> int:
+    from connector import connections, db, evidence, sheets
+
+    config, engine = shell.opened()
+    connection = shell.of_customer(engine, options.customer, options.connection)
+    today = connections.today(connection, config)
+    with db.reading(engine) as tx:
+        pack = evidence.pack(tx, connection.id, options.customer, today=today)
+    if options.pdf:
+        options.pdf.write_bytes(sheets.pdf(evidence.title(pack), evidence.blocks(pack), today))
+    print(json.dumps(pack, indent=1) if options.json else evidence.text(pack))
+    return 0
 
 
 def _through(options: argparse.Namespace, config: Any, engine: Any, connection: Any, charge_id: int) -> int:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+import sqlalchemy as sa
 
-from connector import contacts, db, evidence, holds
+from connector import contacts, db, demanding, evidence, holds, sheets
+from connector.domain.policy import Policy, ReminderPolicy
 from tests.connector.plan_story import Story
+from tests.connector.test_contact import set_policy
 from tests.connector.test_reminders import AT_TEN, DAY, TUESDAY, reviewed, story
 
 __all__ = ["story"]
 
 
 def test_the_pack_holds_words_holds_promises_and_plans(story: Story) -> None:
+    set_policy(story, Policy(reminders=ReminderPolicy(proposal_rest_days=30)))
     reviewed(story)
     story.deliver()
     plan = story.propose("201")
@@ -44,3 +48,35 @@ def test_the_pack_holds_words_holds_promises_and_plans(story: Story) -> None:
 def test_an_unknown_customer(story: Story) -> None:
     with db.reading(story.engine) as tx, pytest.raises(LookupError, match="No customer 99"):
         evidence.pack(tx, story.connection_id, "99", today=TUESDAY)
+
+
+def test_pack_and_demand_letter_are_small_tagged_files(story: Story) -> None:
+    with db.transaction(story.engine) as tx:
+        tx.execute(sa.update(db.connections).values(last_sync_at=story.now))
+        drawn = demanding.draw_up(tx, story.connection_id, "58", who="Ann", today=TUESDAY, now=AT_TEN)
+        pack = evidence.pack(tx, story.connection_id, "58", today=TUESDAY)
+    assert "We ask you to pay 400.00 USD by December 8, 2026." in drawn.text
+    for made in (
+        sheets.pdf(drawn.title, drawn.blocks, TUESDAY, paper=drawn.paper),
+        sheets.pdf(evidence.title(pack), evidence.blocks(pack), TUESDAY),
+    ):
+        assert made.startswith(b"%PDF")
+        assert b"StructTreeRoot" in made
+        assert len(made) < 60_000
+
+
+def test_no_demand_while_anything_speaks_against_it(story: Story) -> None:
+    def why() -> str:
+        with db.transaction(story.engine) as tx, pytest.raises(demanding.NoDemand) as no:
+            demanding.draw_up(tx, story.connection_id, "58", who="Ann", today=TUESDAY, now=AT_TEN)
+        return str(no.value)
+
+    assert why() == "The books were not read within the last 24 hours. Sync first."
+    with db.transaction(story.engine) as tx:
+        tx.execute(sa.update(db.connections).values(last_sync_at=story.now))
+        holds.promise(tx, story.connection_id, "58", DAY(2026, 11, 27), who="Ann", now=AT_TEN)
+        holds.put(tx, story.connection_id, "58", "disputed", invoice_id="201", who="Ann", now=AT_TEN)
+    story.propose("201")
+    assert why() == (
+        "On hold: the invoice is in dispute. A payment is promised for 2026-11-27. Plan PP-0001 is proposed."
+    )
