@@ -29,6 +29,7 @@ from connector import (
     completeness,
     config,
     connections,
+    customer_links,
     db,
     embedded,
     expecting,
@@ -363,6 +364,7 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
         now=db.now,
         today=lambda: connections.today(connection, settings),
         credit_word=platforms.find(connection.platform, settings).credit_word,
+        page=customer_links.Maker(settings),
     )
     if delivered.done:
         wake_sync(settings, connection_id)

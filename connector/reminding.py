@@ -26,7 +26,7 @@ from connector import (
     settings,
 )
 from connector.connections import Connection as Organization
-from connector.domain import calendar, dunning, reminder_words, wording
+from connector.domain import calendar, dunning, page_words, reminder_words, wording
 from connector.domain.dunning import Contact, Open
 from connector.domain.letters import BadText
 from connector.domain.money import Money
@@ -257,7 +257,8 @@ def _one(p: Performer, organization: Organization, decided: Settings, reminder: 
         with db.transaction(p.engine) as tx:
             customer = books.customer(tx, p.connection_id, reminder.customer_id)
             mailed = decided.policy.reminders.email and customer is not None and bool(customer.email)
-            drafts = _drafts(reminders.get(tx, reminder.id), p.today(), mailed)
+            told = reminders.get(tx, reminder.id)
+            drafts = _drafts(told, p.today(), mailed, _page(tx, p, organization, decided, told))
             outbox.lay_out(tx, p.connection_id, batch, drafts, now=p.clock(), reminder_id=reminder.id)
     _never_mail_twice(p, batch)
     try:
@@ -396,7 +397,40 @@ def local_time(organization: Organization, country: str, now: dt.datetime, today
     return customer_time.local(now, today, home, theirs, PRETEND_HOUR)
 
 
-def _drafts(reminder: Reminder, today: dt.date, mailed: bool) -> list[Draft]:
+def _page(
+    tx: Connection, p: Performer, organization: Organization, decided: Settings, reminder: Reminder
+) -> str:
+    """Put the address of the customer's own page into the words that leave; "" where there is none.
+
+    It shows the documents that the reminder names, and of an installment the plan's own.
+    """
+    if p.page is None:
+        return ""
+    named = {a.invoice_id for a in reminder.invoices}
+    for record in plans.of_customer(tx, p.connection_id, reminder.customer_id):
+        sources = {s.invoice_id for s in record.plan.sources}
+        if record.state in STANDING and any(f"{id}#" in a.key for a in reminder.invoices for id in sources):
+            named |= sources
+    address = p.page.address(
+        tx,
+        p.connection_id,
+        reminder.customer_id,
+        named,
+        origin="reminder",
+        now=p.clock(),
+        level=reminder.level,
+    )
+    customer = books.customer(tx, p.connection_id, reminder.customer_id)
+    if not address or customer is None:
+        return ""
+    variant = reminder_words.words_of(sender(organization, decided.policy), customer.language).variant
+    body, _, close = reminder.text.rpartition("\n\n")
+    sentence = page_words.words(variant).say("letter", link=address)
+    reminders.retext(tx, reminder.id, f"{body}\n{sentence}\n\n{close}")
+    return address
+
+
+def _drafts(reminder: Reminder, today: dt.date, mailed: bool, page: str = "") -> list[Draft]:
     """One note on each invoice that takes a step; the whole text stays with us. The e-mail, if any, comes last."""
     drafts: list[Draft] = []
     moving = [a for a in reminder.invoices if a.level]
@@ -407,6 +441,8 @@ def _drafts(reminder: Reminder, today: dt.date, mailed: bool) -> list[Draft]:
         )
         if others := len(moving) - 1:
             text += f" Together with {others} other document{'s' if others > 1 else ''}."
+        if page and len(text) + len(page) < NOTE_LENGTH - 18:
+            text += f" Customer's page: {page}"
         marker = f"reminder={reminder.id} level={about.level} src={about.invoice_id}"
         drafts.append(NoteDraft(Kind.INVOICE, about.invoice_id, text[:NOTE_LENGTH], marker))
     if mailed:

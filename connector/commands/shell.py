@@ -117,7 +117,7 @@ def each(options: argparse.Namespace) -> Iterator[tuple[Config, Engine, Connecti
 
 def delivered(settings: Config, engine: Engine, connection: Connection) -> int:
     """Deliver until nothing waits, or patience ends. Returns how many writes wait for a person."""
-    from connector import connections, db, platforms, writeback
+    from connector import connections, customer_links, db, platforms, writeback
 
     word = platforms.find(connection.platform, settings).credit_word
     end = time.monotonic() + PATIENCE

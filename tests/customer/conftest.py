@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from connector import platforms
-from tests.customer.desk import Desk
-from tests.stories.lives import APPROVAL, a_practice
+from tests.customer.desk import TODAY, Desk
+from tests.stories.lives import a_practice
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with a_practice(tmp_path_factory.mktemp("customers")) as practice:
-        practice.settings = replace(practice.settings, today=APPROVAL)
+    with a_practice(tmp_path_factory.mktemp("customers"), TODAY) as practice:
+        practice.settings = replace(practice.settings, today=TODAY)
         yield Desk(practice)
 
 

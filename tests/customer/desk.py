@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Any
 
-from werkzeug.test import TestResponse
-
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from connector import books, customer_links, db, platforms, settings, writeback
 from connector.domain.policy import Policy
@@ -19,6 +19,8 @@ from tests.stories.lives import Company, Metered, Practice
 from web import create_app
 
 PUBLIC = "http://localhost:8000"
+TODAY = dt.date(2026, 11, 24)  # a Tuesday: reminders may leave
+_readers = itertools.count(1)
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Customer:
     desk: Desk
     address: str
     agent: str = "Phone/1.0"
-    remote: str = "198.51.100.7"
+    remote: str = field(default_factory=lambda: f"198.51.{next(_readers) // 250}.{next(_readers) % 250}")
     path: str = field(init=False)
 
     def __post_init__(self) -> None:
