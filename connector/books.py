@@ -650,6 +650,22 @@ def settlements(tx: Transaction, connection_id: str) -> list[tuple[str, dt.date,
     return sorted(found, key=lambda s: (s[1], s[0], s[2]))
 
 
+def open_invoices(tx: Transaction, connection_id: str) -> dict[str, dict[str, int]]:
+    """How many invoices are open by our mirror: customer id → currency → count, for the completeness proof."""
+    i = db.invoices.c
+    live = i.status.in_([Status.OPEN, Status.PARTLY_PAID])
+    query = (
+        sa.select(i.customer_id, i.currency, sa.func.count())
+        .where(i.connection_id == connection_id, live, i.balance != 0)
+        .group_by(i.customer_id, i.currency)
+    )
+    survivor = survivors(tx, connection_id)
+    total: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for customer_id, currency, count in tx.execute(query):
+        total[survivor.get(customer_id, customer_id)][currency] += count
+    return {id: dict(counts) for id, counts in total.items()}
+
+
 def open_balances(tx: Transaction, connection_id: str) -> dict[str, dict[str, int]]:
     """What each customer owes by our mirror: open invoices less unapplied money and remaining credits.
 

@@ -1,13 +1,13 @@
-"""The completeness proof: each customer's open balance by our mirror against the ledger's own figure.
+"""The completeness proof: each customer's open balance, and how many invoices are open, against the ledger's own.
 
-A difference is named per customer, shown on the page, and holds reminders to that customer until it is gone.
+Two mistakes can cancel out in a sum of money; they hardly do in the count as well. A difference is named per customer, shown on the page, and holds reminders to that customer until it is gone.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,7 +26,8 @@ set_aside = sync.set_aside  # the other thing that is missing from the mirror, a
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One customer's open balance that our mirror and the ledger do not agree on, in minor units."""
+    """What our mirror and the ledger do not agree on about one customer: the open balance in minor units, the
+    number of open invoices, or both."""
 
     customer_id: str
     currency: str
@@ -34,6 +35,8 @@ class Difference:
     theirs: int
     first_seen_at: dt.datetime
     seen_at: dt.datetime
+    our_invoices: int = 0
+    their_invoices: int = 0
 
 
 def compare(
@@ -54,22 +57,38 @@ def compare(
         return differences(tx, connection_id)
 
 
-def _look(engine: Engine, connection_id: str, ledger: Ledger) -> dict[Key, tuple[int, int]]:
-    theirs = _flat(ledger.balances())
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """One customer in one currency."""
+
+    balance: int = 0
+    invoices: int = 0
+
+
+_Apart = dict[Key, tuple[_Standing, _Standing]]  # ours, theirs
+
+
+def _look(engine: Engine, connection_id: str, ledger: Ledger) -> _Apart:
+    theirs = _standings(ledger.balances(), ledger.open_invoices())
     with db.reading(engine) as tx:
-        ours = _flat(books.open_balances(tx, connection_id))
-    return {
-        key: (ours.get(key, 0), theirs.get(key, 0))
-        for key in ours.keys() | theirs.keys()
-        if ours.get(key, 0) != theirs.get(key, 0)
-    }
+        ours = _standings(books.open_balances(tx, connection_id), books.open_invoices(tx, connection_id))
+    nothing = _Standing()
+    both = {key: (ours.get(key, nothing), theirs.get(key, nothing)) for key in ours.keys() | theirs.keys()}
+    return {key: (here, there) for key, (here, there) in both.items() if here != there}
+
+
+def _standings(
+    balances: dict[str, dict[str, int]], invoices: dict[str, dict[str, int]]
+) -> dict[Key, _Standing]:
+    open_, count = _flat(balances), _flat(invoices)
+    return {key: _Standing(open_.get(key, 0), count.get(key, 0)) for key in open_.keys() | count.keys()}
 
 
 def _flat(balances: dict[str, dict[str, int]]) -> dict[Key, int]:
     return {(id, code): minor for id, sums in balances.items() for code, minor in sums.items() if minor}
 
 
-def _keep(tx: Transaction, connection_id: str, found: dict[Key, tuple[int, int]], now: dt.datetime) -> None:
+def _keep(tx: Transaction, connection_id: str, found: _Apart, now: dt.datetime) -> None:
     before = {(d.customer_id, d.currency) for d in differences(tx, connection_id)}
     c = db.differences.c
     for customer_id, currency in before - found.keys():
@@ -84,15 +103,13 @@ def _keep(tx: Transaction, connection_id: str, found: dict[Key, tuple[int, int]]
             "connection_id": connection_id,
             "customer_id": customer_id,
             "currency": currency,
-            "ours": ours,
-            "theirs": theirs,
             "first_seen_at": now,
-            "seen_at": now,
+            **(now_apart := _columns(ours, theirs, now)),
         }
         tx.execute(
             insert.values(row).on_conflict_do_update(
                 index_elements=["connection_id", "customer_id", "currency"],
-                set_={"ours": ours, "theirs": theirs, "seen_at": now},
+                set_=now_apart,
             )
         )
     # Holds follow from differences: whoever got one or lost one is looked at again.
@@ -102,12 +119,21 @@ def _keep(tx: Transaction, connection_id: str, found: dict[Key, tuple[int, int]]
     )
 
 
+def _columns(ours: _Standing, theirs: _Standing, now: dt.datetime) -> dict[str, object]:
+    return {
+        "ours": ours.balance,
+        "theirs": theirs.balance,
+        "our_invoices": ours.invoices,
+        "their_invoices": theirs.invoices,
+        "seen_at": now,
+    }
+
+
 def differences(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[Difference]:
     """What the last comparison left, largest first; of one customer when named."""
     c = db.differences.c
-    query = sa.select(c.customer_id, c.currency, c.ours, c.theirs, c.first_seen_at, c.seen_at).where(
-        c.connection_id == connection_id
-    )
+    columns = [c[f.name] for f in fields(Difference)]
+    query = sa.select(*columns).where(c.connection_id == connection_id)
     if customer_id is not None:
         query = query.where(c.customer_id == customer_id)
     found = [Difference(*row) for row in tx.execute(query)]

@@ -327,6 +327,8 @@ differences = sa.Table(
     sa.Column("theirs", Minor, nullable=False),
     sa.Column("first_seen_at", Moment, nullable=False),
     sa.Column("seen_at", Moment, nullable=False),
+    sa.Column("our_invoices", sa.Integer, nullable=False, server_default="0"),  # how many are open
+    sa.Column("their_invoices", sa.Integer, nullable=False, server_default="0"),
 )
 
 # ---------------------------------------------------------------- plans and what a person said

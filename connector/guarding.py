@@ -176,7 +176,8 @@ def guard(tx: Connection, scene: Scene) -> Guard:
             payments += theirs.payments
             for currency, amount in _unapplied(theirs.payments, theirs.credits).items():
                 unapplied[currency] = unapplied.get(currency, 0) + max(0, amount)
-    differences = {d.currency: (d.theirs, d.ours) for d in scene.told.differences.get(customer.id, ())}
+    told = scene.told.differences.get(customer.id, ())
+    differences = {d.currency: (d.theirs, d.ours) for d in told}
     if scene.fresh:
         differences |= _difference(scene)
     reasons = {
@@ -197,6 +198,7 @@ def guard(tx: Connection, scene: Scene) -> Guard:
         payments=tuple(payments),
         ledger_balance={code: theirs for code, (theirs, _) in differences.items()} or None,
         mirrored_balance={code: ours for code, (_, ours) in differences.items()},
+        open_invoices={d.currency: (d.their_invoices, d.our_invoices) for d in told},
         holds=frozenset(reasons),
         promised_for=max(whole, default=None),
         plan_proposed_on=plans.waits_since(scene.records),

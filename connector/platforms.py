@@ -229,6 +229,9 @@ class Ledger(Protocol):
     def balances(self) -> dict[str, dict[str, int]]:
         """The ledger's own open balance: customer id → currency → minor units; the completeness proof."""
 
+    def open_invoices(self) -> dict[str, dict[str, int]]:
+        """How many open invoices the ledger itself lists: customer id → currency → count; the same proof."""
+
     def accounts(self) -> list[Account]: ...
 
     def clearing(self, account: str | None, today: date) -> Clearing:

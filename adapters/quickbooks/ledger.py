@@ -143,6 +143,15 @@ class QuickBooksLedger:
                 found[customer.id] = customer.ledger_balance
         return found
 
+    def open_invoices(self) -> dict[str, dict[str, int]]:
+        """A call for every thousand that are open. A count(*) alone could not name the customer."""
+        found: dict[str, dict[str, int]] = {}
+        for raw in self._all("Invoice", "Balance > '0'"):
+            counts = found.setdefault(translate.customer_id(raw), {})
+            currency = self._currency(raw)
+            counts[currency] = counts.get(currency, 0) + 1
+        return found
+
     def accounts(self) -> list[Account]:
         home = self.home()
         return [facts.account(raw, home) for raw in self._all("Account")]

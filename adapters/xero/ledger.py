@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from adapters.xero import faults, rows, translate
-from adapters.xero.pull import PAGE_SIZE, Pull, ask
+from adapters.xero.pull import OPEN_INVOICES, PAGE_SIZE, Pull, ask
 from adapters.xero.transport import Transport
 from connector.domain.receivables import CreditNote, Customer, Document, Invoice, Kind, Organization, Payment
 from connector.domain.writes import (
@@ -204,6 +204,16 @@ class XeroLedger:
                 record = _understood(read, row)
                 if isinstance(record, Invoice | Payment | CreditNote):
                     yield record
+
+    def open_invoices(self) -> dict[str, dict[str, int]]:
+        """A call for every thousand that are open."""
+        found: dict[str, dict[str, int]] = {}
+        for row in self._all("Invoices", "get_invoices", where=OPEN_INVOICES, summary_only="true"):
+            record = _understood(translate.invoice, row)
+            if isinstance(record, Invoice) and record.balance:
+                counts = found.setdefault(record.customer_id, {})
+                counts[record.currency] = counts.get(record.currency, 0) + 1
+        return found
 
     def accounts(self) -> list[Account]:
         found = ask(self._transport, "Accounts", "get_accounts")

@@ -76,7 +76,7 @@ _FOR_KIND = {
     Kind.PAYMENT: (_INVOICES, _PAYMENTS, _OVERPAYMENTS, _PREPAYMENTS),
     Kind.CREDIT: (_INVOICES, _CREDITS),
 }
-_OPEN_INVOICES = f'Type=="{translate.RECEIVABLE}" AND Status=="AUTHORISED"'
+OPEN_INVOICES = f'Type=="{translate.RECEIVABLE}" AND Status=="AUTHORISED"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Pull:
         for asked in more:
             yield from self._changed(asked, sweep)
         if thorough:
-            query = {"where": _OPEN_INVOICES, "summary_only": "true"}
+            query = {"where": OPEN_INVOICES, "summary_only": "true"}
             for page in self._pages(_INVOICES, None, query):
                 yield self._batch(page)
         held_back = [each for each in waiting if each not in more]

@@ -177,6 +177,9 @@ class Guard:
     payments: tuple[Payment, ...] = ()  # of this customer; those dated after today count as announced
     ledger_balance: Mapping[str, int] | None = None  # the ledger's own figure, currency → minor units
     mirrored_balance: Mapping[str, int] = field(default_factory=dict)  # the same by our mirror
+    open_invoices: Mapping[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # currency → the ledger's count, ours
     holds: frozenset[str] = frozenset()
     promised_for: dt.date | None = None  # the latest promise for all that is open, and not yet kept or broken
     plan_proposed_on: dt.date | None = None  # since when a plan waits for a person's answer
@@ -264,4 +267,10 @@ def _money_in_sight(facts: Guard, currency: str, today: dt.date) -> list[str]:
                 f"The ledger says {Money(theirs, currency)} is open, our copy says {Money(ours, currency)}. "
                 "It goes on when both agree; the next sync compares again."
             )
+    listed, known = facts.open_invoices.get(currency, (0, 0))
+    if listed != known:
+        reasons.append(
+            f"The ledger lists {listed} open invoices, our copy {known}. "
+            "It goes on when both agree; the next sync compares again."
+        )
     return reasons

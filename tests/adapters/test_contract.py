@@ -261,6 +261,12 @@ def test_the_mirror_adds_up_to_the_ledgers_own_balances(connected: Connected) ->
     mirror = mirrored(connected.open())
     theirs = {id: sums["USD"] for id, sums in connected.open().balances().items() if sums.get("USD")}
     assert theirs == mirror.net()
+    counted: dict[str, dict[str, int]] = {}
+    for invoice in mirror.records[Kind.INVOICE].values():
+        if invoice.balance:
+            of = counted.setdefault(invoice.customer_id, {"USD": 0})
+            of["USD"] += 1
+    assert connected.open().open_invoices() == counted != {}
 
 
 def test_a_credit_names_what_it_settled(connected: Connected) -> None:

@@ -216,6 +216,14 @@ class FakeLedger:
             [_as_credit(d) for d in mine if d.kind is Kind.CREDIT and d.balance],
         )
 
+    def open_invoices(self) -> dict[str, dict[str, int]]:
+        self._call("open_invoices", lambda: None)
+        found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for d in self.documents.values():
+            if d.kind is Kind.INVOICE and d.status is not Status.VOID and d.balance:
+                found[d.customer_id][d.currency] += 1
+        return found
+
     def balances(self) -> dict[str, dict[str, int]]:
         self._call("balances", lambda: None)
         found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))

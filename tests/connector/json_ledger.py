@@ -50,6 +50,7 @@ EMPTY: dict[str, Any] = {
     "removed": [],  # [change number, kind, id]
     "unreadable": {},  # "invoice:1" → reason
     "balances": None,  # the ledger's own word; None: right
+    "open_invoices": None,  # likewise
     "errors": [],  # raised by the next calls, first one first: [class name, sentence, keyword arguments]
     "calls": [],  # what was called, with the token that came along
     "slow": 0.0,  # seconds that each page takes
@@ -225,6 +226,17 @@ class JsonLedger:
                 sums = total.setdefault(f["customer_id"], {})
                 sums["USD"] = sums.get("USD", 0) + owed[kind]
         return total
+
+    def open_invoices(self) -> dict[str, dict[str, int]]:
+        state = self._call("open_invoices")
+        if state["open_invoices"] is not None:
+            return dict(state["open_invoices"])
+        found: dict[str, dict[str, int]] = {}
+        for key, (_, f) in state["records"].items():
+            if key.startswith("invoice:") and f["balance"]:
+                counts = found.setdefault(f["customer_id"], {"USD": 0})
+                counts["USD"] += 1
+        return found
 
 
 def _unapplied(f: dict[str, Any]) -> int:

@@ -1,10 +1,17 @@
 """The proof that our mirror and the ledger say the same, customer by customer."""
 
+import datetime as dt
+
 import pytest
 from sqlalchemy.engine import Engine
 
 from connector import books, completeness, config, db, sync
+from connector.domain import dunning
+from connector.domain.policy import ReminderPolicy
+from connector.domain.receivables import Invoice, Status
 from tests.connector.json_ledger import Ledgers
+
+TODAY = dt.date(2026, 11, 21)
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def test_equal_books_have_no_differences(
 ) -> None:
     synced.set(calls=[])
     assert completeness.compare(store, installation, connected) == []
-    assert len(synced.get("calls")) == 1
+    assert synced.calls() == ["balances", "open_invoices"]
 
 
 def test_a_difference_is_named_per_customer_until_it_is_gone(
@@ -45,6 +52,23 @@ def test_a_difference_is_named_per_customer_until_it_is_gone(
     [left] = completeness.compare(store, installation, connected)
     assert (left.customer_id, left.theirs, left.first_seen_at) == ("9", 301, first)
     synced.set(balances=None)
+    assert completeness.compare(store, installation, connected) == []
+
+
+def test_mistakes_that_cancel_out_in_the_sum_show_in_the_count_and_hold_the_customer(
+    store: Engine, installation: config.Config, connected: str, synced: Ledgers
+) -> None:
+    synced.set(open_invoices={"1": {"USD": 1}, "2": {"USD": 2}})
+    [found] = completeness.compare(store, installation, connected)
+    assert (found.customer_id, found.ours, found.theirs) == ("2", 10_000, 10_000)
+    assert (found.our_invoices, found.their_invoices) == (1, 2)
+    facts = dunning.Guard(
+        live=True, ledger_reminders_on=False, hours_since_sync=1, open_invoices={"USD": (2, 1)}
+    )
+    invoice = Invoice("i2", "1", "2", TODAY, TODAY, "USD", 10_000, 10_000, Status.OPEN)
+    [reason] = dunning.guard(facts, [dunning.Open(invoice, TODAY, 10_000)], ReminderPolicy(), TODAY)
+    assert reason.startswith("The ledger lists 2 open invoices, our copy 1.")
+    synced.set(open_invoices=None)
     assert completeness.compare(store, installation, connected) == []
 
 
