@@ -78,6 +78,32 @@ def owing(
     return dict(found)
 
 
+def most_overdue(
+    tx: Connection, connection_id: str, today: dt.date, limit: int, offset: int = 0
+) -> tuple[list[str], int]:
+    """Customers with something open, the most overdue first (in any one currency), and how many there are."""
+    i = db.invoices.c
+    late = sa.func.sum(sa.case((i.due < today, i.balance), else_=0)).label("late")
+    open_ = sa.and_(i.connection_id == connection_id, i.balance > 0, i.status.in_(_OPEN))
+    sums = sa.select(i.customer_id, late).where(open_).group_by(i.customer_id, i.currency).subquery()
+    count = tx.scalar(sa.select(sa.func.count(sa.distinct(i.customer_id))).where(open_)) or 0
+    query = (
+        sa.select(sums.c.customer_id)
+        .group_by(sums.c.customer_id)
+        .order_by(sa.func.max(sums.c.late).desc(), sums.c.customer_id)
+    )
+    return list(tx.scalars(query.limit(limit).offset(offset))), count
+
+
+def overdue_customers(tx: Connection, connection_id: str, until: dt.date) -> int:
+    """How many customers have something open that fell due on `until` or before."""
+    i = db.invoices.c
+    query = sa.select(sa.func.count(sa.distinct(i.customer_id))).where(
+        i.connection_id == connection_id, i.balance > 0, i.status.in_(_OPEN), i.due <= until
+    )
+    return tx.scalar(query) or 0
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What waits for a person at one organization, and where its plans stand."""
@@ -139,11 +165,13 @@ def still_to_come(tx: Connection, connection_ids: Ids) -> dict[str, dict[str, tu
 def pressing(tx: Connection, connection_id: str, limit: int) -> tuple[list[str], int]:
     """The customers with findings, the most pressing first, and how many there are in all."""
     f, a = db.findings.c, db.assessments.c
-    seen = sa.select(f.customer_id).where(f.connection_id == connection_id, f.closed_on.is_(None)).distinct()
-    count = tx.scalar(sa.select(sa.func.count()).select_from(seen.subquery())) or 0
+    open_ = sa.and_(f.connection_id == connection_id, f.closed_on.is_(None))
+    count = tx.scalar(sa.select(sa.func.count(sa.distinct(f.customer_id))).where(open_)) or 0
+    # One by one down the index by priority, until enough are found: never all customers sorted.
+    found = sa.exists().where(open_, f.customer_id == a.customer_id)
     query = (
         sa.select(a.customer_id)
-        .where(a.connection_id == connection_id, a.customer_id.in_(seen))
+        .where(a.connection_id == connection_id, found)
         .order_by(a.priority.desc(), a.customer_id)
         .limit(limit)
     )

@@ -111,6 +111,20 @@ def of_connection(
     return _records(tx, where, limit)
 
 
+LISTED = ("proposed", "broken", "approved", "running", "finished", "cancelled")
+
+
+def listed(tx: Connection, connection_id: str, limit: int, offset: int = 0) -> tuple[list[Record], int]:
+    """One page of all plans but the withdrawn, those that wait for a person first; and how many there are."""
+    wanted = sa.and_(plans.c.connection_id == connection_id, plans.c.state.in_(LISTED))
+    place = sa.case({state: n for n, state in enumerate(LISTED)}, value=plans.c.state)
+    count = tx.scalar(sa.select(sa.func.count()).where(wanted)) or 0
+    query = sa.select(plans.c.number).where(wanted).order_by(place, plans.c.number)
+    numbers = list(tx.scalars(query.limit(limit).offset(offset)))
+    found = {number_of(r.id): r for r in _records(tx, plans.c.number.in_(numbers))}
+    return [found[n] for n in numbers], count
+
+
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Record]:
     return of_customers(tx, connection_id, [customer_id])
 

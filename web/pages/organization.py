@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
@@ -36,6 +37,33 @@ from web.words import about, day, many, money
 
 WORTH = 10
 LIST = 200
+PAGE = 50  # rows of a list on one page
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Where one page of a list stands: `start` rows were left out before it."""
+
+    count: int
+    start: int
+
+    @property
+    def last(self) -> int:
+        return min(self.count, self.start + PAGE)
+
+    @property
+    def before(self) -> int | None:
+        return max(0, self.start - PAGE) if self.start else None
+
+    @property
+    def after(self) -> int | None:
+        return self.last if self.last < self.count else None
+
+
+def _start() -> int:
+    """How many rows the address says are left out; 0 when it says nothing that makes sense."""
+    asked = request.args.get("start", "0")
+    return int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else 0
 
 
 @blueprint.get("/organizations/<connection_id>")
@@ -159,18 +187,17 @@ def read_now(connection_id: str) -> Response:
 def customers(connection_id: str) -> str:
     """Every customer with something open, the most overdue first; `q` finds any by name."""
     role_in(connection_id)
-    asked = request.args.get("q", "").strip()
+    asked, start = request.args.get("q", "").strip(), _start()
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
         if asked:
             hits = [h for h in overview.search(tx, [connection_id], asked, LIST) if h.what == "customer"]
-            ids = [h.id for h in hits]
+            ids, count = [h.id for h in hits][start : start + PAGE], len(hits)
             owing = overview.owing(tx, connection_id, today, ids)
         else:
-            owing = overview.owing(tx, connection_id, today)
-            ids = sorted(owing, key=lambda id: -max(o.overdue for o in owing[id]))
-        count, ids = len(ids), ids[:LIST]
+            ids, count = overview.most_overdue(tx, connection_id, today, PAGE, start)
+            owing = overview.owing(tx, connection_id, today, ids)
         names = {c.id: c.name for c in books.customers(tx, connection_id, ids=ids)}
         context = {
             "settings": settings.load(tx, connection_id),
@@ -182,7 +209,7 @@ def customers(connection_id: str) -> str:
         platform=find(connection.platform, config()),
         today=today,
         rows=[(id, names.get(id, id), owing.get(id, [])) for id in ids],
-        count=count,
+        pages=Pages(count, start),
         asked=asked,
         tab="customers",
         **context,
@@ -195,13 +222,12 @@ def plan_list(connection_id: str) -> str:
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
-        found = [p for p in plans.of_connection(tx, connection_id) if p.state != "withdrawn"]
+        found, count = plans.listed(tx, connection_id, PAGE, _start())
+        counted = overview.waiting(tx, [connection_id])[connection_id]
         names = {
             c.id: c.name for c in books.customers(tx, connection_id, ids=[p.plan.customer_id for p in found])
         }
         decided = settings.load(tx, connection_id)
-    order = ("proposed", "broken", "approved", "running", "finished", "cancelled")
-    found.sort(key=lambda p: (order.index(p.state) if p.state in order else 9, p.id))
     return render_template(
         "plans.html",
         organization=connection,
@@ -209,6 +235,8 @@ def plan_list(connection_id: str) -> str:
         today=today,
         settings=decided,
         plans=found,
+        counted=counted,
+        pages=Pages(count, _start()),
         names=names,
         tab="plans",
     )

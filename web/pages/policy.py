@@ -70,9 +70,8 @@ def _firm(decided: list[Settings]) -> Policy:
 def tomorrow(tx: Transaction, connection: Connection, policy: Policy, today: dt.date) -> str:
     """What this policy would do at one client tomorrow, as far as the open invoices tell."""
     limit = today + dt.timedelta(days=1 - policy.plan.propose_after_days)
-    owing = overview.owing(tx, connection.id, today)
-    old = sum(any(o.oldest <= limit for o in owes) for owes in owing.values())
-    overdue = sum(any(o.overdue for o in owes) for owes in owing.values())
+    old = overview.overdue_customers(tx, connection.id, limit)
+    overdue = overview.overdue_customers(tx, connection.id, today - dt.timedelta(1))
     return (
         f"{many(overdue, 'customer')} overdue, {old} of them by {policy.plan.propose_after_days} days or more: "
         "a plan is drafted for each that has none."

@@ -5,6 +5,8 @@ Everything here can be done later and in any order; until "go live" nothing leav
 
 from __future__ import annotations
 
+import datetime as dt
+
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -29,7 +31,7 @@ def start(connection_id: str) -> str:
         sums = aged.of_organizations(tx, {connection_id: today}, {connection_id: main})[connection_id]
         _, worth = overview.pressing(tx, connection_id, 1)
         drafts = overview.waiting(tx, [connection_id])[connection_id].proposed
-        owing = overview.owing(tx, connection_id, today)
+        overdue = overview.overdue_customers(tx, connection_id, today - dt.timedelta(1))
     answered = decided.income_basis is not None and decided.sales_tax_basis is not None
     read = connection.last_sync_at is not None
     done = [True, read, answered, read and connection.last_review_on is not None, decided.live]
@@ -46,7 +48,7 @@ def start(connection_id: str) -> str:
         aged=sums,
         worth=worth,
         drafts=drafts,
-        overdue=sum(any(o.overdue for o in owes) for owes in owing.values()),
+        overdue=overdue,
         bar=charts.aging_bar,
         blocked=not_live_yet(decided, connection),
     )

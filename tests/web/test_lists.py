@@ -1,0 +1,147 @@
+"""Long lists come a page at a time, and a page asks the database for a page's worth whatever the book holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from sqlalchemy.engine import Engine
+
+from connector import books, config, connections, db, people, review
+from connector.domain.receivables import Customer, Invoice, Organization, Status
+from connector.platforms import Batch, Identity
+from tests.web.office import CONNECTION, TODAY
+from web import create_app
+
+HOME = f"/organizations/{CONNECTION}"
+LOCAL = {
+    f"FORBEAR_{name}_{part}": "http://localhost:1"
+    for name in ("QUICKBOOKS", "XERO")
+    for part in ("API_URL", "DISCOVERY_URL")
+}
+
+
+def owing(first: int, count: int) -> Batch:
+    """Customers with one invoice each, 40 days overdue; the higher their number, the more they owe."""
+    numbers = range(first, first + count)
+    due = TODAY - dt.timedelta(40)
+    return Batch(
+        customers=tuple(Customer(f"c{n}", f"Customer {n:03}", currency="USD") for n in numbers),
+        invoices=tuple(
+            Invoice(f"i{n}", f"{n}", f"c{n}", due, due, "USD", 50000 + n, 50000 + n, Status.OPEN)
+            for n in numbers
+        ),
+    )
+
+
+def store(engine: Engine, batch: Batch) -> None:
+    with db.transaction(engine) as tx:
+        books.store(tx, CONNECTION, batch, 1)
+    review.look(engine, CONNECTION, now=db.now(), today=TODAY, customer_ids=[c.id for c in batch.customers])
+
+
+@pytest.fixture
+def browser(engine: Engine) -> FlaskClient:
+    settings = config.load({"FORBEAR_DATA_DIR": "unused", "FORBEAR_TODAY": TODAY.isoformat()} | LOCAL)
+    facts = connections.dump_facts(Organization(CONNECTION, "Harbor Supply", "US", "USD", "America/New_York"))
+    with db.transaction(engine) as tx:
+        tx.execute(sa.update(db.connections).values(facts=facts, last_sync_at=db.now(), last_review_on=TODAY))
+        person = people.sign_in(tx, Identity("test", "1", "j.doe@firm.example", True, "J. Doe"), db.now())
+        people.grant(tx, person.id, CONNECTION, "configure", by="test", now=db.now())
+        key = people.start_session(tx, person.id, db.now())
+    client = create_app(settings, engine).test_client()
+    with client.session_transaction() as session:
+        session["key"] = key
+    return client
+
+
+def names(page: str) -> list[str]:
+    return re.findall(r"<b>(Customer \d{3})</b>", page)
+
+
+def test_customers_and_plans_come_fifty_at_a_time(engine: Engine, browser: FlaskClient) -> None:
+    store(engine, owing(0, 120))
+    first = browser.get(f"{HOME}/customers").text
+    assert names(first) == [f"Customer {n:03}" for n in range(119, 69, -1)]
+    assert "120 customers" in first
+    assert "1 to 50 of 120" in first
+    assert f"{HOME}/customers?start=50" in first
+    last = browser.get(f"{HOME}/customers?start=100").text
+    assert names(last) == [f"Customer {n:03}" for n in range(19, -1, -1)]
+    assert "Next" not in last
+    assert names(browser.get(f"{HOME}/customers?start=soon").text) == names(first)
+    found = browser.get(f"{HOME}/customers?q=Customer+00").text
+    assert "10 customers" in found
+    assert "Next" not in found
+
+    drafts = browser.get(f"{HOME}/plans").text
+    assert "120 plans wait for your yes" in drafts
+    assert len(names(drafts)) == 50
+    assert len(names(browser.get(f"{HOME}/plans?start=100").text)) == 20
+
+
+@contextmanager
+def steps(engine: Engine) -> Iterator[list[int]]:
+    """Counts what SQLite does, in hundreds of steps of its machine: the same on every computer."""
+    done = [0]
+
+    def another() -> None:
+        done[0] += 1
+
+    def begin(connection: Any, *_: object) -> None:
+        connection.set_progress_handler(another, 100)
+
+    sa.event.listen(engine, "checkout", begin)
+    try:
+        yield done
+    finally:
+        sa.event.remove(engine, "checkout", begin)
+
+
+PAGES = (
+    "/",
+    HOME,
+    f"{HOME}/customers",
+    f"{HOME}/customers/c1",
+    f"{HOME}/plans",
+    f"{HOME}/written",
+    "/queue",
+    "/record",
+)
+
+
+def work(engine: Engine, browser: FlaskClient) -> dict[str, int]:
+    found = {}
+    for page in PAGES:
+        with steps(engine) as done:
+            assert browser.get(page).status_code == 200
+        found[page] = done[0]
+    return found
+
+
+def test_what_was_paid_long_ago_costs_a_page_nothing(engine: Engine, browser: FlaskClient) -> None:
+    store(engine, owing(0, 60))
+    before = work(engine, browser)
+    paid = [
+        Invoice(f"old{n}", f"old{n}", f"c{n % 600}", TODAY - dt.timedelta(400), TODAY - dt.timedelta(370), "USD", 900, 0, Status.PAID)
+        for n in range(6000)
+    ]  # fmt: skip
+    more = tuple(Customer(f"c{n}", f"Customer {n:03}", currency="USD") for n in range(60, 600))
+    with db.transaction(engine) as tx:
+        books.store(tx, CONNECTION, Batch(customers=more, invoices=tuple(paid)), 1)
+    after = work(engine, browser)
+    one = f"{HOME}/customers/c1"
+    grown = {
+        page: (before[page], after[page])
+        for page in PAGES
+        if after[page] > 1.2 * before[page] + 3 and page != one
+    }
+    assert grown == {}
+    assert before[HOME] > 5  # the measure counts at all
+    assert after[one] < before[one] + 20  # their own ten old invoices, not the others' six thousand
