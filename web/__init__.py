@@ -42,8 +42,6 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
         MAX_CONTENT_LENGTH=1_000_000,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    if config.public_url.startswith("https://"):  # behind a platform's router, one hop
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     for name in (
         *(
             "amount",
@@ -66,6 +64,8 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.jinja_env.globals["describe"] = outbox.describe
     app.jinja_env.globals["static"] = _stamped(app)
     app.register_blueprint(webhooks.blueprint(config, app.config["ENGINE"]))
+    if config.public_url.startswith("https://"):  # behind a platform's router, one hop
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.register_blueprint(health.blueprint)
     app.register_blueprint(sign_in.blueprint)
     app.register_blueprint(connect.blueprint)

@@ -1,5 +1,6 @@
 """POST /webhooks/<platform>: raw body → verify → record → wake → an empty answer without a cookie.
 
+    front.py       stands before the pages: a delivery passes none of what a browser's request does
     signature.py   the one check, over the raw bytes
     recorder.py    deliveries that arrive together are stored in one durable transaction
     shapes.py      what to do with a signed body that we cannot read
@@ -12,16 +13,19 @@ that gets 503 repeats the delivery, so nothing is lost while the database is awa
 from __future__ import annotations
 
 import logging
+import secrets
+import time
 from types import ModuleType
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, abort
+from flask.blueprints import BlueprintSetupState
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
 
-from connector import jobs
+from connector import jobs, logs
 from connector.config import Config
-from webhooks import quickbooks, signature, xero
+from webhooks import front, quickbooks, signature, xero
+from webhooks.front import Posted
 from webhooks.limit import PerMinute
 from webhooks.recorder import Delivery, Recorder
 from webhooks.shapes import UnknownShape
@@ -35,34 +39,61 @@ _log = logging.getLogger(__name__)
 
 
 def blueprint(config: Config, engine: Engine) -> Blueprint:
-    """The receiving pages. Outside sign-in, forms' tokens and the session: the signature is the proof."""
+    """The receiving addresses. Outside sign-in, forms' tokens and the session: the signature is the proof."""
     pages = Blueprint("webhooks", __name__)
-    recorder, refusals = Recorder(engine), PerMinute(REFUSALS)
-    keys = {"quickbooks": config.quickbooks.webhook_key, "xero": config.xero.webhook_key}
+
+    @pages.record_once
+    def stand_in_front(state: BlueprintSetupState) -> None:
+        app, receiver = state.app, Receiver(config, engine)
+        app.wsgi_app = front.Front(app.wsgi_app, receiver.answer, _RECEIVERS, BODY_LIMIT)  # type: ignore[method-assign]
 
     @pages.post("/webhooks/<platform>")
-    def receive(platform: str) -> Response:
-        receiver = _RECEIVERS.get(platform)
-        if receiver is None:
-            return _empty(404)
-        request.max_content_length = BODY_LIMIT
-        try:
-            body = request.get_data(cache=False)
-        except HTTPException as problem:  # too long, or cut off on the way
-            return _empty(problem.code or 400)
-        if not signature.valid(body, request.headers.get(receiver.SIGNATURE_HEADER, ""), keys[platform]):
-            return _empty(429 if refusals.exceeded(request.remote_addr) else 401)
-        delivery = _read(platform, receiver, body)
-        try:
-            woken = recorder.record(delivery) if delivery.changes or delivery.unread else []
-        except SQLAlchemyError as problem:
-            _log.error("webhook from %s not recorded: %s", platform, type(problem).__name__)
-            return _empty(503)
-        if woken:
-            jobs.wake_for_news(config, woken)
-        return _empty(200)
+    def receive(platform: str) -> None:
+        """Of a platform that nobody knows; the others do not come this far."""
+        abort(404)
 
     return pages
+
+
+class Receiver:
+    """One per process."""
+
+    def __init__(self, config: Config, engine: Engine) -> None:
+        self._config = config
+        self._recorder, self._refusals = Recorder(engine), PerMinute(REFUSALS)
+        self._keys = {"quickbooks": config.quickbooks.webhook_key, "xero": config.xero.webhook_key}
+
+    def answer(self, posted: Posted) -> int:
+        """The status to answer with. 200 only when the delivery is stored."""
+        began = time.monotonic()
+        logs.begin(request=secrets.token_hex(6))
+        woken = 0
+        try:
+            status, woken = self._receive(posted)
+        except Exception:
+            _log.exception("unexpected error in a webhook from %s", posted.platform)
+            status = 500
+        if status != 200 or woken:  # the others of a group are told of by the one that stored it
+            ms = round(1000 * (time.monotonic() - began), 1)
+            facts = logs.facts(page="webhooks.receive", method="POST", status=status, woken=woken, ms=ms)
+            _log.info("answered", extra=facts)
+        return status
+
+    def _receive(self, posted: Posted) -> tuple[int, int]:
+        if posted.refused:
+            return posted.refused, 0
+        receiver, key = _RECEIVERS[posted.platform], self._keys[posted.platform]
+        if not signature.valid(posted.body, posted.header(receiver.SIGNATURE_HEADER), key):
+            return (429 if self._refusals.exceeded(posted.sender) else 401), 0
+        delivery = _read(posted.platform, receiver, posted.body)
+        try:
+            woken = self._recorder.record(delivery) if delivery.changes or delivery.unread else []
+        except SQLAlchemyError as problem:
+            _log.error("webhook from %s not recorded: %s", posted.platform, type(problem).__name__)
+            return 503, 0
+        if woken:
+            jobs.wake_for_news(self._config, woken)
+        return 200, len(woken)
 
 
 def _read(platform: str, receiver: ModuleType, body: bytes) -> Delivery:
@@ -71,10 +102,3 @@ def _read(platform: str, receiver: ModuleType, body: bytes) -> Delivery:
     except UnknownShape as problem:
         _log.error("webhook from %s could not be read: %s; kept in the inbox", platform, problem)
         return Delivery(platform, problem.readable, body, str(problem))
-
-
-def _empty(status: int) -> Response:
-    """No body and no cookie: Xero's check fails a receiver that sends either."""
-    answer = Response(status=status)
-    del answer.headers["Content-Type"]
-    return answer
