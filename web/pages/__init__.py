@@ -11,6 +11,7 @@ blueprint = Blueprint("pages", __name__)
 
 from web.pages import (  # noqa: E402, F401
     customer,
+    customer_page,
     data,
     organization,
     plan,
@@ -25,4 +26,5 @@ from web.pages import (  # noqa: E402, F401
     settings,
     start,
     team,
+    texts,
 )
