@@ -462,6 +462,7 @@ reminders = sa.Table(
     sa.Column("updated_at", Moment),
     sa.UniqueConstraint("connection_id", "customer_id", "level", "cycle"),
     sa.Index("ix_reminders_state", "connection_id", "state"),
+    sa.Index("ix_reminders_newest", "connection_id", "id"),
 )
 
 writes = sa.Table(  # the outbox
@@ -499,6 +500,7 @@ writes = sa.Table(  # the outbox
     sa.Index("ix_writes_state", "state", "not_before"),
     sa.Index("ix_writes_batch", "connection_id", "batch", "position"),
     sa.Index("ix_writes_external", "connection_id", "external_id"),
+    sa.Index("ix_writes_newest", "connection_id", "id"),
 )
 
 charges = sa.Table(  # late fees, interest and early-payment discounts that a person approved
@@ -616,7 +618,7 @@ audit = sa.Table(  # append-only; each row's hash covers the one before it
     "audit",
     metadata,
     sa.Column("seq", Id, primary_key=True, autoincrement=True),
-    _of(null=True, index=True),
+    _of(null=True),
     _text("at", None),  # ISO text exactly as hashed
     _text("who", None),
     _text("what", None),
@@ -626,6 +628,8 @@ audit = sa.Table(  # append-only; each row's hash covers the one before it
     sa.Column("after", Json),
     sa.Column("previous", Text, nullable=False, unique=True),  # two writers cannot fork the chain
     sa.Column("hash", Text, nullable=False, unique=True),
+    sa.Index("ix_audit_newest", "connection_id", "seq"),
+    sa.Index("ix_audit_subject", "connection_id", "subject", "seq"),
 )
 
 # ---------------------------------------------------------------- what a review concluded
@@ -674,6 +678,7 @@ assessments = sa.Table(
     # While nothing happens, the same is concluded until the day before; NULL: every day may say something else.
     sa.Column("next_on", sa.Date),
     _text("rules"),  # a fingerprint of the code and policy that concluded it
+    sa.Index("ix_assessments_priority", "connection_id", "priority"),
 )
 
 learned = sa.Table(  # what a book taught about how its customers pay; fitted anew when it is gone
