@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from sandbox.books import WrongBooks, read
 from sandbox.clock import Clock
 from sandbox.company import sample_companies
+from sandbox.recording import recorded
 from sandbox.server import PLATFORMS, Server
 from sandbox.world import World
 
@@ -36,8 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
         world.delivery.listen(platform, url)
     try:
         server = Server(world, host=options.host, port=options.port)
+        if options.record:
+            server.app.wsgi_app = recorded(server.app.wsgi_app, options.record)  # type: ignore[method-assign]
     except OSError as error:
-        print(f"sandbox: port {options.port} cannot be used ({error}).", file=sys.stderr)
+        print(f"sandbox: port {options.port} or a file cannot be used ({error}).", file=sys.stderr)
         return 2
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -68,6 +72,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--state", type=Path, help="folder to keep everything in, and to continue from")
     parser.add_argument("--webhooks", action="append", default=[], metavar="PLATFORM=URL")
     parser.add_argument("--unthrottled", action="store_true", help="no rate limits")
+    parser.add_argument(
+        "--record", type=Path, default=os.environ.get("SANDBOX_RECORD") or None,
+        help="append every request on the books to this file (default: $SANDBOX_RECORD)",
+    )  # fmt: skip
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING)

@@ -7,6 +7,7 @@ outside the repository; `tests/test_contract_gate.py` says so where they are mis
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -287,10 +288,29 @@ def _judge_scalar(value: Any, type_: str, path: str) -> Iterator[str]:
 
 
 class Recorder:
-    """Stands before every sandbox that a test starts in this process."""
+    """Stands before every sandbox that a test starts in this process, and reads what those of its children wrote
+    down in `file`."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
         self.sent: list[Sent] = []
+        self._file, self._read = file, 0
+
+    def by_children(self) -> list[Sent]:
+        """What reached sandboxes in other processes since this was asked last."""
+        if not self._file.exists():
+            return []
+        with self._file.open("rb") as lines:
+            lines.seek(self._read)
+            found = []
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break  # it is being written
+                self._read += len(line)
+                one = json.loads(line)
+                query = tuple(parse_qsl(one["query"], keep_blank_values=True))
+                body = base64.b64decode(one["body"])
+                found.append(Sent(one["method"], one["path"], query, one["headers"], body))
+        return found
 
     def before(self, inner: Any) -> Any:
         def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -314,10 +334,11 @@ class Recorder:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def sent_to_ledgers() -> Iterator[Recorder]:
+def sent_to_ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
     import sandbox.server as server
 
-    recorder, plain = Recorder(), server.application
+    file = tmp_path_factory.mktemp("sent") / "to-children.jsonl"
+    recorder, plain = Recorder(file), server.application
 
     def recorded(*given: Any, **more: Any) -> Any:
         app = plain(*given, **more)
@@ -325,8 +346,12 @@ def sent_to_ledgers() -> Iterator[Recorder]:
         return app
 
     server.application = recorded  # type: ignore[assignment]
-    yield recorder
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SANDBOX_RECORD", str(file))
+        yield recorder
     server.application = plain
+    left = _outside(recorder.by_children())  # of processes that outlived the last test
+    assert not left, "outside the contract:\n" + "\n".join(left)
 
 
 @pytest.fixture(autouse=True)
@@ -337,13 +362,14 @@ def contract_gate(request: pytest.FixtureRequest, sent_to_ledgers: Recorder) -> 
     """
     sent_to_ledgers.sent.clear()
     yield
+    sent = [*sent_to_ledgers.sent, *sent_to_ledgers.by_children()]
     if "sandbox" in request.node.path.parts:
         return
-    seen: set[tuple[Any, ...]] = set()
-    found: list[str] = []
-    for sent in list(sent_to_ledgers.sent):
-        same = (sent.method, sent.path, sent.query, sent.body)
-        if same not in seen:
-            seen.add(same)
-            found += [f"{sent.method} {sent.path}: {words}" for words in violations(sent)]
+    found = _outside(sent)
     assert not found, "outside the contract:\n" + "\n".join(found)
+
+
+def _outside(requests: Iterable[Sent]) -> list[str]:
+    """What is wrong with them, each different request looked at once."""
+    once = {(sent.method, sent.path, sent.query, sent.body): sent for sent in requests}
+    return [f"{sent.method} {sent.path}: {words}" for sent in once.values() for words in violations(sent)]

@@ -2,11 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 
-from tests.contract_gate import QUICKBOOKS_XSD, XERO_SPEC, Sent, violations
+from sandbox.recording import recorded
+from tests.contract_gate import QUICKBOOKS_XSD, XERO_SPEC, Recorder, Sent, violations
 
 SCHEMAS = QUICKBOOKS_XSD.exists() and XERO_SPEC.exists()
 needs_schemas = pytest.mark.skipif(not SCHEMAS, reason="../shared/contracts is not on this machine")
@@ -116,6 +119,28 @@ def test_right_requests_to_xero_pass():
 )
 def test_wrong_requests_to_xero_are_named(method: str, path: str, body: Any, query: dict[str, str]):
     assert to_xero(method, path, body, **query)
+
+
+@needs_schemas
+def test_what_reaches_a_sandbox_in_another_process_is_checked_too(tmp_path: Path):
+    file = tmp_path / "sent.jsonl"
+    app = flask.Flask("ledger")
+    app.add_url_rule("/<path:_any>", view_func=lambda _any: flask.request.get_data(), methods=["POST"])
+    app.wsgi_app = recorded(app.wsgi_app, file)  # type: ignore[method-assign]
+    recorder, client = Recorder(file), app.test_client()
+
+    answer = client.post(
+        "/quickbooks/v3/company/9130/invoice?minorversion=75",
+        json=an_invoice(DocNumbr="1"),
+        headers={"Authorization": "Bearer secret"},
+    )
+    client.post("/quickbooks/oauth2/v1/tokens/bearer", data={"grant_type": "x"})
+
+    assert json.loads(answer.data) == an_invoice(DocNumbr="1")  # the body still reached the ledger
+    [sent] = recorder.by_children()
+    assert violations(sent) == ["Invoice.DocNumbr: a Invoice has no such field"]
+    assert (sent.query, sent.headers["authorization"]) == ((("minorversion", "75"),), "Bearer -")
+    assert recorder.by_children() == []
 
 
 def test_other_addresses_are_not_the_gates_business():
