@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connector.db import allocations, credits, customers, invoices, payments
-from connector.domain.prediction.features import Days, History
+from connector.domain.prediction.timeline import Days, History
 from connector.domain.prediction.history import from_columns
 
 CHUNK = 50_000  # rows

@@ -17,7 +17,6 @@ from sqlalchemy.engine import Connection
 
 from connector import audit, db
 from connector.db import assessments, customers, findings, invoices, predictions
-from connector.db import learned as models
 from connector.domain import assessment, codec
 from connector.domain.assessment import NOT_ENOUGH
 from connector.domain.findings import Evidence, Finding, Share
@@ -357,6 +356,9 @@ def store_predictions(
                     "late_30": p.late_30,
                     "expected_payment": p.expected_payment,
                     "basis": p.basis,
+                    "earliest": p.earliest,
+                    "latest": p.latest,
+                    "stays_open": p.stays_open,
                     "as_of": today,
                 }
                 for p in found
@@ -368,16 +370,15 @@ def predicted(tx: Connection, connection_id: str) -> dict[str, Prediction]:
     """Predictions by invoice id."""
     query = sa.select(predictions).where(predictions.c.connection_id == connection_id)
     return {
-        row.invoice_id: Prediction(row.invoice_id, row.late, row.late_30, row.expected_payment, row.basis)
+        row.invoice_id: Prediction(
+            row.invoice_id,
+            row.late,
+            row.late_30,
+            row.expected_payment,
+            row.basis,
+            row.earliest,
+            row.latest,
+            row.stays_open,
+        )
         for row in tx.execute(query)
     }
-
-
-def learned(tx: Connection, connection_id: str) -> bytes | None:
-    """What the books taught, as `prediction.saved` keeps it; None when nothing is kept."""
-    return tx.scalar(sa.select(models.c.model).where(models.c.connection_id == connection_id))
-
-
-def keep_learned(tx: Connection, connection_id: str, model: bytes) -> None:
-    tx.execute(sa.delete(models).where(models.c.connection_id == connection_id))
-    tx.execute(sa.insert(models).values(connection_id=connection_id, model=model))

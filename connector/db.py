@@ -681,11 +681,12 @@ assessments = sa.Table(
     sa.Index("ix_assessments_priority", "connection_id", "priority"),
 )
 
-learned = sa.Table(  # what a book taught about how its customers pay; fitted anew when it is gone
-    "learned",
+track_records = sa.Table(  # how right predictions would have been over twelve months: rebuilt from the books
+    "track_records",
     metadata,
     _of(primary=True),
-    sa.Column("model", sa.LargeBinary, nullable=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("record", Json, nullable=False),
 )
 
 aging_weeks = sa.Table(  # what was owed by age at the end of past weeks: rebuilt from the books
@@ -722,6 +723,9 @@ predictions = sa.Table(
     sa.Column("late_30", sa.Float),
     sa.Column("expected_payment", sa.Date),
     _text("basis", "none"),
+    sa.Column("earliest", sa.Date),  # four of five are expected between these two
+    sa.Column("latest", sa.Date),
+    sa.Column("stays_open", sa.Float),
     sa.Column("as_of", sa.Date),
 )
 

@@ -35,12 +35,14 @@ from connector import (
     reminders,
     reminding,
     settings,
+    track_record,
 )
 from connector.domain import aging, fingerprint
 from connector.domain.aging import Debt
 from connector.domain.findings import Event
 from connector.domain.policy import Mode
-from connector.domain.prediction import saved
+from connector.domain.prediction import outlook
+from connector.domain.prediction.model import fit
 from connector.domain.progress import Progress
 from connector.plans import Record
 from connector.reminders import Reminder
@@ -125,17 +127,15 @@ def look(
 def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
     """Predict every open invoice anew from the whole of the organization's books. Returns how many.
 
-    What the books taught is kept; it is learned anew about once a week (`prediction.saved`).
+    With it comes how right that would have been over the last twelve months (`track_record`).
     """
     with db.reading(engine) as tx:
         columns, ids = bookwide.history(tx, connection_id, today)
-        kept = conclusions.learned(tx, connection_id)
-    outlooks, model = saved.outlooks(kept, columns, ids, today)
-    found = [conclusions.prediction(o) for o in outlooks.values()]
+    model = fit(columns, today.toordinal())
+    found = [conclusions.prediction(o) for o in outlook.answers(model, ids).values()]
     with db.transaction(engine) as tx:
         conclusions.store_predictions(tx, connection_id, found, today=today)
-        if model is not None and model != kept:
-            conclusions.keep_learned(tx, connection_id, model)
+        track_record.keep(tx, connection_id, model.record, today=today)
         expecting.keep(tx, connection_id, {p.invoice_id: p for p in found}, today=today)
     return len(found)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.judging.accuracy import _as_known, read
+from benchmarks.judging.accuracy import as_known, read
 from connector import books_file, judging
 from connector.domain.policy import Policy
-from connector.domain.prediction.features import FAR
 from connector.domain.prediction.model import A_YEAR, fit
+from connector.domain.prediction.timeline import FAR
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def measure(path: Path, share: float) -> Parts:
     parted = np.sort(whole.parted[whole.parted < FAR])
     old_enough = parted[parted + A_YEAR < last]
     cut = int(old_enough[round(len(old_enough) * share)])
-    learned = fit(_as_known(whole, np.flatnonzero(whole.issued <= cut), cut), cut)
+    learned = fit(as_known(whole, np.flatnonzero(whole.issued <= cut), cut), cut)
     later = (whole.parted > cut) & (whole.parted + A_YEAR < last)
     open_ = whole.settled[later] > whole.parted[later] + A_YEAR
     said = float("nan")

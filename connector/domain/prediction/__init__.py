@@ -1,5 +1,6 @@
-"""When will this invoice be paid? Learned inside one organization's own books, with numpy and nothing else.
+"""When will this invoice be paid? From one organization's own books, with numpy and nothing else.
 
-`history` turns invoices and settlements into columns; `features` says what was known on a day; `boosting` is
-the small learner; `model` fits and answers; `outlook` puts the answers into records.
+`history` turns invoices and settlements into columns; `timeline` says what had happened by a day; `book` what all
+customers show together; `alike` replays each past outcome of a customer on the due date asked about; `record`
+says how right that was over the last year; `model` answers; `outlook` puts the answers into records.
 """

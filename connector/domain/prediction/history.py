@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from connector.domain.prediction.features import FAR, Days, History
+from connector.domain.prediction.timeline import FAR, Days, History
 from connector.domain.receivables import CreditNote, Invoice, Payment, Status
 
 Settlement = tuple[str, dt.date, int]  # invoice id, day, minor units of the invoice's currency

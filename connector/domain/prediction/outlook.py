@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connector.domain.prediction.features import FAR, History
 from connector.domain.prediction.history import history, learnable
 from connector.domain.prediction.model import KNOWN, LEAST, Model, fit
+from connector.domain.prediction.timeline import FAR, History
 from connector.domain.receivables import CreditNote, Invoice, Payment
 
 
@@ -49,7 +49,7 @@ def learn(columns: History, ids: Sequence[str], today: dt.date) -> dict[str, Out
 
 def answers(model: Model, ids: Sequence[str]) -> dict[str, Outlook]:
     """What a model says of everything that is open in its history; `ids` are the rows' invoices."""
-    at = np.flatnonzero(model.facts.history.settled == FAR)
+    at = np.flatnonzero(model.alike.history.settled == FAR)
     if not len(at):
         return {}
     said = model.predict(at)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connector.domain.prediction.boosting import Floats
-from connector.domain.prediction.features import Days, Flags
+from connector.domain.prediction.timeline import Days, Flags, Floats
 
 FEWEST = 8  # invoices still open at an age, below which the estimate ends
 
