@@ -9,6 +9,7 @@ import hmac
 import secrets
 import time
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, session
 from sqlalchemy.engine import Engine
@@ -47,9 +48,19 @@ def recognize() -> Response | None:
     ):
         abort(400, "This page was open too long, or came from elsewhere. Go back, reload it, and try again.")
     if g.person is None and endpoint and not endpoint.startswith(OPEN):
-        session["next"] = request.full_path if request.method == "GET" else "/"
+        if request.method == "GET":
+            session["next"] = request.full_path
+        else:
+            session["next"] = _page_before()
+            flash("Your session had ended, so nothing was done. Sign in, then press again.", "look")
         return redirect("/sign-in")
     return None
+
+
+def _page_before() -> str:
+    """The page of ours on which the button was pressed, or the first one."""
+    before = urlsplit(request.referrer or "")
+    return before.path if before.netloc == request.host and before.path else "/"
 
 
 def _person_behind(key: str) -> people.Person | None:

@@ -12,19 +12,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy.engine import Engine
 
-from connector import config, db
+from connector import config, db, people
+from connector.config import Config
+from connector.platforms import Identity
 from connector.supervisor import Installation
 from tests.browser.books import TODAY, harbor_and_pine
+from web import create_app
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -41,6 +47,27 @@ class World:
     url: str
     sandbox: str
     engine: Engine
+    config: Config
+
+    @cached_property
+    def app(self) -> Flask:
+        """The same pages in this process, for what only they know: the list of addresses, the cookie's signature."""
+        return create_app(self.config, self.engine)
+
+    def sign_in(self, browser: Browser, who: str, roles: dict[str, str], **more: Any) -> BrowserContext:
+        """A browser in which this person is signed in, with these rights; nobody walks through a consent page."""
+        with db.transaction(self.engine) as tx:
+            identity = Identity("https://issuer.example", who, f"{who}@firm.example", True, who.capitalize())
+            person = people.sign_in(tx, identity, db.now())
+            for id, role in roles.items():
+                people.grant(tx, person.id, id, role, by="test", now=db.now())
+            key = people.start_session(tx, person.id, db.now())
+        signer = SecureCookieSessionInterface().get_signing_serializer(self.app)
+        assert signer
+        context = browser.new_context(base_url=self.url, **more)
+        context.set_default_timeout(30_000)
+        context.add_cookies([{"name": "forbear", "value": signer.dumps({"key": key}), "url": self.url}])
+        return context
 
     def company(self, platform: str, name: str = COMPANIES[0]) -> str:
         """The ledger's id of a company."""
@@ -112,7 +139,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         try:
             with Installation(settings, environment=environment, output=log):
                 until(lambda: _answers(f"{url}/readyz") and _answers(f"{sandbox}/"), "the installation")
-                made = World(url, sandbox, db.engine(settings))
+                made = World(url, sandbox, db.engine(settings), settings)
                 for name in COMPANIES:
                     made.control("companies?platform=both", harbor_and_pine(name, "USD", "US"))
                 yield made
@@ -127,6 +154,14 @@ def _answers(url: str) -> bool:
         return requests.get(url, timeout=3).ok
     except requests.RequestException:
         return False
+
+
+@pytest.fixture(autouse=True)
+def _named(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    """The journeys that a test walks go into the report, where `make bench NAME=pages` counts them."""
+    for marker in request.node.iter_markers("journey"):
+        for name in marker.args:
+            record_property("journey", name)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,21 @@
-"""Every page: no accessibility violation in either theme, nothing wider than a phone, no error in the console."""
+"""Every page, found through the addresses of the application itself: no accessibility violation in either theme,
+nothing wider than a phone, readable from right to left and in print, no error in the console, little weight.
+
+Each page is opened once and looked at in every way; the tests below each read their part of what was seen.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from connector import connections, db, plans
+from connector import connections, db, invitations, people, plans
 from tests.browser.conftest import COMPANIES, World, connect, until
 
 COLORS = {
@@ -14,19 +23,46 @@ COLORS = {
 }  # a theme changes nothing but colors
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
+NO_PAGES = {  # answers that are no page of ours
+    "static", "health.process", "health.parts", "health.metrics", "connect.start", "connect.callback",
+    "pages.open_in_ledger", "pages.record_csv", "pages.data_json", "pages.agreement", "pages.answer_file",
+}  # fmt: skip
+OTHERWISE_SEEN = ("customer.",)  # the customer's own page has tests of its own
+QUERIES = {"pages.find": {"q": "e"}, "pages.customers": {"q": ""}}
+WEIGHED = ("/", "/queue")  # and the organization, a customer and a draft, below
+
+
+@dataclass
+class Home:
+    """A firm with one client, read and reviewed: the cookies of its bookkeeper, and the address of every page."""
+
+    state: object
+    id: str
+    customer: str
+    draft: str
+    addresses: dict[str, str] = field(default_factory=dict)
+
 
 @pytest.fixture(scope="module")
-def signed_in(chromium: Browser, world: World) -> tuple[object, dict[str, str]]:
-    """The cookies of a bookkeeper with one organization on each ledger, and the addresses of every page."""
+def home(chromium: Browser, world: World) -> Home:
     context = chromium.new_context(base_url=world.url)
     context.set_default_timeout(30_000)
     page = context.new_page()
-    name = COMPANIES[1]  # another than the journey's, which may run beside
-    ids = {platform: connect(page, world, platform, name=name) for platform in ("quickbooks", "xero")}
-    until(lambda: all(_reviewed(world, id) for id in ids.values()), "the first reviews", 90)
-    state = context.storage_state()
+    id = connect(
+        page, world, "quickbooks", name=COMPANIES[1]
+    )  # another than the journey's, which may run beside
+    until(lambda: _reviewed(world, id), "the first review", 90)
+    with db.transaction(world.engine) as tx:
+        draft = next(p for p in plans.of_connection(tx, id) if p.state == "proposed")
+        person, _ = people.members(tx, id)[0]
+        token = invitations.make(tx, id, "read", by=person, now=db.now())
+    made = Home(context.storage_state(), id, draft.plan.customer_id, draft.id)
     context.close()
-    return state, _addresses(world, ids["quickbooks"])
+    known = {
+        "connection_id": id, "customer_id": made.customer, "plan_id": draft.id, "token": token, "name": "xero",
+    }  # fmt: skip
+    made.addresses = _addresses(world, known) | {"nothing": "/no-such-page"}
+    return made
 
 
 def _reviewed(world: World, id: str) -> bool:
@@ -34,101 +70,147 @@ def _reviewed(world: World, id: str) -> bool:
         return connections.get(tx, id).last_review_on is not None
 
 
-def _addresses(world: World, id: str) -> dict[str, str]:
-    with db.reading(world.engine) as tx:
-        mine = plans.of_connection(tx, id)
-    drafts = [p for p in mine if p.state == "proposed"] or mine
-    running = [p for p in mine if p.state not in ("proposed", "withdrawn")]
-    found = {
-        "practice": "/",
-        "organization": f"/organizations/{id}",
-        "customers": f"/organizations/{id}/customers",
-        "customer": f"/organizations/{id}/customers/{drafts[0].plan.customer_id}",
-        "plans": f"/organizations/{id}/plans",
-        "draft": f"/plans/{drafts[0].id}",
-        "written": f"/organizations/{id}/written",
-        "settings": f"/organizations/{id}/settings",
-        "start": f"/organizations/{id}/start",
-        "accounts": f"/organizations/{id}/accounts",
-        "queue": "/queue",
-        "record": "/record",
-        "policy": "/policy",
-        "find": "/find?q=e",
-        "account": "/account",
-        "privacy": "/privacy",
-        "support": "/support",
-        "not connected": "/connect/xero/not-connected",
-        "disconnected": "/disconnected/quickbooks",
-        "nothing": "/no-such-page",
-    }
-    if running:
-        found["plan"] = f"/plans/{running[0].id}"
+def _addresses(world: World, known: dict[str, str]) -> dict[str, str]:
+    """Every page that the application has. A new one is looked at by itself; a new kind of parameter is asked for."""
+    found = {}
+    for rule in world.app.url_map.iter_rules():
+        if (
+            "GET" not in (rule.methods or ())
+            or rule.endpoint in NO_PAGES
+            or rule.endpoint.startswith(OTHERWISE_SEEN)
+        ):
+            continue
+        unknown = rule.arguments - known.keys()
+        assert not unknown, (
+            f"{rule.rule}: say in test_pages.home what {unknown} stands for, or that it is no page"
+        )
+        with world.app.test_request_context(base_url=world.url):
+            address = world.app.url_for(
+                rule.endpoint, **{a: known[a] for a in rule.arguments}, _external=False
+            )
+        query = urlencode(QUERIES.get(rule.endpoint, {}))
+        found[rule.endpoint] = f"{address}?{query}" if query else address
     return found
 
 
-def _browser(chromium: Browser, world: World, state: object, **more: object) -> BrowserContext:
-    made = chromium.new_context(base_url=world.url, storage_state=state, **more)  # type: ignore[arg-type]
+@dataclass
+class Seen:
+    """What was noticed on all pages, by what it concerns."""
+
+    problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    pages: int = 0
+
+
+@pytest.fixture(scope="module")
+def seen(chromium: Browser, world: World, home: Home) -> Seen:
+    """Look at every page once. Scripts run; every folded part is open while axe looks."""
+    found = Seen()
+    context = _browser(chromium, world, home, viewport={"width": 1280, "height": 1000})
+    page, axe = context.new_page(), Axe()
+    here = ""
+    page.on(
+        "console",
+        lambda m: (
+            found.problems["console"].append(f"{here}: {m.text}")
+            if m.type == "error" and here != "nothing"
+            else None
+        ),
+    )
+    page.on("pageerror", lambda e: found.problems["console"].append(f"{here}: {e}"))
+    page.on(
+        "request",
+        lambda r: (
+            found.problems["elsewhere"].append(f"{here}: {r.url}")
+            if not r.url.startswith((world.url, "data:"))
+            else None
+        ),
+    )
+    for name, address in home.addresses.items():
+        here = name
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        page.emulate_media(color_scheme="light", media="screen", reduced_motion="reduce")
+        answer = page.goto(address)
+        if not answer or answer.status != (404 if name == "nothing" else 200):
+            found.problems["broken"].append(f"{name}: {answer.status if answer else 'no answer'}")
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+        _axe(axe, page, RULES, f"{name}, light", found)
+        page.emulate_media(color_scheme="dark")
+        _axe(axe, page, COLORS, f"{name}, dark", found)
+        page.emulate_media(color_scheme="light")
+        for width in (320, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            _narrow(page, width, f"{name} at {width}", found)
+        page.evaluate("document.documentElement.dir = 'rtl'")
+        _narrow(page, 390, f"{name} from right to left", found)
+        page.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 dots an inch
+        page.evaluate("document.documentElement.dir = 'ltr'")
+        page.emulate_media(media="print")
+        _narrow(page, 794, f"{name} in print", found, "print")
+        if page.locator("nav[aria-label=Main]").is_visible() or page.locator("h1, .opening").count() == 0:
+            found.problems["print"].append(f"{name}: the navigation is printed, or there is nothing to read")
+        found.pages += 1
+    context.close()
+    return found
+
+
+def _axe(axe: Axe, page: Page, rules: dict[str, object], what: str, found: Seen) -> None:
+    for violation in axe.run(page, options=rules).response["violations"]:
+        nodes = [n["target"] for n in violation["nodes"]][:2]
+        found.problems["axe"].append(f"{what}: {violation['id']}: {violation['help']} {nodes}")
+
+
+def _narrow(page: Page, width: int, what: str, found: Seen, kind: str = "wide") -> None:
+    if (real := page.evaluate("document.documentElement.scrollWidth")) > width:
+        found.problems[kind].append(f"{what}: {real} pixels wide")
+
+
+def _browser(chromium: Browser, world: World, home: Home, **more: object) -> BrowserContext:
+    made = chromium.new_context(base_url=world.url, storage_state=home.state, **more)  # type: ignore[arg-type]
     made.set_default_timeout(30_000)
     return made
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_accessibility_violation(
-    chromium: Browser, world: World, signed_in: tuple[object, dict[str, str]], theme: str
-) -> None:
-    state, addresses = signed_in
-    context = _browser(chromium, world, state, color_scheme=theme)
-    page, axe, found = context.new_page(), Axe(), []
-    for name, address in addresses.items():
-        page.goto(address)
-        for details in page.locator("details").all():
-            details.evaluate("d => d.open = true")
-        rules = RULES if theme == "light" else COLORS
-        for violation in axe.run(page, options=rules).response["violations"]:
-            nodes = [n["target"] for n in violation["nodes"]][:2]
-            found.append(f"{name}: {violation['id']}: {violation['help']} {nodes}")
+@pytest.fixture
+def page(chromium: Browser, world: World, home: Home) -> Iterator[Page]:
+    context = _browser(chromium, world, home)
+    yield context.new_page()
     context.close()
-    assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("width", [320, 390])
-def test_no_page_is_wider_than_a_phone(
-    chromium: Browser, world: World, signed_in: tuple[object, dict[str, str]], width: int
+def _none(seen: Seen, kind: str) -> None:
+    assert seen.pages > 20
+    assert not seen.problems[kind], "\n".join(seen.problems[kind])
+
+
+def test_every_address_answers(seen: Seen) -> None:
+    _none(seen, "broken")
+
+
+def test_no_accessibility_violation_in_either_theme(
+    seen: Seen, record_property: Callable[[str, object], None]
 ) -> None:
-    state, addresses = signed_in
-    context = _browser(chromium, world, state, viewport={"width": width, "height": 800})
-    page, wide = context.new_page(), []
-    for name, address in addresses.items():
-        page.goto(address)
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            wide.append(name)
-    context.close()
-    assert not wide
+    record_property("axe_violations", len(seen.problems["axe"]))
+    _none(seen, "axe")
 
 
-def test_no_page_complains_in_the_console_or_asks_elsewhere(
-    chromium: Browser, world: World, signed_in: tuple[object, dict[str, str]]
-) -> None:
-    state, addresses = signed_in
-    context = _browser(chromium, world, state)
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda r: said.append(r.url) if not r.url.startswith((world.url, "data:")) else None)
-    for name, address in addresses.items():
-        if name != "nothing":
-            page.goto(address)
-    context.close()
-    assert not said
+def test_no_page_is_wider_than_a_phone_in_either_direction(seen: Seen) -> None:
+    _none(seen, "wide")
 
 
-def test_the_first_tab_leads_to_the_content(
-    chromium: Browser, world: World, signed_in: tuple[object, dict[str, str]]
-) -> None:
-    state, _ = signed_in
-    context = _browser(chromium, world, state)
-    page = context.new_page()
+def test_pages_can_be_printed(seen: Seen) -> None:
+    _none(seen, "print")
+
+
+def test_no_page_complains_in_the_console(seen: Seen) -> None:
+    _none(seen, "console")
+
+
+def test_no_page_asks_elsewhere(seen: Seen) -> None:
+    _none(seen, "elsewhere")
+
+
+@pytest.mark.journey("keyboard only")
+def test_the_first_tab_leads_to_the_content_and_arrows_move_in_the_queue(page: Page) -> None:
     page.goto("/queue")
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_text("To the content")
@@ -136,49 +218,127 @@ def test_the_first_tab_leads_to_the_content(
     assert page.url.endswith("#main")
     page.keyboard.press("/")
     expect(page.locator("#search")).to_be_focused()
+    links = page.locator(".list li a")
+    links.first.focus()
+    page.keyboard.press("j")
+    expect(links.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(links.first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".list a[aria-current]")).to_have_count(1)
+    assert "item=" in page.url
+
+
+def test_the_queue_is_one_pane_on_a_phone(chromium: Browser, world: World, home: Home) -> None:
+    context = _browser(chromium, world, home, viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto("/queue")
+    expect(page.locator(".detail")).to_be_hidden()
+    page.locator(".list li a").first.click()
+    expect(page.locator(".detail")).to_be_visible()
+    expect(page.locator(".list")).to_be_hidden()
+    page.get_by_role("link", name="Back to the list").click()
+    expect(page.locator(".list")).to_be_visible()
     context.close()
 
 
-def test_without_scripts_everything_reads_and_decides(
-    chromium: Browser, world: World, signed_in: tuple[object, dict[str, str]]
-) -> None:
-    state, addresses = signed_in
-    context = _browser(chromium, world, state, java_script_enabled=False)
+@pytest.mark.journey("without scripts")
+def test_without_scripts_everything_reads_and_decides(chromium: Browser, world: World, home: Home) -> None:
+    context = _browser(chromium, world, home, java_script_enabled=False)
     page = context.new_page()
-    page.goto(addresses["draft"])
+    page.goto(f"/plans/{home.draft}")
     expect(page.locator("main")).to_contain_text("What changes in the books")
     page.locator("button[name=choose]").first.click()
     expect(page.locator("h1")).to_contain_text("A plan for")
     context.close()
 
 
-def test_a_session_that_ended_leads_to_sign_in_and_back(
-    chromium: Browser, world: World, signed_in: tuple[object, dict[str, str]]
-) -> None:
-    state, addresses = signed_in
-    context = _browser(chromium, world, state)
+def test_a_page_weighs_little(chromium: Browser, world: World, home: Home) -> None:
+    """At most 100 KB over the wire, fonts and all, on a first visit to the page."""
+    own = f"/organizations/{home.id}"
+    heavy = {}
+    for address in (*WEIGHED, own, f"{own}/customers/{home.customer}", f"/plans/{home.draft}"):
+        context = _browser(chromium, world, home)
+        page = context.new_page()
+        sizes: list[int] = []
+        page.on("requestfinished", lambda r, sizes=sizes: sizes.append(r.sizes()["responseBodySize"]))
+        page.goto(address, wait_until="networkidle")
+        context.close()
+        if sum(sizes) > 100_000:
+            heavy[address] = sum(sizes)
+    assert not heavy
+
+
+# ---------------------------------------------------------------- rights and sessions
+
+
+@pytest.mark.journey("wrong rights")
+def test_a_reader_sees_why_nothing_can_be_approved(chromium: Browser, world: World, home: Home) -> None:
+    context = world.sign_in(chromium, "rita", {home.id: "read"})
     page = context.new_page()
-    page.goto(addresses["settings"])
-    context.clear_cookies()
-    page.goto("/queue")
-    assert page.url.endswith("/sign-in")
-    expect(page.get_by_role("link", name="Continue with QuickBooks")).to_be_visible()
+    page.goto(f"/plans/{home.draft}")
+    expect(page.get_by_role("region", name="Decision")).to_contain_text("Approving needs the right to act")
+    expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    page.goto(f"/organizations/{home.id}/customers/{home.customer}")
+    expect(page.get_by_role("button", name="Draft a plan")).to_have_count(0)
+    page.goto(f"/organizations/{home.id}/settings")
+    expect(page.get_by_role("button", name="Keep the policy")).to_be_disabled()
+    stranger = world.sign_in(chromium, "stan", {})
+    other = stranger.new_page()
+    other.goto(f"/organizations/{home.id}")
+    expect(other.locator("main")).to_contain_text("belongs to an organization that you may not see")
+    stranger.close()
     context.close()
 
 
-def test_a_page_weighs_little(
-    chromium: Browser, world: World, signed_in: tuple[object, dict[str, str]]
+@pytest.mark.journey("expired session")
+def test_a_press_after_the_session_ended_does_nothing_and_says_so(
+    chromium: Browser, world: World, home: Home
 ) -> None:
-    """At most 100 KB over the wire, fonts and all, on a first visit to the page."""
-    state, addresses = signed_in
-    heavy = {}
-    for name in ("practice", "organization", "customer", "draft", "queue"):
-        context = _browser(chromium, world, state)
-        page = context.new_page()
-        sizes = []
-        page.on("requestfinished", lambda r, sizes=sizes: sizes.append(r.sizes()["responseBodySize"]))
-        page.goto(addresses[name], wait_until="networkidle")
-        context.close()
-        if sum(sizes) > 100_000:
-            heavy[name] = sum(sizes)
-    assert not heavy
+    context = world.sign_in(chromium, "ada", {home.id: "act"})
+    page = context.new_page()
+    page.goto(f"/plans/{home.draft}")
+    with db.transaction(world.engine) as tx:
+        members = people.members(tx, home.id)
+        people.sign_out_everywhere(tx, next(p.id for p, _ in members if p.name == "Ada"), db.now())
+    page.get_by_role("button", name="Approve and write").click()
+    expect(page.get_by_role("status")).to_contain_text("nothing was done")
+    expect(page.get_by_role("link", name="Continue with QuickBooks")).to_be_visible()
+    with db.reading(world.engine) as tx:
+        assert plans.get(tx, home.draft).state == "proposed"
+    context.close()
+
+
+@pytest.mark.journey("sign out everywhere")
+def test_signing_out_everywhere_ends_the_other_browser(chromium: Browser, world: World, home: Home) -> None:
+    here = world.sign_in(chromium, "una", {home.id: "read"})
+    there = world.sign_in(chromium, "una", {home.id: "read"})
+    other = there.new_page()
+    other.goto("/queue")
+    page = here.new_page()
+    page.goto("/account")
+    page.get_by_role("button", name="Sign out everywhere").click()
+    expect(page.get_by_role("status")).to_contain_text("You are signed out")
+    other.goto("/queue")
+    assert other.url.endswith("/sign-in")
+    here.close()
+    there.close()
+
+
+@pytest.mark.journey("invitation")
+def test_an_invitation_is_for_one_person(page: Page, chromium: Browser, world: World, home: Home) -> None:
+    page.goto(f"/organizations/{home.id}/settings")
+    page.locator("#invite-role").select_option("act")
+    page.get_by_role("button", name="Make a link").click()
+    link = page.locator("#link").input_value()
+    guest, late = (world.sign_in(chromium, who, {}) for who in ("gus", "lea"))
+    joining = guest.new_page()
+    joining.goto(link)
+    expect(joining.locator("main")).to_contain_text("approve plans")
+    joining.get_by_role("button", name="Join").click()
+    expect(joining.locator("h1")).to_contain_text(COMPANIES[1])
+    second = late.new_page()
+    second.goto(link)
+    expect(second.locator("main")).to_contain_text("Somebody has used this link already")
+    guest.close()
+    late.close()
