@@ -98,6 +98,20 @@ def erase(tx: Connection, connection_id: str, *, who: str, now: dt.datetime) -> 
     )
 
 
+def erase_about(tx: Connection, connection_id: str, subject: str, *, who: str, now: dt.datetime) -> int:
+    """Empty the lines about one subject ("customer 58") and say so in a new one. Returns how many."""
+    mine = audit.c.connection_id == connection_id
+    emptied = tx.execute(
+        sa.update(audit)
+        .where(mine, audit.c.subject == subject)
+        .values(who="", what=ERASED, subject="", why="", before=None, after=None)
+    ).rowcount
+    lines = tx.scalar(sa.select(sa.func.count()).select_from(audit).where(mine, audit.c.what == ERASED))
+    what, after = "erased a customer's personal data", {"lines": lines, "emptied": emptied}
+    record(tx, who=who, what=what, connection_id=connection_id, after=after, now=now)
+    return emptied
+
+
 def verify(tx: Connection) -> list[str]:
     """A sentence for each place where the chain does not hold; empty when the log is whole.
 
@@ -116,7 +130,7 @@ def verify(tx: Connection) -> list[str]:
             emptied[row.connection_id] += 1
         elif row.hash != _hash(row.previous, fields):
             wrong.append(f"Line {row.seq} was changed after it was written.")
-        elif row.what == "erased an organization's data":
+        elif row.what in ("erased an organization's data", "erased a customer's personal data"):
             erased[row.connection_id] = row.after["lines"]
         previous = row.hash
     wrong += [

@@ -18,7 +18,9 @@ from sqlalchemy.exc import IntegrityError
 from connector import audit, books, connections, db, guarding, holds, outbox, plan_records, settings
 from connector.db import charges
 from connector.domain import charges as rules
+from connector.domain import late_interest
 from connector.domain.charges import Charged, Offer
+from connector.domain.late_interest import Regime
 from connector.domain.money import Money
 from connector.domain.plan_words import document_number
 from connector.domain.policy import ChargePolicy
@@ -105,6 +107,14 @@ def offered(tx: Connection, connection_id: str, customer_id: str, *, today: dt.d
         )
         found += rules.offers(invoice, around, policy.charges, today)
     return found
+
+
+def regime(country: str, policy: ChargePolicy) -> Regime | None:
+    """The law of a country with its rates, also those that the bookkeeper entered; None where none is on file."""
+    found = late_interest.REGIMES.get(country.upper().partition("-")[0])
+    code = late_interest.regime_code(country)
+    own = [(r.start, r.percent, r.source) for r in policy.own_rates if r.regime == code]
+    return found.with_own(own) if found else None
 
 
 def _rests(

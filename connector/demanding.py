@@ -58,7 +58,6 @@ def draw_up(
     connection_id: str,
     customer_id: str,
     *,
-    who: str,
     today: dt.date,
     now: dt.datetime,
     individual: bool | None = None,
@@ -121,17 +120,22 @@ def draw_up(
         country=country,
         individual=bool(person),
     )
-    drawn = demand.demand(parties, claimed, today, reminding.announced(policy))
+    return demand.demand(parties, claimed, today, reminding.announced(policy))
+
+
+def taken(
+    tx: Connection, connection_id: str, customer_id: str, drawn: Demand, *, who: str, now: dt.datetime
+) -> None:
+    """Somebody took the letter to sign it: that stands in the record."""
     audit.record(
         tx,
         who=who,
         what="drew up a demand letter",
         connection_id=connection_id,
         subject=f"customer {customer_id}",
-        after={"deadline": drawn.deadline.isoformat(), "invoices": [c.invoice.number for c in claimed]},
+        after={"deadline": drawn.deadline.isoformat()},
         now=now,
     )
-    return drawn
 
 
 def _claimable(policy: ChargePolicy) -> ChargePolicy:

@@ -19,6 +19,7 @@ from connector.domain.dunning import Contact
 
 OPEN = ("due", "held")
 REACHED = ("noted", "sent")
+NEEDS_PERSON = "This step needs a person"
 BY_PERSON = "person"  # the channel of a step that needs a person, once a person let it go
 OURS = sa.not_(reminders.c.level.in_(("contact", "heard")))  # the others are `contacts`
 
@@ -53,6 +54,11 @@ class Reminder:
     held_because: tuple[str, ...]
     created_at: dt.datetime
     updated_at: dt.datetime
+
+    @property
+    def for_a_person(self) -> bool:
+        """Whether it waits until a person lets it go."""
+        return self.state == "held" and any(because.startswith(NEEDS_PERSON) for because in self.held_because)
 
 
 def put(

@@ -117,7 +117,7 @@ def _keep(tx: Connection, scene: Scene, due: dunning.Reminder, segment: str) -> 
     if due.needs_person and not reminders.is_released(
         tx, scene.organization.id, scene.customer.id, due.level, about
     ):
-        because.append("This step needs a person: look at the customer, then plan, call or send it.")
+        because.append(f"{reminders.NEEDS_PERSON}: look at the customer, then plan, call or send it.")
     text, objections = written(scene, due, segment)
     return reminders.put(
         tx,

@@ -133,11 +133,11 @@ def _demand(options: argparse.Namespace) -> int:
                 tx,
                 connection.id,
                 options.customer,
-                who=options.by,
                 today=today,
                 now=db.now(),
                 individual=options.individual,
             )
+            demanding.taken(tx, connection.id, options.customer, drawn, who=options.by, now=db.now())
     except demanding.NoDemand as no:
         raise shell.Wrong(f"No demand letter now. {no}") from None
     if options.pdf:

@@ -53,7 +53,7 @@ def test_an_unknown_customer(story: Story) -> None:
 def test_pack_and_demand_letter_are_small_tagged_files(story: Story) -> None:
     with db.transaction(story.engine) as tx:
         tx.execute(sa.update(db.connections).values(last_sync_at=story.now))
-        drawn = demanding.draw_up(tx, story.connection_id, "58", who="Ann", today=TUESDAY, now=AT_TEN)
+        drawn = demanding.draw_up(tx, story.connection_id, "58", today=TUESDAY, now=AT_TEN)
         pack = evidence.pack(tx, story.connection_id, "58", today=TUESDAY)
     assert "We ask you to pay 400.00 USD by December 8, 2026." in drawn.text
     for made in (
@@ -68,7 +68,7 @@ def test_pack_and_demand_letter_are_small_tagged_files(story: Story) -> None:
 def test_no_demand_while_anything_speaks_against_it(story: Story) -> None:
     def why() -> str:
         with db.transaction(story.engine) as tx, pytest.raises(demanding.NoDemand) as no:
-            demanding.draw_up(tx, story.connection_id, "58", who="Ann", today=TUESDAY, now=AT_TEN)
+            demanding.draw_up(tx, story.connection_id, "58", today=TUESDAY, now=AT_TEN)
         return str(no.value)
 
     assert why() == "The books were not read within the last 24 hours. Sync first."

@@ -10,6 +10,7 @@ from flask import Blueprint
 blueprint = Blueprint("pages", __name__)
 
 from web.pages import (  # noqa: E402, F401
+    contact,
     customer,
     customer_page,
     data,
