@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,8 +48,8 @@ def store(engine: Engine, batch: Batch) -> None:
 
 
 @pytest.fixture
-def browser(engine: Engine) -> FlaskClient:
-    settings = config.load({"FORBEAR_DATA_DIR": "unused", "FORBEAR_TODAY": TODAY.isoformat()} | LOCAL)
+def browser(engine: Engine, tmp_path: Path) -> FlaskClient:
+    settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path), "FORBEAR_TODAY": TODAY.isoformat()} | LOCAL)
     facts = connections.dump_facts(Organization(CONNECTION, "Harbor Supply", "US", "USD", "America/New_York"))
     with db.transaction(engine) as tx:
         tx.execute(sa.update(db.connections).values(facts=facts, last_sync_at=db.now(), last_review_on=TODAY))
