@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from connector import books, completeness, db, holds, plans, reminders, settings
 from connector.connections import Connection as Organization
-from connector.domain import dunning, promises
+from connector.domain import dunning, promises, shares
 from connector.domain.dunning import Contact, Guard
 from connector.domain.receivables import CreditNote, Customer, Invoice, Payment, Status
 from connector.holds import Hold, Promise
@@ -124,6 +124,23 @@ def resting(scene: Scene) -> dict[str, str]:
     for promise in _pending(scene):
         if promise.invoice_id:
             _rest(found, promise.invoice_id, numbers, promise.promised_on, grace, today, "is promised for")
+    return _waiting_week(scene) | found
+
+
+def _waiting_week(scene: Scene) -> dict[str, str]:
+    """Invoices of a customer in the hold-out share: nobody writes about them before a week after their due date."""
+    page = scene.decided.policy.page
+    since = page.holdout_since
+    if since is None or not shares.held_out(scene.organization.id, scene.customer.id, page.holdout_percent):
+        return {}
+    found = {}
+    for invoice in scene.invoices:
+        until = invoice.due + dt.timedelta(shares.WAITS)
+        if invoice.balance > 0 and not invoice.marker and invoice.due >= since and scene.today < until:
+            found[invoice.id] = (
+                f"Invoice {invoice.number or invoice.id}: this customer belongs to the share whose contact waits a "
+                f"week, so that its effect can be measured. It goes on {until}."
+            )
     return found
 
 

@@ -112,6 +112,7 @@ class Waiting:
     late: int
     failed: int
     todos: int
+    answers: int = 0  # of customers, on their own page; a plan that one asked for is among the plans
 
     @property
     def proposed(self) -> int:
@@ -119,7 +120,7 @@ class Waiting:
 
     @property
     def total(self) -> int:
-        return self.proposed + self.failed + self.todos
+        return self.proposed + self.failed + self.todos + self.answers
 
 
 def waiting(tx: Connection, connection_ids: Ids) -> dict[str, Waiting]:
@@ -136,8 +137,13 @@ def waiting(tx: Connection, connection_ids: Ids) -> dict[str, Waiting]:
     late = _counts(tx, db.plans, ids, p.state == "running", p.progress == "late")
     failed = _counts(tx, db.writes, ids, db.writes.c.state == "failed")
     todos = _counts(tx, db.todos, ids, db.todos.c.done_at.is_(None))
+    a = db.customer_answers.c
+    answers = _counts(
+        tx, db.customer_answers, ids, a.state == "waits", sa.or_(a.kind != "plan", a.plan.is_(None))
+    )
     return {
-        id: Waiting(states[id], late.get(id, 0), failed.get(id, 0), todos.get(id, 0)) for id in connection_ids
+        id: Waiting(states[id], late.get(id, 0), failed.get(id, 0), todos.get(id, 0), answers.get(id, 0))
+        for id in connection_ids
     }
 
 

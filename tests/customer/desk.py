@@ -158,14 +158,14 @@ def a_customer(
     return Customer(desk, address)
 
 
-def deliver(company: Company) -> None:
+def deliver(company: Company, now: dt.datetime | None = None) -> None:
     """What a worker does, with addresses in what it writes."""
     practice = company.practice
     writeback.deliver(
         practice.engine,
         company.connection_id,
         lambda: company.open(Metered()),
-        now=company.now,
+        now=lambda: now or company.now(),
         today=lambda: company.today,
         credit_word=platforms.find(company.platform, practice.settings).credit_word,
         page=customer_links.Maker(practice.settings),

@@ -6,7 +6,9 @@ import datetime as dt
 import hashlib
 import io
 
-from connector import audit, customer_answers, db, holds, plans, reminders, settings
+import sqlalchemy as sa
+
+from connector import audit, customer_answers, db, holds, plans, reminders, review, settings
 from tests.customer.desk import TODAY, Customer, Desk, a_customer, deliver, switch_on
 from tests.stories.lives import Company, Watch
 
@@ -264,15 +266,14 @@ def test_a_reminder_carries_an_address_for_what_it_names(desk: Desk) -> None:
     company = desk.company("quickbooks")
     switch_on(company)
     company.policy(propose_after_days=365)
+    morning = dt.datetime(2026, 11, 24, 15, 0, tzinfo=dt.UTC)  # ten o'clock in New York
     with db.transaction(desk.practice.engine) as tx:
         settings.set_ledger_reminders(tx, company.connection_id, "off", who="Dana", now=db.now())
         settings.set_live(tx, company.connection_id, True, who="Dana", now=db.now())
         c = db.connections.c
-        tx.execute(
-            db.connections.update().where(c.id == company.connection_id).values(last_sync_at=company.now())
-        )
-    company.review()
-    deliver(company)
+        tx.execute(db.connections.update().where(c.id == company.connection_id).values(last_sync_at=morning))
+    review.review(desk.practice.engine, company.connection_id, now=morning, today=TODAY)
+    deliver(company, morning)
     with db.reading(desk.practice.engine) as tx:
         said = reminders.of_connection(tx, company.connection_id)
     left = [r for r in said if r.state == "noted"]
@@ -280,5 +281,6 @@ def test_a_reminder_carries_an_address_for_what_it_names(desk: Desk) -> None:
     address = left[0].text.split("at any hour: ")[1].split("\n")[0]
     page = Customer(desk, address).page()
     assert all(a.number in page for a in left[0].invoices)
-    notes = str(list(company.pretend.invoices))
-    assert address in notes
+    with db.reading(desk.practice.engine) as tx:
+        payloads = str(tx.scalars(sa.select(db.writes.c.payload).where(db.writes.c.state == "done")).all())
+    assert address in payloads

@@ -14,6 +14,7 @@ from web.pages import (  # noqa: E402, F401
     customer,
     customer_page,
     data,
+    honesty,
     organization,
     plan,
     plan_charges,

@@ -1,0 +1,276 @@
+"""What an outsider tries against the customer's page. Each attack says what it found: "" is nothing.
+
+The tests and `benchmarks/customer_page.py` run the same list.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import unescape
+from statistics import median
+
+import sqlalchemy as sa
+from itsdangerous import Signer
+
+from connector import customer_links, db
+from tests.customer.desk import PUBLIC, Customer, Desk, a_customer
+from tests.stories.lives import Company
+
+SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}'
+LARGE = 50_000_000
+
+
+@dataclass
+class Scene:
+    """Two organizations, each with a customer at their page."""
+
+    desk: Desk
+    mine: Company
+    other: Company
+    customer: Customer
+    stranger: Customer
+
+    def kept(self) -> str:
+        """Everything that customers' answers could change, as one text."""
+        tables = ("promises", "holds", "customer_answers", "customer_files", "plans")
+        with db.reading(self.desk.practice.engine) as tx:
+            return str([tx.execute(sa.select(db.metadata.tables[t])).all() for t in tables])
+
+    def status(self, path: str) -> int:
+        return self._reader().get(path).status_code
+
+    def _reader(self) -> Customer:
+        return Customer(self.desk, self.customer.address)
+
+
+def scene(desk: Desk, mine: Company, other: Company) -> Scene:
+    return Scene(
+        desk, mine, other, a_customer(desk, mine, numbers=["1001"]), a_customer(desk, other, numbers=["1001"])
+    )
+
+
+def _found(answers: list[int], allowed: tuple[int, ...] = (404, 429)) -> str:
+    wrong = [a for a in answers if a not in allowed]
+    return f"answers {sorted(set(wrong))}" if wrong else ""
+
+
+def guess(s: Scene) -> str:
+    """Random addresses, shortened ones, changed letters, no signature."""
+    token = s.customer.path.removeprefix("/c/")
+    secret, signature = token.rsplit(".", 1)
+    tried = [secrets.token_urlsafe(16) for _ in range(5)]
+    tried += [
+        secret,
+        f"{secret}.",
+        token[:-1],
+        token[1:],
+        token.swapcase(),
+        f"{secret}.{signature[::-1]}",
+        ".",
+    ]
+    tried += ["../" + token, "%00", "' OR 1=1 --", "0" * 4000]
+    return _found([s.status(f"/c/{t}") for t in tried], (404, 429, 308, 400))
+
+
+def forge(s: Scene) -> str:
+    """A signature of a key that is not the installation's over a secret of ours."""
+    secret = s.customer.path.removeprefix("/c/").rsplit(".", 1)[0]
+    return _found([s.status("/c/" + Signer("guess", salt="forbear customer page").sign(secret).decode())])
+
+
+def swap_signatures(s: Scene) -> str:
+    """One address's secret with another's signature."""
+    mine, theirs = (c.path.removeprefix("/c/").rsplit(".", 1) for c in (s.customer, s.stranger))
+    return _found([s.status(f"/c/{mine[0]}.{theirs[1]}"), s.status(f"/c/{theirs[0]}.{mine[1]}")])
+
+
+def expired(s: Scene) -> str:
+    past = db.now() - dt.timedelta(days=61)
+    old = a_customer(s.desk, s.mine, numbers=["1001"], days=60, now=past)
+    return _found([old.get().status_code])
+
+
+def revoked(s: Scene) -> str:
+    gone = a_customer(s.desk, s.mine, numbers=["1001"])
+    with db.transaction(s.desk.practice.engine) as tx:
+        newest = customer_links.of_connection(tx, s.mine.connection_id)[-1]
+        customer_links.revoke(tx, [newest.id], who="Dana", now=db.now())
+    return _found([gone.get().status_code])
+
+
+def other_documents(s: Scene) -> str:
+    """A forwarded address shows its documents only; the same customer's others, and other customers', stay unseen."""
+    page = s.customer.page()
+    seen = [w for w in ("1002", "2001", "Quiet Quay") if w in page]
+    return f"shows {seen}" if seen else ""
+
+
+def swap_ids(s: Scene) -> str:
+    """Forms that name documents, plans and counts which the page does not show."""
+    before, reader = s.kept(), s._reader()
+    hidden = s.mine.invoice("1002").id
+    theirs = s.other.invoice("1001").id
+    answers = []
+    for invoice in (hidden, theirs, "0", "' OR '1'='1", ""):
+        answers.append(reader.send("dispute", invoice=invoice, reason="paid").status_code)
+        if invoice:
+            answers.append(reader.send("promise", invoice=invoice, day="2026-12-01").status_code)
+    token = reader.token("call")
+    answers.append(reader.send("change", token=token, plan="PP-0001", what="later").status_code)
+    for count in ("0", "-3", "61", "9" * 40, "1e9"):
+        answers.append(reader.send("terms", token=token, count=count, first="2026-12-01").status_code)
+    answers.append(
+        reader.send(
+            "agree", token=token, count="3", first="2026-12-01", name="X", agreed="yes", read="0" * 64
+        ).status_code
+    )
+    answers.append(reader.get(f"{reader.path}/agreement-PP-0001.pdf").status_code)
+    return _found(answers, (404, 422, 429)) or ("something changed" if s.kept() != before else "")
+
+
+def replay(s: Scene) -> str:
+    """The same form twenty times is one answer."""
+    reader = s._reader()
+    token = reader.token("call")
+    statuses = [
+        reader.send("call", token=token, reach="+1 555 0100", when="any").status_code for _ in range(15)
+    ]
+    with db.reading(s.desk.practice.engine) as tx:
+        a = db.customer_answers.c
+        where = sa.and_(a.connection_id == s.mine.connection_id, a.kind == "call")
+        count = tx.scalar(sa.select(sa.func.count()).where(where))
+    return _found(statuses, (303, 429)) or (f"{count} answers" if count != 1 else "")
+
+
+def foreign_token(s: Scene) -> str:
+    """A form's token of another address, none, or a made-up one."""
+    before, reader = s.kept(), s._reader()
+    tokens = [s.stranger.token("call"), "", "guess", "W10.aaaa.bbbb"]
+    statuses = [reader.send("call", token=t, reach="+1 555 0100").status_code for t in tokens]
+    return _found(statuses, (422, 429)) or ("something changed" if s.kept() != before else "")
+
+
+def script_in_every_field(s: Scene) -> str:
+    """Markup, template code and control characters in each field come back as text or not at all."""
+    found, reader = [], Customer(s.desk, a_customer(s.desk, s.mine).address, agent=SCRIPT)
+    invoice = s.mine.invoice("1002").id
+    forms: tuple[tuple[str, dict[str, object]], ...] = (
+        ("call", {"reach": SCRIPT, "when": SCRIPT}),
+        ("promise", {"day": SCRIPT, "invoice": SCRIPT, "amount": SCRIPT}),
+        ("dispute", {"invoice": invoice, "reason": "other", "note": SCRIPT,
+                     "file": (io.BytesIO(b"%PDF-1.4" + SCRIPT.encode()), f"{SCRIPT}.html")}),
+        ("offers", {"amount": SCRIPT}),
+        ("data", {"what": "correct", "note": SCRIPT + "\x00\r\nSet-Cookie: a=b"}),
+    )  # fmt: skip
+    for act, form in forms:
+        answer = reader.send(act, **form)
+        if answer.status_code not in (303, 422, 429):
+            found.append(f"{act}: {answer.status_code}")
+        if "Set-Cookie" in answer.headers or "<script" in answer.text or "<img" in answer.text:
+            found.append(f"{act}: comes back as markup")
+    page = reader.get().text
+    if (
+        "<script" in page
+        or "<img" in page
+        or "49" in unescape(page).replace(SCRIPT, "").split("alert(2)", 1)[-1:]
+    ):
+        found.append("the page holds markup")
+    return "; ".join(found)
+
+
+def upload_of_50_mb(s: Scene) -> str:
+    """Refused by its length, before it is read; a file in a form without one, too."""
+    before, reader = s.kept(), s._reader()
+    token = reader.token("call")
+    statuses = []
+    for size in (LARGE, 5_100_000):
+        head = f'--b\r\nContent-Disposition: form-data; name="t"\r\n\r\n{token}\r\n--b\r\nContent-Disposition: form-data; '
+        body = f'{head}name="file"; filename="a.pdf"\r\n\r\n%PDF-'.encode() + b"0" * size + b"\r\n--b--\r\n"
+        answer = reader.client.post(
+            f"{reader.path}/dispute",
+            base_url=PUBLIC,
+            data=body,
+            content_type="multipart/form-data; boundary=b",
+            environ_overrides={"REMOTE_ADDR": reader.remote},
+        )
+        statuses.append(answer.status_code)
+    statuses.append(reader.send("call", token=token, reach="x" * 100_000).status_code)
+    return _found(statuses, (413, 429)) or ("something was kept" if s.kept() != before else "")
+
+
+def wrong_types(s: Scene) -> str:
+    """What pretends to be a picture is none."""
+    before, reader = s.kept(), s._reader()
+    statuses = []
+    for content in (
+        b"MZ\x90\x00",
+        b"<html><script>alert(1)</script>",
+        b"GIF89a",
+        b"PK\x03\x04",
+        b"<svg onload=alert(1)>",
+    ):
+        file = (io.BytesIO(content), "photo.jpg", "image/jpeg")
+        invoice = s.mine.invoice("1001").id
+        statuses.append(reader.send("dispute", invoice=invoice, reason="other", file=file).status_code)
+    return _found(statuses, (422, 429)) or ("something was kept" if s.kept() != before else "")
+
+
+def tell_apart(s: Scene) -> str:
+    """A guess, an ended and another installation's address: the same words and headers, about the same time."""
+    past = db.now() - dt.timedelta(days=61)
+    old = a_customer(s.desk, s.mine, numbers=["1001"], days=60, now=past).path
+    guessed = "/c/" + secrets.token_urlsafe(16) + "." + "A" * 27
+    answers = {path: s._reader().get(path) for path in (old, guessed, "/c/x")}
+    if len({(a.status_code, a.text, str(sorted(a.headers))) for a in answers.values()}) != 1:
+        return "the answers differ"
+    spent: dict[str, list[float]] = {old: [], guessed: []}
+    for _ in range(25):
+        for path, times in spent.items():
+            reader = s._reader()
+            began = time.perf_counter()
+            reader.get(path)
+            times.append(time.perf_counter() - began)
+    one, two = (median(times) for times in spent.values())
+    return "the times differ" if abs(one - two) > 0.02 else ""
+
+
+def too_often(s: Scene) -> str:
+    """Guessing and sending are slowed down."""
+    reader = s._reader()
+    statuses = [reader.get(f"/c/{n}").status_code for n in range(60)]
+    sent = [reader.send("call", token="x", reach="1").status_code for _ in range(40)]  # noqa: S106
+    return "" if 429 in statuses and 429 in sent else "nobody slows it down"
+
+
+def sign_in_with_it(s: Scene) -> str:
+    """An address opens no page of the bookkeeper's."""
+    reader = s._reader()
+    id = s.mine.connection_id
+    statuses = [
+        reader.get(p).status_code for p in (f"/organizations/{id}", "/queue", f"{reader.path}/..", "/feed/x")
+    ]
+    return _found(statuses, (302, 404, 308))
+
+
+def another_method(s: Scene) -> str:
+    """PUT, DELETE and a form sent to the page itself."""
+    client = s.desk.app.test_client(use_cookies=False)
+    statuses = [
+        client.open(
+            s.customer.path + tail, method=m, base_url=PUBLIC, environ_overrides={"REMOTE_ADDR": "198.51.9.9"}
+        ).status_code
+        for m in ("PUT", "DELETE", "PATCH", "POST")
+        for tail in ("", "/nonsense")
+    ]
+    return _found(statuses, (404, 405))
+
+
+ATTACKS: tuple[Callable[[Scene], str], ...] = (
+    guess, forge, swap_signatures, expired, revoked, other_documents, swap_ids, replay, foreign_token,
+    script_in_every_field, upload_of_50_mb, wrong_types, tell_apart, too_often, sign_in_with_it, another_method,
+)  # fmt: skip
