@@ -51,6 +51,7 @@ EMPTY: dict[str, Any] = {
     "unreadable": {},  # "invoice:1" → reason
     "balances": None,  # the ledger's own word; None: right
     "open_invoices": None,  # likewise
+    "in_full": [],  # kinds that also a sweep has to read from the beginning
     "errors": [],  # raised by the next calls, first one first: [class name, sentence, keyword arguments]
     "calls": [],  # what was called, with the token that came along
     "slow": 0.0,  # seconds that each page takes
@@ -148,7 +149,7 @@ class JsonLedger:
             _raise_next(s)
             return dict(s)
 
-    def organization(self) -> Organization:
+    def organization(self, *, reminders: bool = True) -> Organization:
         self._call("organization")
         return Organization(
             id="books-1", name="Harbor Supply", country="US", home_currency="USD", timezone="America/New_York"
@@ -159,7 +160,10 @@ class JsonLedger:
         since = 0 if cursor is None or whole else cursor["at"]
         wanted = kinds or frozenset(Kind)
         state = self._call("pull " + ("all" if kinds is None else " ".join(sorted(kinds))))
-        pages = [p for kind in sorted(wanted) for p in self._pages(kind, since, state)]
+        in_full = wanted if whole else wanted & set(map(Kind, state["in_full"]))
+        pages = [
+            p for kind in sorted(wanted) for p in self._pages(kind, 0 if kind in in_full else since, state)
+        ]
         skip = cursor["page"] if cursor and "page" in cursor else 0
         for n, (kind, start, ids, of) in list(enumerate(pages, 1))[skip:]:
             time.sleep(state["slow"])
@@ -170,7 +174,7 @@ class JsonLedger:
         yield Batch(
             removed=tuple((Kind(k), id) for n, k, id in state["removed"] if n > since and Kind(k) in wanted),
             cursor={"at": state["change"]},
-            complete=wanted if whole else frozenset(),
+            complete=in_full,
         )
 
     @staticmethod

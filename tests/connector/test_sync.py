@@ -109,6 +109,53 @@ def test_a_customer_that_only_a_document_names_is_asked_for(
     assert known.name == "Four Winds"
 
 
+def test_a_customer_named_by_a_sync_that_failed_is_asked_for_by_the_next(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    run(store, installation, connected)
+    books_of_three.customer("9", "Newcomer")
+    books_of_three.invoice("i9", "9", 500)
+    event = Change("json", "books-1", Kind.INVOICE, "i9", "created", NOON, "e9")
+    with db.transaction(store) as tx:
+        inbox.record(tx, [event], db.now())
+    books_of_three.fail(
+        "TryLater", after_calls=1
+    )  # the pull goes well, the question for the customer does not
+    with pytest.raises(TryLater):
+        run(store, installation, connected)
+    with db.reading(store) as tx:
+        assert books.customer(tx, connected, "9") is None
+
+    run(store, installation, connected)
+
+    with db.reading(store) as tx:
+        newcomer = books.customer(tx, connected, "9")
+    assert newcomer is not None
+    assert newcomer.name == "Newcomer"
+
+
+def test_a_sweep_that_had_to_read_a_kind_in_full_removes_what_is_gone_and_nothing_else(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    run(store, installation, connected)
+    books_of_three.remove("invoice", "i3", silently=True)
+    books_of_three.remove("customer", "3", silently=True)
+    books_of_three.set(in_full=["invoice"])
+
+    done = run(store, installation, connected)
+
+    assert not done.full
+    assert done.changed == {"3"}
+    with db.reading(store) as tx:
+        assert {i.id for i in books.invoices(tx, connected)} == {"i1", "i2"}
+        assert {c.id for c in books.customers(tx, connected)} == {
+            "1",
+            "2",
+            "3",
+        }  # that list was not read whole
+        assert {p.id for p in books.payments(tx, connected)} == {"p1"}
+
+
 def test_an_invoice_whose_payment_was_deleted_is_read_again_where_the_ledger_does_not_say(
     store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
 ) -> None:
