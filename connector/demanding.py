@@ -38,7 +38,12 @@ def against(
         for p in guarding.still_promised(tx, connection_id, picture, today)
     ]
     records = plan_records.of_customer(tx, connection_id, customer_id)
-    found += [f"Plan {r.id} is {r.state}." for r in records if r.state in ("proposed", "approved", "running")]
+    found += [f"Plan {r.id} is {r.state}." for r in records if r.state in ("approved", "running")]
+    found += [
+        f"Plan {r.id} is proposed. Approve it, or turn it down, first."
+        for r in records
+        if r.state == "proposed"
+    ]
     if picture.customer.erasure_requested:
         found.append("The ledger marks a data-protection request.")
     if any(p.unapplied for p in picture.payments if not p.void) or any(

@@ -78,5 +78,6 @@ def test_no_demand_while_anything_speaks_against_it(story: Story) -> None:
         holds.put(tx, story.connection_id, "58", "disputed", invoice_id="201", who="Ann", now=AT_TEN)
     story.propose("201")
     assert why() == (
-        "On hold: the invoice is in dispute. A payment is promised for 2026-11-27. Plan PP-0001 is proposed."
+        "On hold: the invoice is in dispute. A payment is promised for 2026-11-27. "
+        "Plan PP-0001 is proposed. Approve it, or turn it down, first."
     )

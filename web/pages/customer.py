@@ -22,6 +22,7 @@ from connector import (
     reminders,
     settings,
 )
+from connector.domain import terms
 from connector.domain.money import to_minor
 from connector.platforms import find
 from web import aged, words
@@ -105,6 +106,13 @@ def customer(connection_id: str, customer_id: str) -> str:
         habit_words=story.habit_sentence(found, usual),
         lates=found[-story.DOTS :],
         part_payments=partly,
+        terms=terms.suggestions(
+            picture.customer,
+            getattr(context["conclusion"], "kind", ""),
+            {code: sums.total for code, sums in aged.of_invoices(open_now, today).items()},
+            today,
+            connection.home_currency,
+        ),
         most_paid=max((p[1] for p in partly), default=1),
         **context,
     )
