@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import books, connections, holds
+from connector import books, connections, holds, outbox
 from connector import plan_records as records
 from connector import settings as decisions
 from connector.db import plan_versions
@@ -20,6 +21,8 @@ from connector.domain.plan import Plan, Source
 from connector.domain.receivables import Document, Invoice, Kind
 from connector.domain.refusals import Facts, Refusal
 from connector.outbox import plan_number as number_of
+
+_MARK = re.compile(r"plan=PP-\d+ v=\d+ role=inst\b")  # an installment of a plan
 
 
 def snapshot(invoice: Invoice) -> Source:
@@ -75,8 +78,14 @@ def facts(
         today=today,
         unapplied=unapplied,
         holds=holds_on(tx, connection_id, customer_id, wanted, today),
-        planned=records.planned(plans, but=but),
+        planned=records.planned(plans, but=but) | marked_elsewhere(tx, connection_id, chosen),
     )
+
+
+def marked_elsewhere(tx: Connection, connection_id: str, documents: Iterable[Document]) -> frozenset[str]:
+    """Ids of those that carry a plan's mark which this installation did not write: a plan from before a reinstall."""
+    marked = {d.id for d in documents if _MARK.search(d.marker)}
+    return frozenset(marked - outbox.ours(tx, connection_id, marked)) if marked else frozenset()
 
 
 def holds_on(

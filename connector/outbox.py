@@ -352,6 +352,17 @@ def ours(tx: Connection, connection_id: str, external_ids: Collection[str]) -> s
     return {found for found in tx.scalars(query) if found}
 
 
+def posted_through(tx: Connection, connection_id: str, account_id: str) -> bool:
+    """Whether a plan of ours ever posted to this account."""
+    where = sa.and_(
+        writes.c.connection_id == connection_id, writes.c.state == "done", writes.c.role == "credit"
+    )
+    return any(
+        payload.get("account_id") == account_id
+        for payload in tx.scalars(sa.select(writes.c.payload).where(where))
+    )
+
+
 def plan_number(plan_id: str) -> int:
     """PP-0007 → 7. Raises LookupError for anything else."""
     if not re.fullmatch(r"PP-\d+", plan_id):

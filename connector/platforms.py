@@ -200,6 +200,9 @@ class Clearing:
     name: str
     item_id: str = ""
     tax_code: str = ""
+    balance: int | None = (
+        None  # what stands on the account now, home currency; None: the ledger does not tell
+    )
 
 
 class Ledger(Protocol):
@@ -207,7 +210,8 @@ class Ledger(Protocol):
 
     freezes_settled: bool  # an app may not edit a document that money or a credit is set against
 
-    def organization(self) -> Organization: ...
+    def organization(self, *, reminders: bool = True) -> Organization:
+        """The facts of the books. `reminders=False`: without the ledger's own reminders, where they cost a call."""
 
     def pull(self, cursor: Cursor | None, kinds: frozenset[Kind] | None = None) -> Iterator[Batch]:
         """What changed since `cursor` (None: everything), in as few calls as the ledger allows.
@@ -223,8 +227,13 @@ class Ledger(Protocol):
 
     def customer(self, id: str) -> Customer | None: ...
 
-    def customer_money(self, id: str) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
-        """Everything open of one customer right now: open invoices, unapplied payments, open credits."""
+    def customer_money(
+        self, id: str, *, invoices: bool = True
+    ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
+        """Everything open of one customer right now: open invoices, unapplied payments, open credits.
+
+        `invoices=False` leaves the invoices out: a call less.
+        """
 
     def balances(self) -> dict[str, dict[str, int]]:
         """The ledger's own open balance: customer id → currency → minor units; the completeness proof."""

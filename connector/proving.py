@@ -92,12 +92,12 @@ def prove(ledger: Ledger, record: Record, drafts: Sequence[Draft], *, just_writt
     stored = record.proof or {}
     before = [codec.from_json(Document, d) for d in stored.get("before", [])]
     applied_before = [codec.from_json(Applied, a) for a in stored.get("applied_before", [])]
-    sources = read(ledger, Kind.INVOICE, {s.invoice_id: s.number for s in plan.sources})
-    written: list[Document] = []
-    for kind, cls in ((Kind.CREDIT, CreditDraft), (Kind.INVOICE, InvoiceDraft)):
-        numbers = [d.number for d in drafts if isinstance(d, cls)]
-        if numbers:
-            written += ledger.find(kind, numbers)
+    credits = [d.number for d in drafts if isinstance(d, CreditDraft)]
+    invoices = [d.number for d in drafts if isinstance(d, InvoiceDraft)]
+    ids = {s.invoice_id: s.number for s in plan.sources}
+    written = ledger.find(Kind.CREDIT, credits) if credits else []
+    sources, more = _together(ledger, ids, invoices)
+    written += more
     differences = proof.compare(drafts, written, just_written=False)
     if plan.mode is Mode.SPLIT:
         differences += proof.settled(sources, [s.invoice_id for s in plan.sources])
@@ -123,6 +123,18 @@ def prove(ledger: Ledger, record: Record, drafts: Sequence[Draft], *, just_writt
         tuple(differences),
         effect,
     )
+
+
+def _together(
+    ledger: Ledger, sources: Mapping[str, str], numbers: Sequence[str]
+) -> tuple[list[Document], list[Document]]:
+    """The plan's own invoices (id → number) and its documents with these numbers, in one look-up where it may be."""
+    if not numbers:
+        return read(ledger, Kind.INVOICE, sources), []
+    found = ledger.find(Kind.INVOICE, [*(n for n in sources.values() if n), *numbers])
+    by_id = {d.id: d for d in found}
+    mine = [d for id in sources if (d := by_id.get(id) or ledger.document(Kind.INVOICE, id)) is not None]
+    return mine, [d for d in found if d.number in numbers and d.id not in sources]
 
 
 def _moves_balance(draft: Draft) -> bool:

@@ -7,19 +7,20 @@ Every change is in the audit log with its author, before and after.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from connector import audit, connections, db
+from connector import audit, connections, db, outbox
 from connector.config import Config
 from connector.db import settings
 from connector.domain import policy as rules
+from connector.domain.money import Money
 from connector.domain.policy import Answers, Basis, Policy
-from connector.platforms import Clearing
+from connector.platforms import Clearing, Refused
 
 AUTO = "auto"
 
@@ -139,6 +140,7 @@ def clearing_confirmed(
 ) -> None:
     """Remember what the ledger answered for the clearing account; no decision, so no new revision."""
     before = load(tx, connection_id)
+    found = replace(found, balance=None)
     if before.clearing_found != found:
         _save(
             tx,
@@ -163,8 +165,24 @@ def find_clearing(engine: Engine, config: Config, connection_id: str, *, who: st
     ledger = connections.open_ledger(engine, config, connection_id)
     found = ledger.clearing(None if chosen == AUTO else chosen, today)
     with db.transaction(engine) as tx:
+        if problem := occupied(tx, connection_id, found):
+            raise Refused(problem, code="CLEARING_INVALID")
         clearing_confirmed(tx, connection_id, found, db.now(), who=who)
     return found
+
+
+def occupied(tx: Connection, connection_id: str, found: Clearing) -> str:
+    """Why the account may not serve although it could: something stands on it before the first plan; "" when nothing.
+
+    Only a ledger that tells an account's balance can be asked (accounting.md 1.7, CLEARING_INVALID).
+    """
+    if not found.balance or outbox.posted_through(tx, connection_id, found.account_id):
+        return ""
+    home = connections.get(tx, connection_id).home_currency
+    return (
+        f"The account {found.name} holds {Money(found.balance, home)} before the first plan, and has to stand at zero. "
+        "Clear it in the ledger, choose another account in the settings, or use notes-only."
+    )
 
 
 def set_live(tx: Connection, connection_id: str, live: bool, *, who: str, now: dt.datetime) -> Settings:

@@ -80,7 +80,7 @@ def _must_stay(p: Performer, record: Record) -> bool:
         return False
     if record.posted_on != p.today():
         return True
-    closed = p.ledger.organization().closed_until
+    closed = p.ledger.organization(reminders=False).closed_until
     if closed and record.posted_on <= closed:
         return True
     return any(d.balance != d.total for d in _installments(p, record))

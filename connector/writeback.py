@@ -245,6 +245,9 @@ def _preflight(p: Performer, record: Record) -> str:
             clearing = p.ledger.clearing(choice, today)
         except Refused as refusal:
             return f"The clearing account cannot be used: {refusal}"
+        with db.reading(p.engine) as tx:
+            if occupied := settings.occupied(tx, p.connection_id, clearing):
+                return occupied
     words = Words(p.credit_word, facts.organization.country)
     where = plan_writes.Books(words)
     sentence, address = _page(p, record, facts)
@@ -358,9 +361,9 @@ def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> No
 
 def _facts(p: Performer, plan: Plan, today: dt.date) -> Facts:
     """Read now, from the ledger: the organization, the plan's invoices, the customer's open money."""
-    organization = p.ledger.organization()
+    organization = p.ledger.organization(reminders=False)
     documents = proving.read(p.ledger, Kind.INVOICE, {s.invoice_id: s.number for s in plan.sources})
-    _, payments, credits = p.ledger.customer_money(plan.customer_id)
+    _, payments, credits = p.ledger.customer_money(plan.customer_id, invoices=False)
     unapplied = sum(x.unapplied for x in payments if not x.void and x.currency == plan.currency)
     unapplied += sum(x.remaining for x in credits if not x.void and x.currency == plan.currency)
     ids = [s.invoice_id for s in plan.sources]
@@ -376,7 +379,8 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> Facts:
             today=today,
             unapplied=unapplied,
             holds=objections.holds_on(tx, p.connection_id, plan.customer_id, ids, today),
-            planned=plans.planned(plans.of_customer(tx, p.connection_id, plan.customer_id), but=plan.id),
+            planned=plans.planned(plans.of_customer(tx, p.connection_id, plan.customer_id), but=plan.id)
+            | objections.marked_elsewhere(tx, p.connection_id, documents),
         )
 
 

@@ -42,6 +42,7 @@ def find_or_create(
         name=account.name,
         item_id=translate.id_of(item),
         tax_code=drafts.US_NO_TAX if us else "",
+        balance=account.balance,
     )
 
 

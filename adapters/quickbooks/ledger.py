@@ -64,7 +64,7 @@ class QuickBooksLedger:
 
     # Facts
 
-    def organization(self) -> Organization:
+    def organization(self, *, reminders: bool = True) -> Organization:
         company = _entity(self._transport.get("CompanyInfo", self._realm), "CompanyInfo")
         preferences = _entity(self._transport.get("Preferences"), "Preferences")
         found = facts.organization(self._realm, company, preferences)
@@ -110,16 +110,16 @@ class QuickBooksLedger:
         found = rows.by_ids(self._transport, "Term", "Id", [term]) if term else []
         return translate.days_of_terms(found)
 
-    def customer_money(self, id: str) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
-        """Open invoices, unapplied payments and open credit memos; three calls.
+    def customer_money(
+        self, id: str, *, invoices: bool = True
+    ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
+        """Open invoices, unapplied payments and open credit memos; a call for each.
 
         Credit that stands in a journal entry or deposit cannot be asked for by customer: a pull brings it.
         """
         of_customer = f"CustomerRef = {rows.quoted(id)}"
-        invoices = [
-            translate.invoice(raw, self._currency(raw))
-            for raw in self._all("Invoice", f"{of_customer} AND Balance > '0'")
-        ]
+        open_ = self._all("Invoice", f"{of_customer} AND Balance > '0'") if invoices else ()
+        found = [translate.invoice(raw, self._currency(raw)) for raw in open_]
         joined = settlement.Joined()
         payments: list[Payment] = []
         for raw in self._all("Payment", of_customer):
@@ -132,7 +132,7 @@ class QuickBooksLedger:
             translate.credit(raw, self._currency(raw), joined.of_credit(translate.id_of(raw)))
             for raw in self._all("CreditMemo", of_customer)
         ]
-        return invoices, payments, [c for c in credits if c.remaining]
+        return found, payments, [c for c in credits if c.remaining]
 
     def balances(self) -> dict[str, dict[str, int]]:
         home = self.home()

@@ -57,17 +57,21 @@ class XeroLedger:
 
     # ------------------------------------------------------------ reads
 
-    def organization(self) -> Organization:
-        reminders_on = None
+    def organization(self, *, reminders: bool = True) -> Organization:
+        reminders_on = self._reminders_on() if reminders else None
+        self._facts = self._read_facts(reminders_on)
+        return self._facts
+
+    def _reminders_on(self) -> bool | None:
+        """Whether Xero reminds by itself; None where it does not say."""
         try:
             found = ask(self._transport, "InvoiceReminders", "get_invoice_reminders")
             if found.InvoiceReminders:
-                reminders_on = _understood(translate.reminders_on, found.InvoiceReminders[0])
+                return _understood(translate.reminders_on, found.InvoiceReminders[0])
         except PlatformError as problem:  # not every plan has reminders; None says that we do not know
             if not isinstance(problem, Refused | OutOfDate) and not faults.lacks_scope(problem):
                 raise
-        self._facts = self._read_facts(reminders_on)
-        return self._facts
+        return None
 
     def _read_facts(self, reminders_on: bool | None = None) -> Organization:
         found = ask(self._transport, "Organisation", "get_organisations")
@@ -150,9 +154,12 @@ class XeroLedger:
             return None
         return _understood(translate.customer, found.Contacts[0], self._known_facts().home_currency)
 
-    def customer_money(self, id: str) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
-        open_invoices = self._all("Invoices", "get_invoices", contact_i_ds=[id], statuses=["AUTHORISED"])
-        invoices = [_understood(translate.invoice, row) for row in open_invoices]
+    def customer_money(
+        self, id: str, *, invoices: bool = True
+    ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
+        theirs_open: dict[str, Any] = {"contact_i_ds": [id], "statuses": ["AUTHORISED"]}
+        open_invoices = self._all("Invoices", "get_invoices", **theirs_open) if invoices else ()
+        found = [_understood(translate.invoice, row) for row in open_invoices]
         theirs = f'Contact.ContactID==guid("{id}")'
         money = [
             _understood(translate.advance, row)
@@ -162,7 +169,7 @@ class XeroLedger:
         notes = self._all("CreditNotes", "get_credit_notes", where=f'{theirs} AND Status=="AUTHORISED"')
         credits = [_understood(translate.credit_note, row) for row in notes]
         return (
-            [i for i in invoices if isinstance(i, Invoice) and i.customer_id == id and i.balance],
+            [i for i in found if isinstance(i, Invoice) and i.customer_id == id and i.balance],
             [p for p in money if isinstance(p, Payment) and p.customer_id == id and p.unapplied],
             [c for c in credits if isinstance(c, CreditNote) and c.customer_id == id and c.remaining],
         )

@@ -180,7 +180,7 @@ class FakeLedger:
 
     # ---------------------------------------------------------------- the port
 
-    def organization(self) -> Organization:
+    def organization(self, *, reminders: bool = True) -> Organization:
         self._call("organization", lambda: None)
         return self.facts
 
@@ -207,7 +207,9 @@ class FakeLedger:
         self._call("customer", lambda: None)
         return self.customers.get(id)
 
-    def customer_money(self, id: str) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
+    def customer_money(
+        self, id: str, *, invoices: bool = True
+    ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
         self._call("customer_money", lambda: None)
         mine = [d for d in self.documents.values() if d.customer_id == id and d.status is not Status.VOID]
         return (

@@ -131,3 +131,34 @@ def test_interest_and_discount_go_where_the_bookkeeper_says(desk: Desk) -> None:
     assert desk.json("plan", "payoff", plan, "--discount", "5")["to_pay"] == 80750
     assert desk.balances()["1001-P1.3"] == 28334 - 4250
     assert sum(desk.trial_balance("accrual")[account.name].values()) == 4250
+
+
+def test_bad_input_ends_in_a_sentence_and_writes_nothing(desk: Desk) -> None:
+    fern, quiet = desk.customer("Fern Foods"), desk.customer("Quiet Quay")
+    ask = ("plan", "propose", "--customer", fern)
+    for words, sentence in (
+        (("--installments", "0"), "needs at least one installment"),
+        (("--installments", "400"), "400 installments are too many"),
+        (("--first", "2026-11-01"), "which has passed"),
+        (("--deposit", "850"), "less than the balance"),
+        (("--interest", "5"), "clause of the contract that allows it"),
+        (("--interest", "-5"), "between 0 and 100"),
+        (("--settlement", "100"), "less than 100"),
+        (("--settlement", "5"), "no account for discounts is named"),
+        (("--invoice", "nothing-like-it"), "has no invoice nothing-like-it"),
+        (("--invoice", desk.invoice("1002")), "has no invoice"),
+        (("--invoice", desk.invoice("1003")), "has no invoice"),
+    ):
+        assert sentence in desk.run(*ask, *words, code=1), words
+    assert "No organization has a customer" in desk.run("plan", "propose", "--customer", "none", code=1)
+    plan = proposed(desk)
+    assert "is in an active plan already" in desk.run(*ask, "--invoice", desk.invoice("1001"), code=1)
+    desk.run("configure", "--clearing", "4711")
+    assert "no account 4711" in desk.run("plan", "approve", plan, "--by", "J. Doe", code=1)
+    desk.run("configure", "--clearing", "auto")
+    desk.act("close", until="2026-11-18")
+    assert "Books are closed to 2026-11-18" in desk.run("plan", "approve", plan, "--by", "J. Doe", code=1)
+    assert [number for number in desk.balances() if "-P" in number] == []
+    desk.act("close", until=None)
+    other = desk.json("plan", "propose", "--customer", quiet, "--deposit", "100", "--installments", "2")
+    assert [part["amount"] for part in other["installments"]] == [10000, 15000, 15000]

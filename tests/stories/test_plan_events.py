@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from connector import db, drafting, ending, plans, todos
 from connector.domain.calendar import Rhythm
-from connector.domain.plan import Waiver
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
 from sandbox import acts
@@ -233,66 +231,6 @@ def test_a_due_date_moves_where_the_policy_wants_it_and_the_note_stays_in_front(
 
 
 # ---------------------------------------------------------------- refused, with nothing written
-
-
-def test_what_cannot_be_a_plan_is_refused_in_a_sentence(practice: Practice, platform: str) -> None:
-    company, customer = owing(practice, platform)
-    for count, first, code in (
-        (0, None, "NO_INSTALLMENTS"),
-        (400, None, "TOO_MANY_INSTALLMENTS"),
-        (3, APPROVAL - dt.timedelta(3), "PAST_DATE"),
-    ):
-        with pytest.raises(plans.PlanProblem) as refused:
-            company.propose(customer, ["1001"], count, first=first)
-        assert refused.value.code == code
-        assert len(str(refused.value)) > 20
-    plan = company.propose(customer, ["1001"], 3)
-    with pytest.raises(plans.PlanProblem) as refused:
-        company.propose(customer, ["1001"], 3)
-    assert refused.value.code == "ALREADY_PLANNED"
-    rows = plan.plan.rows
-    over = replace(plan.plan, rows=(replace(rows[0], principal=rows[0].principal + 1), *rows[1:]))
-    zero = replace(plan.plan, rows=(replace(rows[0], principal=0), *rows[1:]))
-    for wrong, code in ((over, "AMOUNT_OVER_BALANCE"), (zero, "ROW_NOT_POSITIVE")):
-        company.edit(company.plan(plan.id), wrong)
-        with pytest.raises(plans.PlanProblem) as refused:
-            company.approve(plan.id)
-        assert refused.value.code == code
-    with pytest.raises(plans.EditedMeanwhile):
-        company.edit(plan, plan.plan)  # from a page that is older than the last edit
-    assert company.ours() == []
-
-
-def test_a_closed_period_refuses_before_the_first_write(practice: Practice, platform: str) -> None:
-    company, customer = owing(practice, platform)
-    plan = company.propose(customer, ["1001"], 3)
-    company.pretend.organization.closed_until = APPROVAL  # closed after the last sync
-    company.approve(plan.id)
-    record = company.plan(plan.id)
-    assert record.state == "proposed"
-    assert "Books are closed to 2026-11-21" in record.attention
-    assert [c.operation for c in company.calls if c.writes] == []
-
-
-def test_an_unapplied_payment_is_named_before_the_first_write(practice: Practice, platform: str) -> None:
-    company, customer = owing(practice, platform)
-    plan = company.propose(customer, ["1001"], 3)
-    acts.pay(company.pretend, customer=customer, amount=97000)  # 120.00 too much
-    company.approve(plan.id)
-    assert "changed since approval" in company.plan(plan.id).attention
-    assert [c.operation for c in company.calls if c.writes] == []
-    assert company.ours() == []
-
-
-def test_a_fee_with_tax_is_not_waived_by_us(practice: Practice, platform: str) -> None:
-    company, customer = owing(practice, platform)
-    fee = company.bill(customer, "LF-9", DAY(2026, 9, 1), DAY(2026, 9, 15), 5000, 750, role="late_fees")
-    company.sync()
-    plan = company.propose(customer, ["1001"], 3)
-    plan = company.edit(plan, replace(plan.plan, waivers=(Waiver(fee, "LF-9", 5750, "", "kindness"),)))
-    company.approve(plan.id)
-    assert "Credit it in the ledger itself" in company.plan(plan.id).attention
-    assert company.ours() == []
 
 
 def test_the_proof_says_what_a_cash_report_of_the_ledger_says(practice: Practice, platform: str) -> None:

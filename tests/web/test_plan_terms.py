@@ -192,3 +192,35 @@ def test_removing_shows_first_what_would_happen(office: Office, at_work: tuple[B
     reader = office.browser().sign_in("ray", "Ray")
     office.role(reader, id, "act")
     assert reader.post(here, "/account", shown="").status_code == 403
+
+
+def test_bad_input_is_answered_with_a_sentence_and_changes_nothing(
+    office: Office, at_work: tuple[Browser, str]
+) -> None:
+    browser, id = at_work
+    _change(browser, office, id, installments="3", first="2026-12-21")
+    plan = office.plan(id)
+    here, rows = f"/plans/{plan.id}", plan.plan.rows
+    for form, sentence in (
+        ({"installments": "0"}, "needs at least one installment"),
+        ({"installments": "400"}, "400 installments are too many"),
+        ({"installments": "two"}, "Write whole numbers of payments"),
+        ({"first": "2026-11-01"}, "which has passed"),
+        ({"each": "NaN"}, "Nothing was changed"),
+        ({"every": "year"}, "Nothing was changed"),
+        ({"mode": "mirror"}, "does not write mirror splits yet"),
+    ):
+        assert sentence in _change(browser, office, id, **form), form
+    for form, sentence in (
+        ({"amount1": "9000.00"}, "leave too little"),
+        ({"amount1": "0"}, "must be more than zero"),
+        ({"amount2": "-5"}, "must be more than zero"),
+        ({"due1": "soon"}, "Write dates as"),
+    ):
+        browser.post(f"{here}/rows", here, revision=str(office.plan(id).revision), **form)
+        assert sentence in browser.get(here).text, form
+    assert office.plan(id).plan.rows == rows
+    browser.post(f"{here}/rows", here, revision=str(office.plan(id).revision), due1="2026-11-02")
+    assert "Installment 1 is due 2026-11-02, which has passed" in browser.get(here).text
+    browser.post(f"{here}/approve", here, revision=str(office.plan(id).revision))
+    assert office.plan(id).state == "proposed"

@@ -1,0 +1,209 @@
+"""Every refusal of the double-entry law, on both ledgers: its sentence, and not one write before it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+
+from connector import db, holds, plans, settings
+from connector.domain.plan import Waiver
+from connector.domain.policy import Mode
+from sandbox import acts
+from sandbox.documents import Journal, JournalLine, Ref
+from tests.stories.lives import APPROVAL, DAY, Company, Practice
+from tests.stories.test_plan_events import owing, running
+
+
+def writes(company: Company) -> list[str]:
+    return [c.operation for c in company.calls if c.writes]
+
+
+def sent_back(company: Company, plan_id: str) -> str:
+    """Approve, deliver: nothing is written, the plan waits again. Returns why."""
+    company.approve(plan_id)
+    record = company.plan(plan_id)
+    assert (record.state, writes(company), company.ours()) == ("proposed", [], [])
+    return record.attention
+
+
+def test_what_cannot_be_a_plan_is_refused_in_a_sentence(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    for count, first, code in (
+        (0, None, "NO_INSTALLMENTS"),
+        (400, None, "TOO_MANY_INSTALLMENTS"),
+        (3, APPROVAL - dt.timedelta(3), "PAST_DATE"),
+    ):
+        with pytest.raises(plans.PlanProblem) as refused:
+            company.propose(customer, ["1001"], count, first=first)
+        assert refused.value.code == code
+        assert len(str(refused.value)) > 20
+    plan = company.propose(customer, ["1001"], 3)
+    with pytest.raises(plans.PlanProblem) as refused:
+        company.propose(customer, ["1001"], 3)
+    assert refused.value.code == "ALREADY_PLANNED"
+    rows = plan.plan.rows
+    over = replace(plan.plan, rows=(replace(rows[0], principal=rows[0].principal + 1), *rows[1:]))
+    zero = replace(plan.plan, rows=(replace(rows[0], principal=0), *rows[1:]))
+    for wrong, code in ((over, "AMOUNT_OVER_BALANCE"), (zero, "ROW_NOT_POSITIVE")):
+        company.edit(company.plan(plan.id), wrong)
+        with pytest.raises(plans.PlanProblem) as refused:
+            company.approve(plan.id)
+        assert refused.value.code == code
+    with pytest.raises(plans.EditedMeanwhile):
+        company.edit(plan, plan.plan)  # from a page that is older than the last edit
+    assert company.ours() == []
+
+
+def test_a_closed_period_refuses_before_the_first_write(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    plan = company.propose(customer, ["1001"], 3)
+    company.pretend.organization.closed_until = APPROVAL  # closed after the last sync
+    company.approve(plan.id)
+    record = company.plan(plan.id)
+    assert record.state == "proposed"
+    assert "Books are closed to 2026-11-21" in record.attention
+    assert writes(company) == []
+
+
+def test_an_unapplied_payment_is_named_before_the_first_write(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    plan = company.propose(customer, ["1001"], 3)
+    acts.pay(company.pretend, customer=customer, amount=97000)  # 120.00 too much
+    company.approve(plan.id)
+    said = company.plan(plan.id).attention
+    assert "changed since approval" in said
+    assert "Apply the 120.00" in said
+    assert company.ours() == []
+    assert writes(company) == []
+
+
+def test_a_fee_with_tax_is_not_waived_by_us(practice: Practice, platform: str) -> None:
+    company, customer = owing(practice, platform)
+    fee = company.bill(customer, "LF-9", DAY(2026, 9, 1), DAY(2026, 9, 15), 5000, 750, role="late_fees")
+    company.sync()
+    plan = company.propose(customer, ["1001"], 3)
+    plan = company.edit(plan, replace(plan.plan, waivers=(Waiver(fee, "LF-9", 5750, "", "kindness"),)))
+    company.approve(plan.id)
+    assert "Credit it in the ledger itself" in company.plan(plan.id).attention
+    assert company.ours() == []
+
+
+def insolvent(company: Company) -> None:
+    with db.transaction(company.practice.engine) as tx:
+        [customer] = [c.id for c in company.pretend.customers]
+        holds.put(tx, company.connection_id, customer, "insolvency", who="J. Doe", now=company.now())
+
+
+def mandated(company: Company) -> None:
+    company.pretend.organization.country = "BE"
+
+
+def applies_credits(company: Company) -> None:
+    company.pretend.organization.rules.auto_apply_credits = True
+
+
+def files_on_cash(company: Company) -> None:
+    company.pretend.organization.tax_basis = "cash"
+
+
+def edited(company: Company) -> None:
+    acts.edit(company.pretend, Ref("invoice", company.invoice("1001").id), {"due": DAY(2026, 9, 5)})
+
+
+BOTH = ("quickbooks", "xero")
+
+
+@pytest.mark.parametrize(
+    ("platform", "change", "words"),
+    [
+        *((p, insolvent, "No plan or reminder may go out while this is set") for p in BOTH),
+        *((p, mandated, "must travel its e-invoicing network") for p in BOTH),
+        *((p, edited, "changed since approval") for p in BOTH),
+        ("quickbooks", applies_credits, "would apply the plan credit to another invoice by itself"),
+        ("xero", files_on_cash, "Crediting the invoice would show its unpaid"),
+    ],
+)
+def test_what_changed_in_the_ledger_since_the_last_reading_stops_the_first_write(
+    practice: Practice, platform: str, change: Callable[[Company], None], words: str
+) -> None:
+    company, customer = owing(practice, platform, paid=0)
+    plan = company.propose(customer, ["1001"], 3)
+    assert plan.plan.mode is Mode.SPLIT
+    with db.transaction(practice.engine) as tx:
+        plans.approve(tx, plan.id, who="J. Doe", now=company.now(), today=company.today)
+    change(company)
+    company.deliver()
+    record = company.plan(plan.id)
+    assert words in record.attention
+    assert (record.state, writes(company), company.ours()) == ("proposed", [], [])
+
+
+def choose(company: Company, clearing: str) -> None:
+    with db.transaction(company.practice.engine) as tx:
+        settings.set_clearing(tx, company.connection_id, clearing, who="J. Doe", now=company.now())
+
+
+def test_a_clearing_account_that_cannot_serve_is_named_before_the_first_write(
+    practice: Practice, platform: str
+) -> None:
+    """Unknown, archived, and (where the ledger tells) not at zero before the first plan."""
+    company, customer = owing(practice, platform, paid=0)
+    plan = company.propose(customer, ["1001"], 3)
+    choose(company, "4711")
+    assert "has no account 4711" in sent_back(company, plan.id)
+    choose(company, "auto")
+    made = company.open().clearing(None, company.today)
+    [account] = [a for a in company.pretend.accounts if a.name == made.name]
+    account.active = False
+    assert "cannot be" in sent_back(company, plan.id)
+    account.active = True
+    if platform == "quickbooks":  # Xero's list of accounts tells no balance
+        company.pretend.add_journal(
+            Journal(
+                date=APPROVAL,
+                lines=[
+                    JournalLine(account=account.id, amount=1200),
+                    JournalLine(account=company.account("sales"), amount=-1200),
+                ],
+            )
+        )
+        assert "before the first plan" in sent_back(company, plan.id)
+
+
+def test_a_plan_from_before_a_reinstall_is_recognized_by_its_mark(practice: Practice, platform: str) -> None:
+    company, plan_id = running(practice, platform)
+    number = plans.number_of(plan_id)
+    with db.transaction(practice.engine) as tx:  # a new installation knows nothing of the plan
+        tx.execute(sa.delete(db.writes).where(db.writes.c.connection_id == company.connection_id))
+        for table in (db.installments, db.plan_versions):
+            tx.execute(sa.delete(table).where(table.c.plan == number))
+        tx.execute(sa.delete(db.plans).where(db.plans.c.number == number))
+    company.watch = None
+    company.sync()
+    customer = company.invoice("1001").customer
+    with pytest.raises(plans.PlanProblem) as refused:
+        company.propose(customer, ["1001-P1.1"], 2)
+    assert refused.value.code == "ALREADY_PLANNED"
+
+
+def test_a_foreign_invoice_and_books_without_answers_get_notes_and_hear_why(
+    practice: Practice, platform: str
+) -> None:
+    company = practice.company(platform, multicurrency=True)
+    customer = company.customer("Rheinkontor", currency="EUR")
+    company.bill(
+        customer, "1001", DAY(2026, 8, 1), DAY(2026, 8, 31), 50000, currency="EUR", rate=Decimal("1.1")
+    )
+    company.sync()
+    for answered, code in ((False, "BASIS_UNKNOWN"), (True, "FOREIGN_CURRENCY")):
+        if answered:
+            company.answer()
+        with pytest.raises(plans.PlanProblem) as refused:
+            company.propose(customer, ["1001"], 3, mode="split")
+        assert refused.value.code == code
+    assert company.propose(customer, ["1001"], 3).plan.mode is Mode.NOTES
