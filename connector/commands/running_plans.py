@@ -167,6 +167,8 @@ def _remove(options: argparse.Namespace) -> int:
     with db.transaction(engine) as tx:
         if options.ids:
             chosen = {plans.get(tx, id).connection_id for id in options.ids}
+            if options.connection and chosen != {options.connection}:
+                raise shell.Wrong(f"Not every one of these plans belongs to {options.connection}.")
         else:
             chosen = {c.id for c in shell.connections_meant(engine, options.connection, connected=False)}
         if len(chosen) > 1:

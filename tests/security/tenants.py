@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
 
-from connector import audit, books, connections, db, people, review, todos
+from connector import audit, books, connections, customer_answers, db, people, review, todos
 from connector.config import Config
 from connector.domain.receivables import Customer, Invoice, Organization, Status
 from connector.platforms import Batch, Identity
@@ -73,6 +73,7 @@ def _tenant(engine: Engine, app: Flask, word: str) -> Tenant:
                     created_at=NOW, updated_at=NOW,
                 )
             )  # fmt: skip
+        _answered(tx, id, word)
         audit.record(tx, who=f"{word} Owner", what="settings", now=NOW, connection_id=id, subject=word)
     tenant.ids = _ids(engine, id)
     tenant.ids["person_id"] = []
@@ -81,6 +82,22 @@ def _tenant(engine: Engine, app: Flask, word: str) -> Tenant:
     with db.reading(engine) as tx:
         tenant.ids["person_id"] = [str(person.id) for person, _ in people.members(tx, id)]
     return tenant
+
+
+def _answered(tx: Any, id: str, word: str) -> None:
+    """A customer disputed an invoice on their own page, and sent a file."""
+    link = sa.insert(db.customer_links).values(
+        connection_id=id, customer_id=SHARED_ID, digest=_plain(word), documents=[SHARED_ID], origin="person",
+        created_at=NOW, expires_at=NOW + dt.timedelta(days=9999),
+    )  # fmt: skip
+    whence = customer_answers.From(
+        id, SHARED_ID, tx.execute(link).inserted_primary_key[0], _plain(word), "", ""
+    )
+    data = {"reason": "other", "note": f"{word} is wrong", "number": word, "by": "2026-11-20"}
+    answer = customer_answers.keep(
+        tx, whence, "dispute", state="waits", data=data, now=NOW, invoice_id=SHARED_ID
+    )
+    customer_answers.keep_file(tx, answer, f"{word}.pdf", "application/pdf", f"%PDF-{word}".encode(), NOW)
 
 
 def _plain(word: str) -> str:
@@ -118,7 +135,10 @@ def _ids(engine: Engine, connection_id: str) -> dict[str, list[str]]:
             "write_id": column(tx, db.writes.c.id),
             "todo_id": column(tx, db.todos.c.id),
             "reminder_id": column(tx, db.reminders.c.id),
+            "answer_id": column(tx, db.customer_answers.c.id),
+            "file_id": column(tx, db.customer_files.c.id),
             "invoice": column(tx, db.invoices.c.id),
+            "record_id": column(tx, db.invoices.c.id),
         }
     assert all(found[name] for name in ("customer_id", "plan_id", "write_id", "todo_id"))
     return found
@@ -141,6 +161,9 @@ def _signed_in(
 
 
 # ---------------------------------------------------------------- trying
+
+# Parts of addresses that lead to nobody's records by themselves. Whoever has a token is who it was made for.
+WORDS_IN_ADDRESSES = ("filename", "platform", "name", "kind", "form", "act", "rest", "token")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ def renegotiate(plan_id: str) -> Response:
 @blueprint.post("/plans/<plan_id>/settle")
 def settle(plan_id: str) -> Response:
     """Grant the discount that the page worked out: a credit against what is due last."""
+    need(seen(plan_id).connection_id, "act")
     try:
         percent = Decimal(request.form.get("percent", "").strip())
     except InvalidOperation:
@@ -109,6 +110,7 @@ def settle(plan_id: str) -> Response:
 @blueprint.post("/plans/<plan_id>/accelerate")
 def accelerate(plan_id: str) -> Response:
     """After a default everything open falls due today; no entry results."""
+    need(seen(plan_id).connection_id, "act")
     if not _why():
         flash("Write why the plan ends: the note on each invoice states it.", "look")
         return back_to(seen(plan_id))
