@@ -13,6 +13,7 @@ from connector import books, connections, customer_answers, customer_links
 from connector.customer_links import Link
 from connector.domain import shares
 from connector.domain.page_policy import PagePolicy
+from connector.domain.receivables import Invoice
 from connector.domain.shares import Difference, Share
 
 PAID_WITHIN = (
@@ -73,7 +74,7 @@ def of_holdout(tx: Connection, connection_id: str, page: PagePolicy, today: dt.d
     settled: dict[str, dt.date] = {}
     for invoice_id, day, _ in books.settlements(tx, connection_id):
         settled[invoice_id] = day
-    first = {}
+    first: dict[str, Invoice] = {}
     for invoice in sorted(books.invoices(tx, connection_id), key=lambda i: (i.due, i.id)):
         over = invoice.due + dt.timedelta(PAID_WITHIN) < today
         if invoice.due >= page.holdout_since and over and not invoice.marker and invoice.total > 0:

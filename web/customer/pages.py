@@ -7,7 +7,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
 from flask import abort, redirect, render_template, request
@@ -50,7 +50,7 @@ def page(token: str) -> str | Response:
 
 
 @blueprint.route("/c/<path:rest>", methods=["GET", "POST"])
-def nothing(rest: str) -> None:
+def nothing(rest: str) -> str:
     """No other address below is anything."""
     _missed()
 
@@ -262,7 +262,7 @@ def _link(token: str) -> Link:
     return link
 
 
-def _missed() -> Any:
+def _missed() -> NoReturn:
     """Not an address of ours, or not any more: the same words whatever the reason."""
     if limits().misses.exceeded(request.remote_addr):
         abort(429)
@@ -278,7 +278,7 @@ def _view_in(tx: Transaction, link: Link) -> View:
     try:
         return customer_view.view(tx, config(), link.connection_id, link.customer_id, link.documents, link)
     except LookupError:
-        return _missed()  # type: ignore[no-any-return]
+        _missed()
 
 
 def _look_again(link: Link) -> bool:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from flask import Response as Plain
 from flask import abort, flash, g, redirect, render_template, request, url_for
@@ -90,7 +91,7 @@ def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> list[E
 
 
 @blueprint.app_context_processor
-def _for_templates() -> Mapping[str, object]:
+def _for_templates() -> dict[str, Any]:
     """Partials ask for answers themselves, so that the pages they stand in need not know of them."""
 
     def answers(connection_ids: list[str], customer_id: str = "") -> list[Entry]:
