@@ -63,6 +63,10 @@ def _act(world: World, platform: str, **what: object) -> None:
     world.control(f"companies/{world.company(platform)}/act", what)
 
 
+@pytest.mark.journey(
+    "install", "first sync", "preview", "two questions", "approve a plan", "double click on approve", "two tabs",
+    "the same documents in the ledger", "the plan moves when the customer pays",
+)  # fmt: skip
 def test_the_journey(person: BrowserContext, installed: str, world: World, platform: str) -> None:
     page = person.new_page()
     # The two questions, then live.
@@ -119,6 +123,32 @@ def test_the_journey(person: BrowserContext, installed: str, world: World, platf
     page.close()
 
 
+@pytest.mark.journey("renegotiate")
+def test_smaller_payments_are_agreed_and_written(
+    person: BrowserContext, installed: str, world: World, platform: str
+) -> None:
+    """After the journey: the running plan, with one payment kept, gets smaller payments."""
+    page = person.new_page()
+    running = _draft(world, installed, "running")
+    page.goto(f"/plans/{running.id}")
+    page.locator("summary", has_text="smaller payments").click()
+    page.locator("#n").fill("8")
+    page.locator("#why-new").fill("Fewer orders in winter")
+    page.get_by_role("button", name="Renegotiate").click()
+    page.get_by_role("button", name=re.compile("^Approve and write")).click()
+
+    def second() -> bool:
+        with db.reading(world.engine) as tx:
+            now = plans.get(tx, running.id)
+        return now.state == "running" and now.plan.version == 2 and now.draft is None
+
+    until(second, "the second version to run")
+    page.goto(f"/plans/{running.id}")
+    expect(page.locator("main")).to_contain_text("Fewer orders in winter")
+    page.close()
+
+
+@pytest.mark.journey("back button")
 def test_going_back_after_approving_does_no_harm(
     person: BrowserContext, installed: str, world: World, platform: str
 ) -> None:
@@ -135,6 +165,7 @@ def test_going_back_after_approving_does_no_harm(
     page.close()
 
 
+@pytest.mark.journey("disconnect and reconnect")
 def test_disconnect_and_reconnect(
     person: BrowserContext, installed: str, world: World, platform: str
 ) -> None:

@@ -8,7 +8,7 @@
   const touched = (part) =>
     [...part.querySelectorAll("input, select, textarea")].some((f) =>
       f.type === "checkbox" || f.type === "radio" ? f.checked !== f.defaultChecked
-        : f.tagName === "SELECT" ? [...f.options].some((o) => o.selected !== o.defaultSelected)
+        : f.tagName === "SELECT" ? f.selectedIndex !== Math.max(0, [...f.options].findIndex((o) => o.defaultSelected))
           : f.value !== f.defaultValue);
   const replace = (part, next) => {
     const open = new Set([...part.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
