@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from adapters.xero import transport
 from adapters.xero.transport import Transport
 from connector.domain.receivables import Kind
 from connector.platforms import Identity, OrganizationRef, Reconnect, Refused, TryLater
@@ -34,6 +35,15 @@ def test_one_consent_brings_who_signed_in_and_each_chosen_organization(ledgers: 
     assert grant.identity.subject
     assert "@" in grant.identity.email
     assert grant.token.access_token not in repr(grant)
+
+
+def test_xero_is_given_up_on_when_it_does_not_answer(ledgers: Xero, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(transport, "TIMEOUT", (1, 1))  # the SDK ignores a part of a second
+    ledgers.world.faults.add(Fault(action="slow", seconds=1.3, path="/api.xro/2.0/", times=1))
+    with pytest.raises(TryLater) as caught:
+        ledgers.open().accounts()
+    assert (caught.value.code, caught.value.uncertain) == ("NO_ANSWER", False)
+    assert len(ledgers.meter.calls) == 1  # not tried again behind our back
 
 
 def test_a_second_consent_names_only_what_it_added(ledgers: Xero):

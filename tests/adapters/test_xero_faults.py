@@ -1,12 +1,16 @@
 """Each row of the table in docs/platforms/xero.md: what Xero answers → what to do next."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from adapters.xero import faults, ledger
 from adapters.xero.faults import Answer, refused_element, token_expired, translate
 from connector.platforms import OutOfDate, Reconnect, Refused, TryLater
+from tests.conftest import ROOT
 
 
 def answer(status: int, body: Any = b"", **headers: str) -> Answer:
@@ -167,6 +171,23 @@ def test_the_other_numbers(status: int, error: type[Exception]):
         type(translate(answer(status, b"The resource you're looking for cannot be found"), writes=True))
         is error
     )
+
+
+def test_the_table_in_the_documentation_is_the_table_in_the_code():
+    page = (ROOT / "docs/platforms/xero.md").read_text()
+    table = page.split("## When Xero says no")[1].split("## Webhooks")[0]
+    told = set(re.findall(r"`([A-Z_]+)…?`", table))
+    in_code = {
+        module: {
+            word
+            for word in re.findall(r'"([A-Z_]{6,})"', Path(module.__file__ or "").read_text())
+            if not word.startswith(("LIMIT", "HTTP"))
+        }
+        for module in (faults, ledger)
+    }
+    named = {word for word in told if not word.startswith(("LIMIT", "HTTP"))}
+    assert in_code[faults] <= named
+    assert named <= in_code[faults] | in_code[ledger]
 
 
 def test_no_token_survives_in_what_is_kept():

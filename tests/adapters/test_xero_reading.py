@@ -177,6 +177,26 @@ def test_deleted_payments_leave_and_voided_invoices_stay_as_void(ledgers: Xero):
     assert (found[void].status, found[void].balance) == (Status.VOID, 0)
 
 
+def test_a_deleted_payment_that_no_list_shows_frees_its_invoice_at_once_and_leaves_with_a_full_pull(
+    ledgers: Xero,
+):
+    ledgers.world.set_switch("xero.deleted_payments_listed", False)
+    paid = bill(ledgers, "Kea Couriers", 100_000)
+    (payment,) = acts.pay(ledgers.books, invoice=paid)
+    ledger = ledgers.open()
+    cursor = pull(ledger)[-1].cursor
+    ledgers.world.clock.advance(seconds=600)
+    ledgers.books.delete(Ref("payment", payment.id))
+
+    batches = pull(ledger, cursor)
+
+    assert [(i.id, i.balance) for b in batches for i in b.invoices] == [(paid, 115_000)]
+    assert not [r for b in batches for r in b.removed]
+    whole = pull(ledger)
+    assert not [p for b in whole for p in b.payments]
+    assert whole[-1].complete == frozenset(Kind)
+
+
 def test_a_payment_whose_invoice_xero_did_not_list_brings_the_invoice_all_the_same(ledgers: Xero):
     invoice = bill(ledgers, "Kea Couriers", 100_000)
     ledgers.books.organization.rules.link_touches_documents = False
