@@ -52,7 +52,8 @@ QUEUE = "forbear"
 LONGEST = 3600  # seconds one job may take: the first sync of a large organization within a ledger's limits
 SLICE = 20  # pages of a first reading in one job: about as long as a small organization's whole one
 SLACK = 5  # seconds between the clocks of the machines that enqueue
-ROOM = 200  # a sweep fills the queue up to here only: news and people never wait behind thousands of sweeps
+ROOM = 200  # a sweep fills the queue up to here only: news and people never wait behind thousands of sweeps,
+ROOM_A_WORKER = 20  # or so far, where many workers would find it empty before the next sweep
 
 SYNC_EVERY = dt.timedelta(hours=1)  # what no webhook tells: lost ones, and Xero's payments
 PROVE_EVERY = dt.timedelta(hours=20)
@@ -438,7 +439,7 @@ def sweep(settings: Config, now: dt.datetime | None = None) -> int:
     first = _lost(settings, wanted, line)
     pressed = set(pressing)
     wanted = [(f, id) for f, step, id in routine if (f, step, id) not in pressed and may(f, step, id)]
-    later = _lost(settings, wanted, line)[: max(0, ROOM - line.waiting - len(first))]
+    later = _lost(settings, wanted, line)[: max(0, line.room - len(first))]
     return sum(_wake(settings, function, [id], again=True) for function, id in [*first, *later])
 
 
@@ -491,10 +492,11 @@ def backlog(settings: Config) -> Backlog | None:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """The queue as a sweep sees it. `oldest`: when what waits longest was enqueued, seconds since 1970."""
+    """The queue as a sweep sees it. `oldest`: when what waits longest was enqueued, seconds since 1970.
+    `room`: for so many more."""
 
-    waiting: int
     oldest: float
+    room: int
 
 
 def _line(settings: Config) -> _Line | None:
@@ -506,7 +508,8 @@ def _line(settings: Config) -> _Line | None:
         since = [
             job.enqueued_at.replace(tzinfo=dt.UTC).timestamp() for job in ahead if job and job.enqueued_at
         ]
-        return _Line(waiting.count, min(since, default=time.time()))
+        room = max(ROOM, ROOM_A_WORKER * Worker.count(queue=waiting))
+        return _Line(min(since, default=time.time()), room - waiting.count)
     except redis.RedisError:
         return None
 

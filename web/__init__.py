@@ -10,11 +10,13 @@ import gzip
 import hashlib
 import logging
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, g, render_template, request
 from sqlalchemy.engine import Engine
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
 
 import webhooks
 from connector import config as settings
@@ -63,6 +65,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
         app.jinja_env.globals[name] = getattr(words, name)
     app.jinja_env.globals["describe"] = outbox.describe
     app.jinja_env.globals["static"] = _stamped(app)
+    app.url_map.converters["int"] = _RowId
     app.register_blueprint(webhooks.blueprint(config, app.config["ENGINE"]))
     if config.public_url.startswith("https://"):  # behind a platform's router, one hop
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
@@ -83,6 +86,13 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     return app
 
 
+class _RowId(IntegerConverter):
+    """A number in an address is a row's; one that no database could hold leads to no page."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **{"max": 2**31 - 1, **more})
+
+
 def _stamped(app: Flask):  # type: ignore[no-untyped-def]
     """Addresses of static files with a digest, so that they may be kept for ever and still change."""
     digests = {p.name: hashlib.sha256(p.read_bytes()).hexdigest()[:10] for p in STATIC.iterdir()}
@@ -101,6 +111,7 @@ def _around_every_page() -> dict[str, object]:
         "csrf": sign_in.csrf_token,
         "locale": words.reader(),
         "in_queue": 0,
+        "printed": db.now(),
     }
     if person:
         with db.reading(sign_in.engine()) as tx:
