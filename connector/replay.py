@@ -10,9 +10,12 @@ from typing import Any
 
 from connector import books_file, conclusions, export, judging
 from connector.books_file import CompanyLine, Known
+from connector.domain import codec
 from connector.domain.findings import Event
 from connector.domain.policy import Policy
 from connector.domain.prediction import outlook
+from connector.domain.prediction.history import history, learnable
+from connector.domain.prediction.model import fit
 from connector.domain.receivables import CreditNote, Invoice, Payment
 
 
@@ -31,7 +34,9 @@ def replay(path: Path, days: Sequence[dt.date], policy: Policy | None = None) ->
 def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
     """One company as it would have been judged at the end of `day`."""
     known = books_file.known_on(books, day)
-    outlooks = outlook.outlooks(known.invoices, known.payments, known.credits, day)
+    columns, ids = history(*learnable(known.invoices, known.payments, known.credits), day)
+    model = fit(columns, day.toordinal())
+    outlooks = outlook.answers(model, ids)
     predicted = {id: conclusions.prediction(o) for id, o in outlooks.items()}
     invoices: dict[str, list[Invoice]] = _by_customer(known.invoices)
     payments: dict[str, list[Payment]] = _by_customer(known.payments)
@@ -66,6 +71,7 @@ def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
             currency: [{"week": week.isoformat(), "amount": amount} for week, amount in weeks]
             for currency, weeks in outlook.expected_weeks(known.invoices, outlooks, day).items()
         },
+        "record": codec.to_json(model.record),
         "plans": [],
         "reminders": [],
         "writes": [],

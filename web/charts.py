@@ -148,6 +148,40 @@ def expected_columns(
     return Markup("").join([*parts, _END])
 
 
+def said_and_was(
+    bands: Sequence[tuple[float, float, int]], title: str, sentence: str, width: int = 600, more: str = ""
+) -> Markup:
+    """Calibration: a column for each band of chances, as tall as the share that happened; a dashed line at the
+    chance that was said. `bands`: (said, was, how many), shares from 0 to 1."""
+    height, left, bottom, top = 230 if width > 400 else 190, 46, 42, 12
+    scale, base = float(height - bottom - top), float(height - bottom)
+    parts = [_open(width, height, title, sentence, more)]
+    for share in (0, 25, 50, 75, 100):
+        y = base - share / 100 * scale
+        parts.append(
+            Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(left, width, y, y)
+        )
+        parts.append(_text(left - 8, y + 4, f"{share} %", _ANCHOR_END))
+    step = (width - left) / max(1, len(bands))
+    for i, (said, was, count) in enumerate(bands):
+        x, wide = left + i * step + step * 0.25, step * 0.5
+        tall = max(was * scale, 1.0)
+        parts.append(
+            Markup(
+                '<rect class="known" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
+            ).format(x, base - tall, wide, tall, f"said {said:.0%}, happened {was:.0%}, {count:,} invoices")
+        )
+        y = base - said * scale
+        parts.append(
+            Markup('<line class="before" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
+                x - 8, x + wide + 8, y, y
+            )
+        )
+        parts.append(_text(x + wide / 2, height - 24, f"said {said:.0%}", _ANCHOR_MIDDLE))
+        parts.append(_text(x + wide / 2, height - 7, f"of {count:,}", _ANCHOR_MIDDLE))
+    return Markup("").join([*parts, _END])
+
+
 def aging_bar(buckets: Sequence[int], whole: int, sentence: str) -> Markup:
     """A small bar of what is overdue, by age; `whole` is the widest bar's sum on the same page."""
     width, x = 150, 0.0

@@ -96,6 +96,10 @@ def _scalar(kind: Any, value: Any, name: str) -> Any:
                 name, "should be yes or no." if kind is bool else f"should be a whole number, not {value!r}."
             )
         return value
+    if kind is float:  # shares and chances; never money
+        if type(value) not in (int, float):
+            raise WrongValue(name, f"should be a number, not {value!r}.")
+        return float(value)
     if kind is Decimal:
         if isinstance(value, float | bool):
             raise WrongValue(name, "should be a number written as text, such as 25.00.")

@@ -4,7 +4,7 @@ Somebody who pays on the due date pays an invoice due on a Saturday on Monday: l
 nothing has changed. So a past payment is read in days on which the book receives money at all, and set against
 the new due date. Outcomes that today has already ruled out are left out. The rest are averaged, the newer and
 the more alike in amount and weekday the heavier, and shrunk step by step: to all of the customer's, and to the
-book. Nothing is fitted, so a small book is judged like a large one, and a later payment never lowers a chance.
+book. Nothing is fitted, so a small book is judged like a large one.
 
 An outcome counts once it is certain whoever it was: an unpaid invoice too, no early payer sooner than others.
 """

@@ -1,0 +1,46 @@
+"""The page that says how right Forbear would have been, and says so where it would not."""
+
+import random
+
+from connector import books, db, review
+from connector.domain.receivables import Customer
+from connector.platforms import Batch
+from tests.domain.test_prediction import books as weekly
+from tests.web.office import CONNECTION, TODAY
+from tests.web.test_lists import browser  # noqa: F401
+
+PAGE = f"/organizations/{CONNECTION}/honesty"
+
+
+def reviewed(engine, customers):
+    invoices, payments = weekly(customers, 50, TODAY)
+    with db.transaction(engine) as tx:
+        who = tuple(Customer(name, name, currency="USD") for name in customers)
+        books.store(
+            tx, CONNECTION, Batch(customers=who, invoices=tuple(invoices), payments=tuple(payments)), 1
+        )
+    review.predict(engine, CONNECTION, today=TODAY)
+
+
+def test_it_says_what_would_have_been_flagged_and_what_happened(engine, browser):  # noqa: F811
+    reviewed(engine, {"prompt": -2, "slow": 12, "turning": lambda week: 9 if week > 25 else -3})
+    page = browser.get(PAGE).get_data(as_text=True)
+    assert "less error than each customer" in page
+    assert "Would have been flagged" in page
+    assert 'role="img"' in page
+    assert "Of 144 invoices 70 were late." in page
+
+
+def test_it_says_where_it_falls_back(engine, browser):  # noqa: F811
+    chance = random.Random(5)
+    flips = {name: [chance.choice((-3, 6)) for _ in range(60)] for name in ("a", "b", "c")}
+    reviewed(engine, {n: (lambda week, of=of: of[week]) for n, of in flips.items()})
+    assert "So it falls back" in browser.get(PAGE).get_data(as_text=True)
+
+
+def test_before_the_first_review_nothing_is_claimed(browser):  # noqa: F811
+    assert "Not known yet." in browser.get(PAGE).get_data(as_text=True)
+
+
+def test_it_is_read_by_those_of_the_organization_alone(engine, browser):  # noqa: F811
+    assert browser.get("/organizations/somebody-elses/honesty").status_code in (403, 404)

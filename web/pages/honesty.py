@@ -1,0 +1,92 @@
+"""How right Forbear would have been over the last twelve months of an organization's own books."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import render_template
+from markupsafe import Markup
+
+from connector import connections, db, settings, track_record
+from connector.domain.prediction.record import FEWEST, Comparison
+from connector.platforms import find
+from web import charts
+from web.pages import blueprint
+from web.sign_in import config, engine, role_in
+from web.words import many
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One question (late at all, or by more than 30 days) with its answer in a sentence and its chart."""
+
+    title: str
+    event: str
+    compared: Comparison
+    verdict: str
+    chart: Markup | None
+    small: Markup | None
+
+    @property
+    def missed(self) -> int:
+        return self.compared.happened - self.compared.flagged_late
+
+
+@blueprint.get("/organizations/<connection_id>/honesty")
+def honesty(connection_id: str) -> str:
+    role_in(connection_id)
+    with db.reading(engine()) as tx:
+        connection = connections.get(tx, connection_id)
+        kept = track_record.of_connection(tx, connection_id)
+        decided = settings.load(tx, connection_id)
+    views = []
+    if kept:
+        views = [
+            view("Late at all", "late", kept.record.late),
+            view("More than 30 days late", "more than 30 days late", kept.record.late_30),
+        ]
+    return render_template(
+        "honesty.html",
+        organization=connection,
+        platform=find(connection.platform, config()),
+        settings=decided,
+        tab="honesty",
+        kept=kept,
+        views=views,
+        today=connections.today(connection, config()),
+    )
+
+
+def view(title: str, event: str, compared: Comparison) -> View:
+    """Ready for the template."""
+    if not compared.enough:
+        return View(title, event, compared, _too_few(compared), None, None)
+    sentence = (
+        f"Of {compared.invoices:,} invoices {compared.happened:,} were {event}. Each column is what happened to "
+        "invoices with a like chance; the dashed line is the chance that Forbear would have said."
+    )
+    bands = [(b.said, b.was, b.invoices) for b in compared.bands]
+    wide, narrow = (
+        charts.said_and_was(bands, title, sentence, width, more)
+        for width, more in ((600, "wide-only"), (330, "narrow-only"))
+    )
+    return View(title, event, compared, _verdict(compared), wide, narrow)
+
+
+def _too_few(compared: Comparison) -> str:
+    return (
+        f"Not enough to compare: {many(compared.invoices, 'invoice')} of these twelve months "
+        f"{'has' if compared.invoices == 1 else 'have'} a certain answer, and a comparison needs {FEWEST}."
+    )
+
+
+def _verdict(compared: Comparison) -> str:
+    own = compared.error_of_own_rate
+    if not compared.better:
+        return (
+            "Here Forbear would not have been better than each customer's own late rate. "
+            "So it falls back: the chances it shows are those own rates."
+        )
+    less = round(100 * (own - compared.error) / own) if own else 0
+    how_much = f"{less} % less error" if less else "a little less error"
+    return f"Forbear would have made {how_much} than each customer's own late rate, so its chances are shown."
