@@ -163,4 +163,5 @@ def days(count: int) -> str:
 
 def many(count: int, one: str, more: str | None = None) -> str:
     """`1 invoice`, `6 invoices`."""
-    return f"{count} {one if count == 1 else (more or one + 's')}"
+    digits = format_decimal(count, locale=reader()) if abs(count) > 999 else str(count)
+    return f"{digits} {one if count == 1 else (more or one + 's')}"
