@@ -34,6 +34,7 @@ textarea{min-height:88px}
 button,.b{font:inherit;font-weight:600;min-height:44px;border-radius:4px;border:1px solid var(--c);background:var(--c);color:#fff;padding:10px 18px;margin:12px 0 0;cursor:pointer;display:inline-block;text-decoration:none}
 .b{margin:6px 0 0}
 .plain{background:var(--sheet);color:inherit;border-color:var(--field)}
+#told:focus{outline:0}
 :focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 .letter{background:var(--letter);border:1px solid var(--rule);border-radius:2px;padding:16px;font:16px/1.5 Georgia,"Times New Roman",serif;white-space:pre-line;margin:0 0 12px}
 progress{width:100%;height:12px;accent-color:var(--c)}
