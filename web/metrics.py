@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
-from connector import budget, db, jobs
+from connector import budget, db, failures, jobs
 from connector.config import Config
 
 PREFIX = "forbear_"
@@ -174,6 +174,8 @@ def _trouble(tx: Transaction) -> Iterator[Metric]:
         ("webhooks_unread", "Signed webhooks that could not be read", db.unread),
     ):
         yield _seconds(name, what, tx.scalar(sa.select(sa.func.count()).select_from(table)) or 0)
+    stuck = sum(failures.set_aside(tx).values())
+    yield _seconds("jobs_set_aside", "Jobs that wait for a person, because they failed every time", stuck)
 
 
 def _clock(tx: Transaction, now: dt.datetime) -> float:
@@ -190,4 +192,3 @@ def _queue(config: Config) -> Iterator[Metric]:
             "queue_oldest_seconds", "How long the first of them has waited", backlog.oldest_seconds
         )
         yield _seconds("queue_workers", "Workers that were heard of lately", backlog.workers)
-        yield _seconds("jobs_set_aside", "Jobs that failed every time", backlog.set_aside)

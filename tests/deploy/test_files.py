@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 LATER = {  # shown only while the queue's server answers
-    "forbear_queue_waiting", "forbear_queue_oldest_seconds", "forbear_queue_workers", "forbear_jobs_set_aside",
+    "forbear_queue_waiting", "forbear_queue_oldest_seconds", "forbear_queue_workers",
 }  # fmt: skip
 
 
@@ -120,3 +121,31 @@ def test_alerts_and_dashboard_use_metrics_that_exist(metrics: dict[str, str]) ->
         assert rule["annotations"]["action"]
     shown = {name for panel in panels for target in panel["targets"] for name in names_in(target["expr"])}
     assert shown == known
+
+
+def test_the_bill_of_materials_names_what_the_lock_pins_and_needs_no_network() -> None:
+    said = subprocess.run(
+        [sys.executable, str(DEPLOY / "sbom.py")], capture_output=True, text=True, check=True
+    )
+    bill = json.loads(said.stdout)
+    pinned = re.findall(r"(?m)^([a-z0-9._-]+)(?:\[[^\]]*\])?==", (ROOT / "requirements.lock").read_text())
+    assert sorted(c["name"] for c in bill["components"]) == sorted(pinned)
+    assert all(c["hashes"] for c in bill["components"])
+    assert bill["metadata"]["component"]["name"] == "forbear"
+
+
+def test_the_audit_says_when_it_could_not_look(tmp_path: Path) -> None:
+    for name in ("sh", "dirname"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    audit = ["sh", str(DEPLOY / "audit.sh")]
+    said = subprocess.run(audit, capture_output=True, text=True, env={"PATH": str(tmp_path)})
+    assert (said.returncode, said.stderr) == (75, "Not checked: install pip-audit or pipx.\n")
+    for answer, code in (
+        ("No known vulnerabilities found", 0),
+        ("Found 2 known vulnerabilities", 1),
+        ("timeout", 75),
+    ):
+        tool = tmp_path / "pip-audit"
+        tool.write_text(f"#!/bin/sh\necho '{answer}'; exit {0 if code == 0 else 1}\n")
+        tool.chmod(0o755)
+        assert subprocess.run(audit, capture_output=True, env={"PATH": str(tmp_path)}).returncode == code
