@@ -1,6 +1,7 @@
 """What one machine carries: webhooks in, work out, nightly reviews; and what must never happen, counted.
 
-`make bench NAME=scale`; QUICK=1 for a form of about a minute. Method and last figures: docs/performance.md.
+`make bench NAME=scale`; QUICK=1 for a form of about a minute; ONLY="intake soak" for some parts; SOAK_MINUTES=0 for no
+soak (default 30). Method and last figures: docs/performance.md.
 The last line is one JSON object; a figure that was not measured is null.
 """
 
@@ -25,7 +26,7 @@ import sqlalchemy as sa
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from benchmarks.scaling import fuzz, reviewing  # noqa: E402
+from benchmarks.scaling import fuzz, reviewing, soak  # noqa: E402
 from benchmarks.scaling.load import KEY, Load  # noqa: E402
 from benchmarks.scaling.office import Office, free_port, open_office  # noqa: E402
 from connector import db, supervisor  # noqa: E402
@@ -45,7 +46,17 @@ def main() -> None:
     figures: dict[str, Any] = dict.fromkeys(KEYS)
     figures["load_average"] = os.getloadavg()[0]
     figures["quick"] = QUICK
-    for name, part in (("intake", intake), ("work", work), ("review", reviewing.figures), ("guards", guards)):
+    parts = {
+        "intake": intake,
+        "work": work,
+        "review": reviewing.figures,
+        "guards": guards,
+        "soak": soaked,
+    }
+    chosen = os.environ.get("ONLY", "").split() or parts
+    for name, part in parts.items():
+        if name not in chosen:
+            continue
         say(f"--- {name}")
         try:
             found = part(QUICK)
@@ -230,6 +241,14 @@ def guards(quick: bool) -> dict[str, Any]:
     words = last.split()
     leaks = sum(int(n) for n, what in zip(words, words[1:], strict=False) if what.startswith("failed"))
     return found | {"canary_leaks": leaks}
+
+
+# ---------------------------------------------------------------- with kills
+
+
+def soaked(quick: bool) -> dict[str, Any]:
+    minutes = float(os.environ.get("SOAK_MINUTES", "0.3" if quick else "30"))
+    return soak.figures(minutes, companies=1 if quick else 3) if minutes else {}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,288 @@
+"""Mixed load while every process is killed at random: is anything lost, is anything written twice, does memory grow.
+
+Both pretend ledgers with a few companies; customers are billed and pay, pages are read, plans are approved and written
+back, hundreds of events arrive; every few seconds one process (or the job under way) gets SIGKILL. Then the kills
+stop, the product has a minute to put itself in order, and the mirror is compared with the ledgers document by document.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import requests
+import sqlalchemy as sa
+
+from connector import db, jobs, leases, plans
+from sandbox import acts
+from sandbox.ledger import Ledger
+from tests.security.practice import TODAY, WEBHOOK_KEY, Practice, a_practice
+from webhooks.signature import sign
+
+KILL_EVERY, SETTLE = 4.0, 240.0  # seconds
+LEDGERS = ("quickbooks", "xero")
+
+
+def figures(minutes: float, companies: int = 3) -> dict[str, Any]:
+    """`minutes` of trouble over `companies` at each ledger."""
+    with tempfile.TemporaryDirectory() as folder, a_practice(Path(folder), workers=2) as practice:
+        soak = _Soak(practice, Random(8))
+        for platform in LEDGERS:
+            for n in range(companies):
+                soak.open(platform, n)
+        practice.until(soak.all_reviewed, "the first reviews")
+        soak.live_through(60 * minutes)
+        soak.settle()
+        report = soak.report(minutes)
+    print(json.dumps(report, indent=1))
+    return {
+        "soak_minutes": minutes, "soak_lost": report["lost"], "soak_doubled": report["doubled"],
+        "soak_kills": sum(report["kills"].values()), "soak_memory_growth": report["memory_growth"],
+    }  # fmt: skip
+
+
+@dataclass
+class _Soak:
+    practice: Practice
+    chance: Random
+    books: dict[str, Ledger] = field(default_factory=dict)  # connection → pretend ledger
+    done: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)
+    acknowledged: set[str] = field(default_factory=set)
+    approved: set[str] = field(default_factory=set)
+    memory: list[tuple[float, str, int]] = field(default_factory=list)  # age of the process, role, KB
+
+    # ------------------------------------------------------------ the world
+
+    def open(self, platform: str, n: int) -> None:
+        """One company, connected, with the answers given and live."""
+        pretend = self.practice.add(platform, _company(platform, n))
+        id = self.practice.connect(platform, pretend)
+        base = f"/organizations/{id}"
+        self.practice.until(lambda: self.practice.connection(id).last_sync_at, "the first reading")
+        self.practice.press(f"{base}/settings/answers", income_basis="accrual", sales_tax_basis="accrual")
+        self.practice.press(f"{base}/settings/live", live="1", ledger_reminders="off")
+        self.books[id] = pretend
+
+    def all_reviewed(self) -> bool:
+        return all(self.practice.connection(id).last_review_on for id in self.books)
+
+    def live_through(self, seconds: float) -> None:
+        end, next_kill = time.monotonic() + seconds, time.monotonic() + KILL_EVERY
+        acts_ = (self.pay, self.pay, self.bill, self.read_a_page, self.events, self.approve)
+        while time.monotonic() < end:
+            self.practice.installation.look()
+            act = self.chance.choice(acts_)
+            try:
+                act()
+                self.done[act.__name__] += 1
+            except (requests.RequestException, AssertionError, KeyError):
+                self.done[f"{act.__name__}, nobody answered"] += 1
+            if time.monotonic() > next_kill:
+                self.kill()
+                next_kill = time.monotonic() + self.chance.uniform(0.5, 1.5) * KILL_EVERY
+            self._weigh()
+            time.sleep(0.1)
+
+    def _some(self) -> tuple[str, Ledger]:
+        return self.chance.choice(sorted(self.books.items()))
+
+    def pay(self) -> None:
+        _, ledger = self._some()
+        open_ = [i for i in ledger.invoices if i.balance > 0]
+        if open_:
+            invoice = self.chance.choice(open_)
+            acts.pay(ledger, invoice=invoice.id, amount=max(1, invoice.balance // self.chance.choice((1, 2))))
+
+    def bill(self) -> None:
+        _, ledger = self._some()
+        customer = self.chance.choice(list(ledger.customers)).id
+        day = TODAY - dt.timedelta(days=self.chance.randint(20, 90))
+        acts.bill(ledger, customer=customer, net=self.chance.randint(100, 900) * 100, day=day, due=day)
+
+    def read_a_page(self) -> None:
+        id, _ = self._some()
+        path = self.chance.choice(
+            ("/", "/queue", "/record", f"/organizations/{id}", f"/organizations/{id}/customers")
+        )
+        self.practice.browser.session.get(self.practice.config.public_url + path, timeout=20)
+
+    def events(self) -> None:
+        """Fifty deliveries of a ledger; whatever is answered with 200 must be kept."""
+        id, ledger = self._some()
+        tenant = ledger.organization.id
+        for n in range(50):
+            name = f"soak-{self.done['events']}-{n}-{self.chance.random()}"
+            event = {
+                "resourceId": name, "eventCategory": "INVOICE", "tenantType": "ORGANISATION", "tenantId": tenant,
+                "eventType": "UPDATE", "eventDateUtc": "2026-11-01T14:32:04.198",
+            }  # fmt: skip
+            body = json.dumps({"events": [event]}).encode()
+            answer = requests.post(
+                f"{self.practice.config.public_url}/webhooks/xero", data=body, timeout=20,
+                headers={"x-xero-signature": sign(body, WEBHOOK_KEY)},
+            )  # fmt: skip
+            if answer.status_code == 200:
+                self.acknowledged.add(name)
+
+    def approve(self) -> None:
+        with db.reading(self.practice.engine) as tx:
+            drafts = [
+                p.id for id in self.books for p in plans.of_connection(tx, id, states=("proposed",), limit=5)
+            ]
+        if drafts:
+            draft = self.chance.choice(drafts)
+            self.practice.press(f"/plans/{draft}/approve")
+            self.approved.add(draft)
+
+    # ------------------------------------------------------------ the trouble
+
+    def kill(self) -> None:
+        """Any process, or the job that a worker has under way."""
+        running = self.practice.installation.processes()
+        horses = {
+            f"job of {name}": pid
+            for name, parent in running.items()
+            if "worker" in name
+            for pid in _children(parent)
+        }
+        name, pid = self.chance.choice(sorted({**running, **horses}.items()))
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.kills[name.split("-")[0]] += 1
+
+    def _weigh(self) -> None:
+        for child in self.practice.installation._children:
+            if child.process and child.process.poll() is None:
+                try:
+                    status = Path(f"/proc/{child.process.pid}/status").read_text()
+                except OSError:
+                    continue
+                kilobytes = next((int(x.split()[1]) for x in status.splitlines() if x.startswith("VmRSS")), 0)
+                self.memory.append((time.monotonic() - child.started, child.name.split("-")[0], kilobytes))
+
+    # ------------------------------------------------------------ afterwards
+
+    def settle(self) -> None:
+        """No kills any more. What no webhook tells is what the hourly look finds: woken here."""
+        practice = self.practice
+        practice.until(lambda: _ready(practice.config.public_url), "the pages", 60)
+        time.sleep(5)
+        for id in self.books:
+            jobs.wake_sync(practice.config, id)
+        end = time.monotonic() + SETTLE
+        while time.monotonic() < end and self._waiting():
+            practice.installation.look()
+            time.sleep(0.5)
+
+    def _waiting(self) -> list[str]:
+        i, w = db.inbox.c, db.writes.c
+        with db.reading(self.practice.engine) as tx:
+            found = ["news"] * bool(
+                tx.scalar(
+                    sa.select(sa.func.count()).where(i.drained_at.is_(None), i.connection_id.is_not(None))
+                )
+            )
+            found += ["writes"] * bool(
+                tx.scalar(sa.select(sa.func.count()).where(w.state.in_(("pending", "sending"))))
+            )
+            found += ["plans"] * any(plans.of_connection(tx, id, states=("approved",)) for id in self.books)
+            found += [name for name in leases.held(tx, db.now()) if name != "clock"]
+        line = jobs.backlog(self.practice.config)
+        return found + ["jobs"] * bool(line is None or line.waiting)
+
+    def report(self, minutes: float) -> dict[str, Any]:
+        left = self._waiting()
+        lost = [f"still waiting: {what}" for what in left]
+        with db.reading(self.practice.engine) as tx:
+            kept = set(tx.scalars(sa.select(db.inbox.c.record_id)))
+            lost += [f"event {name}" for name in sorted(self.acknowledged - kept)]
+            i = db.invoices.c
+            for id, ledger in self.books.items():
+                ours = {
+                    r.id: r.balance
+                    for r in tx.execute(sa.select(i.id, i.balance).where(i.connection_id == id))
+                }
+                for invoice in ledger.invoices:
+                    if invoice.status == "open" and ours.get(invoice.id) != invoice.balance:
+                        lost.append(
+                            f"{id} {invoice.number}: {ours.get(invoice.id)} here, {invoice.balance} there"
+                        )
+        doubled = []
+        for id, ledger in self.books.items():
+            numbers = Counter(
+                d.number
+                for d in (*ledger.invoices, *ledger.credit_notes)
+                if d.status == "open" and "-P" in d.number
+            )
+            doubled += [f"{id} {number}" for number, count in numbers.items() if count > 1]
+        return {
+            "minutes": minutes, "acts": dict(self.done), "kills": dict(self.kills), "plans_approved": len(self.approved),
+            "events_acknowledged": len(self.acknowledged), "lost": len(lost), "lost_first": lost[:10],
+            "doubled": len(doubled), "doubled_first": doubled[:10], "memory_mb": self._sizes(),
+            "memory_growth": self._growth(),
+        }  # fmt: skip
+
+    def _sizes(self) -> dict[str, float]:
+        return {
+            role: round(max(kb for _, r, kb in self.memory if r == role) / 1024, 1)
+            for role in {m[1] for m in self.memory}
+        }
+
+    def _growth(self) -> float:
+        """How much larger web and workers are when they are old than when they are warm, at the median."""
+        warm, old = [], []
+        for role in ("web", "worker"):
+            ages = sorted(age for age, r, _ in self.memory if r == role and age > 5)
+            if len(ages) < 20:
+                continue
+            middle, late = ages[len(ages) // 4], ages[-len(ages) // 4]
+            warm.append(_median([kb for age, r, kb in self.memory if r == role and 5 < age <= middle]))
+            old.append(_median([kb for age, r, kb in self.memory if r == role and age >= late]))
+        return round(max((o / w for o, w in zip(old, warm, strict=True)), default=1.0), 3)
+
+
+def _median(values: list[int]) -> float:
+    return float(sorted(values)[len(values) // 2]) if values else 1.0
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def _company(platform: str, n: int) -> dict[str, Any]:
+    customers = [{"id": f"c{k}", "name": f"Customer {k} of {n}", "currency": "USD"} for k in range(12)]
+    invoices = [
+        {
+            "id": f"i{k}-{j}", "number": f"{1000 + 10 * k + j}", "customer_id": f"c{k}", "issue_date": f"2026-0{5 + j}-01",
+            "due_date": f"2026-0{5 + j}-28", "total_cents": 40_000 + 1_000 * k,
+        }
+        for k in range(12)
+        for j in range(4)
+    ]  # fmt: skip
+    company = {
+        "id": f"soak-{platform}-{n}", "name": f"Soak {n}", "country": "US", "home_currency": "USD",
+        "timezone": "America/New_York", "as_of": TODAY.isoformat(),
+    }  # fmt: skip
+    return {"format": "books/1", "company": company, "customers": customers, "invoices": invoices}
