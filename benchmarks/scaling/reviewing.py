@@ -1,16 +1,31 @@
-"""The nightly review on PostgreSQL: how many invoices a second, and how that grows with workers."""
+"""The nightly review on PostgreSQL: invoices a second by workers, and by the size of the whole installation.
+
+`python -m benchmarks.scaling.reviewing [--invoices 300000,1000000,3000000] [--sample 200] [--no-tryton]` by itself;
+`make bench NAME=scale` takes the smallest size. However large the installation, `--sample` organizations are reviewed
+in full: their first night (everything is new), then a night for each number of workers (nothing happened but that a
+day passed), then single customers that changed.
+"""
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
+import json
 import multiprocessing
 import os
+import statistics
+import sys
 import time
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import sqlalchemy as sa
 
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from benchmarks.scaling import tryton
 from connector import books, config, connections, db, review
 from connector.config import Config
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
@@ -20,30 +35,78 @@ from tests.connector import servers
 TODAY = dt.date(2026, 11, 18)
 NOW = dt.datetime(2026, 11, 18, 8, tzinfo=dt.UTC)
 INVOICES = 300  # of one organization: 3 million over 10,000
+KINDS = 20  # different books; the other organizations are copies of these
+WORKERS = (1, 2, 4)
+CHANGED = 100  # customers looked at one by one
 
 
 def figures(quick: bool) -> dict[str, Any]:
-    organizations = 6 if quick else 1_000
+    return measure(3_000, 6, peer=False) if quick else measure(300_000, 200)
+
+
+def measure(invoices: int, sample: int, peer: bool = True) -> dict[str, Any]:
+    """Figures of one size. `review_…_per_s_Nw` are invoices of the reviewed organizations by N workers."""
+    organizations = max(sample + max(WORKERS), invoices // INVOICES)
     found: dict[str, Any] = {"review_invoices": organizations * INVOICES}
     with servers.postgres() as url:
         settings = config.load({"FORBEAR_DATABASE_URL": url})
         db.migrate(settings)
         ids = _fill(settings, organizations)
-        for workers in (1, 2, 4):
-            _forget(settings)
-            seconds = _run(url, ids, workers)
-            found[f"review_invoices_per_s_{workers}w"] = round(organizations * INVOICES / seconds)
+        spare, chosen = ids[: max(WORKERS)], Random(4).sample(ids[max(WORKERS) :], sample)
+        count = len(chosen) * INVOICES
+        first = _run(url, chosen, max(WORKERS[:2]), TODAY, spare)
+        found["first_review_invoices_per_s_2w"] = round(count / first)
+        nights = [TODAY + dt.timedelta(n) for n in range(1, len(WORKERS) + 1)]
+        for workers, night in zip(WORKERS, nights, strict=True):
+            rate = count / _run(url, chosen, workers, night, spare)
+            found[f"review_invoices_per_s_{workers}w"] = round(rate)
+        found |= _changed(settings, chosen, nights[-1])
+        if peer:
+            found |= _compared(url, chosen, found["review_invoices_per_s_1w"])
         db.engine(settings).dispose()
     return found
 
 
+def _compared(url: str, ids: list[str], ours: float) -> dict[str, Any]:
+    """Tryton's first night and the one after; ours is the night after the first, with one worker."""
+    try:
+        first, later = tryton.seconds(url, ids, [TODAY, TODAY + dt.timedelta(1)])
+    except tryton.NoPeer as no:
+        print(f"Tryton was not measured: {no}", flush=True)
+        return {"tryton_ratio": None}
+    count = len(ids) * INVOICES
+    return {
+        "tryton_first_invoices_per_s": round(count / first),
+        "tryton_invoices_per_s": round(count / later),
+        "tryton_ratio": round(ours * later / count, 2),
+    }
+
+
+def _changed(settings: Config, ids: list[str], today: dt.date) -> dict[str, Any]:
+    """Customers that a webhook told of, one by one: read, judged, reminded, stored."""
+    engine, chance = db.engine(settings), Random(9)
+    times = []
+    for _ in range(CHANGED):
+        began = time.perf_counter()
+        who = [f"c{chance.randrange(40)}"]
+        review.review(engine, chance.choice(ids), now=NOW, today=today, customer_ids=who)
+        times.append(1000 * (time.perf_counter() - began))
+    return {
+        "changed_customer_median_ms": round(statistics.median(times), 1),
+        "changed_customer_p95_ms": round(statistics.quantiles(times, n=20)[-1], 1),
+    }
+
+
+# ---------------------------------------------------------------- the installation
+
+
 def _fill(settings: Config, organizations: int) -> list[str]:
-    chance = Random(3)
-    ids = []
-    for n in range(organizations):
-        id = f"org{n:06}"
-        facts = Organization(id, f"Organization {n}", "US", "USD", "UTC")
-        with db.transaction(db.engine(settings)) as tx:
+    """A few different books through the front door; the rest are copied inside the database."""
+    chance, engine = Random(3), db.engine(settings)
+    ids = [f"org{n:06}" for n in range(organizations)]
+    for id in ids[:KINDS]:
+        facts = Organization(id, f"Organization {id}", "US", "USD", "UTC")
+        with db.transaction(engine) as tx:
             tx.execute(
                 sa.insert(db.connections).values(
                     id=id, platform="xero", external_id=id, organization=facts.name, country="US", home_currency="USD",
@@ -51,8 +114,25 @@ def _fill(settings: Config, organizations: int) -> list[str]:
                 )
             )  # fmt: skip
             books.store(tx, id, _books(chance), 1)
-        ids.append(id)
+    for n in range(min(KINDS, organizations)):
+        copies = ids[KINDS + n :: KINDS]
+        if copies:
+            with db.transaction(engine) as tx:
+                for table, named in (
+                    (db.connections, ("id", "external_id")),
+                    *((t, ("connection_id",)) for t in db.BOOKS),
+                ):
+                    _copy(tx, table, named, ids[n], copies)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as server:
+        server.exec_driver_sql("VACUUM ANALYZE")
     return ids
+
+
+def _copy(tx: sa.Connection, table: sa.Table, named: tuple[str, ...], kind: str, copies: list[str]) -> None:
+    ids = sa.func.unnest(sa.bindparam("copies", copies, sa.ARRAY(sa.Text))).table_valued("id").alias("made")
+    columns = [ids.c.id if c.name in named else c for c in table.c]
+    rows = sa.select(*columns).select_from(table).join(ids, sa.true()).where(table.c[named[0]] == kind)
+    tx.execute(sa.insert(table).from_select([c.name for c in table.c], rows))
 
 
 def _books(chance: Random) -> Batch:
@@ -74,26 +154,51 @@ def _books(chance: Random) -> Batch:
     return Batch(customers=tuple(customers), invoices=tuple(invoices), payments=tuple(payments))
 
 
-def _forget(settings: Config) -> None:
-    with db.transaction(db.engine(settings)) as tx:
-        names = "findings, assessments, predictions, installments, plan_versions, writes, reminders, todos, audit, plans"
-        tx.exec_driver_sql(f"TRUNCATE {names} CASCADE")
+# ---------------------------------------------------------------- the night
 
 
-def _run(url: str, ids: list[str], workers: int) -> float:
-    began = time.perf_counter()
+def _run(url: str, ids: list[str], workers: int, today: dt.date, spare: list[str]) -> float:
+    """Seconds until all are reviewed. Each worker has reviewed a spare organization before the clock starts."""
     spawn = multiprocessing.get_context("spawn")
-    parts = [spawn.Process(target=_review, args=(url, ids[n::workers])) for n in range(workers)]
+    ready, start = spawn.Semaphore(0), spawn.Event()
+    parts = [
+        spawn.Process(target=_review, args=(url, spare[n], ids[n::workers], today, ready, start))
+        for n in range(workers)
+    ]
     for part in parts:
         part.start()
+    for _ in parts:
+        ready.acquire()
+    began = time.perf_counter()
+    start.set()
     for part in parts:
         part.join()
         assert part.exitcode == 0
     return time.perf_counter() - began
 
 
-def _review(url: str, ids: list[str]) -> None:
+def _review(url: str, spare: str, ids: list[str], today: dt.date, ready: Any, start: Any) -> None:
     os.environ.pop("FORBEAR_DATA_DIR", None)
     engine = db.engine(config.load({"FORBEAR_DATABASE_URL": url}))
+    review.review(engine, spare, now=NOW, today=today)
+    ready.release()
+    start.wait()
     for id in ids:
-        review.review(engine, id, now=NOW, today=TODAY)
+        review.review(engine, id, now=NOW, today=today, quiet_too=False)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--invoices", default="300000", help="sizes of the installation, with commas between")
+    asked.add_argument("--sample", type=int, default=200, help="organizations that are reviewed")
+    asked.add_argument("--no-tryton", action="store_true")
+    given = asked.parse_args()
+    for size in given.invoices.split(","):
+        found = measure(int(size), given.sample, peer=not given.no_tryton)
+        for key, value in found.items():
+            print(f"{key:34} {value}", flush=True)
+        print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
