@@ -482,7 +482,7 @@ def settle(
     id, customer_id = answer.connection_id, answer.customer_id
     if answer.state != WAITS:
         return
-    if answer.kind == "promise" and act == "accept":
+    if answer.kind == "promise" and act == "accept" and answer.data:  # {}: their personal data was erased
         parts = [(p[0], p[2], p[3]) for p in answer.data["parts"]]
         whence = From(id, customer_id, answer.link_id, "", "", "")
         _promise(tx, whence, dt.date.fromisoformat(answer.data["day"]), parts, now, who)

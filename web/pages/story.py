@@ -10,6 +10,7 @@ from statistics import quantiles
 from markupsafe import Markup
 
 from connector.books import Receivables
+from connector.contacts import HEARD
 from connector.domain.receivables import CreditNote, Invoice, Payment, Status
 from connector.holds import Promise
 from connector.plans import Record
@@ -104,6 +105,7 @@ def time_line(
         if row.open and row.due >= today
     ]
     contact = [Mark(m.reached_on, "talk") for m in messages if m.state in REACHED and m.reached_on]
+    contact += [Mark(m.due_on, "talk") for m in messages if m.level == HEARD]
     contact += [Mark(p.promised_on, "promise") for p in promises]
     first = max(min(b.start for b in bars), today - MONTHS)
     last = today + dt.timedelta(days=75 if ahead else 30)
