@@ -66,6 +66,7 @@ _WHY = {
     "cutoff": "It threatens to stop deliveries or service, and no step of your policy does that.",
     "fee": "It announces fees, interest or costs that no step of your policy charges.",
     "vague": "It hints at consequences without saying which. A vague threat is still a threat.",
+    "hint": "It hints at what might happen. A veiled threat is still a threat.",
     "guilt": "It makes the customer answer for your worries. People who feel guilty hide; they do not pay sooner.",
     "shame": "It judges the person instead of speaking of the invoice.",
     "urgency": "It makes the matter more pressing than it is. Name a date instead.",

@@ -126,7 +126,12 @@ class Tone:
             if not self._negated(text, found) and not self.groups["urgency"]["own"].search(text):
                 yield Hit("urgency", "haste", found[0].strip())
                 break
-        yield from self._first("urgency", "pressure", self.groups["urgency"]["pressure"], text)
+        ours = bool(self.groups["urgency"]["own"].search(text))
+        for kind in ("pressure", "press"):
+            for found in self.groups["urgency"][kind].finditer(text):
+                if not self._negated(text, found) and not (ours and found[0].strip() in self.words["today"]):
+                    yield Hit("urgency", kind, found[0].strip())
+                    break
 
     def _first(self, rule: str, kind: str, pattern: re.Pattern[str], text: str) -> Iterator[Hit]:
         for found in pattern.finditer(text):

@@ -1,7 +1,7 @@
 """The labelled corpus: one text a line with its language, what should be said of it, and its source.
 
-`development.tsv` was at hand while the rules were written. `held_back.tsv` was written before them and is only
-measured.
+`development.tsv` was at hand while the rules were written. The others are only measured: `held_back.tsv` and
+`unseen.tsv` were written before the rules (or their last widening), `last.tsv` after all of it.
 """
 
 from __future__ import annotations
