@@ -238,6 +238,9 @@ class Puller:
             translate.ref(p, "CustomerRef") for p in live.get("Payment", []) if not p.get("TotalAmt")
         ]
         self._fetch(live, "CreditMemo", customers, "CustomerRef")
+        # A voided invoice sets free the money that paid it, and names its payments no more.
+        freed = [translate.ref(i, "CustomerRef") for i in live.get("Invoice", []) if translate.is_void(i)]
+        self._fetch(live, "Payment", freed, "CustomerRef")
         self._join(live)
 
     def _join(self, live: Mapping[str, Sequence[Any]]) -> None:

@@ -504,6 +504,21 @@ def test_voiding_an_invoice_sets_its_credit_free(harbour: Connected) -> None:
     assert mirror.records == mirrored(harbour.open()).records
 
 
+def test_voiding_an_invoice_sets_its_money_free_also_where_the_payment_is_not_reported(
+    harbour: Connected,
+) -> None:
+    mirror = mirrored(harbour.open())
+    harbour.pretend.organization.rules.link_touches_documents = False
+    after_an_hour(harbour)
+    harbour.act("void", kind="invoice", id=harbour.invoice("1001"))
+    harbour.meter.calls.clear()
+    mirror.store(harbour.open().pull(mirror.cursor))
+    assert [c.operation for c in harbour.meter.calls] == ["GET cdc", "query Payment"]
+    freed = [p for p in mirror.records[Kind.PAYMENT].values() if p.amount == 30000]
+    assert [(p.amount, p.unapplied, p.allocations) for p in freed] == [(30000, 30000, ())]
+    assert mirror.net() == mirrored(harbour.open()).net()
+
+
 def test_a_changed_credit_keeps_all_its_allocations(harbour: Connected) -> None:
     mirror = mirrored(harbour.open())
     after_an_hour(harbour)
