@@ -23,9 +23,9 @@ COLORS = {
 }  # a theme changes nothing but colors
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
-NO_PAGES = {  # answers that are no page of ours
+NO_PAGES = {  # answers that are no page of ours; addresses of files (with a dot) are left out by themselves
     "static", "health.process", "health.parts", "health.metrics", "connect.start", "connect.callback",
-    "pages.open_in_ledger", "pages.record_csv", "pages.data_json", "pages.agreement", "pages.answer_file",
+    "pages.open_in_ledger", "pages.answer_file",
 }  # fmt: skip
 OTHERWISE_SEEN = ("customer.",)  # the customer's own page has tests of its own
 QUERIES = {"pages.find": {"q": "e"}, "pages.customers": {"q": ""}}
@@ -78,6 +78,7 @@ def _addresses(world: World, known: dict[str, str]) -> dict[str, str]:
             "GET" not in (rule.methods or ())
             or rule.endpoint in NO_PAGES
             or rule.endpoint.startswith(OTHERWISE_SEEN)
+            or "." in rule.rule
         ):
             continue
         unknown = rule.arguments - known.keys()
@@ -260,12 +261,16 @@ def test_a_page_weighs_little(chromium: Browser, world: World, home: Home) -> No
     for address in (*WEIGHED, own, f"{own}/customers/{home.customer}", f"/plans/{home.draft}"):
         context = _browser(chromium, world, home)
         page = context.new_page()
-        sizes: list[int] = []
-        page.on("requestfinished", lambda r, sizes=sizes: sizes.append(r.sizes()["responseBodySize"]))
+        sizes: dict[str, int] = {}
+        page.on(
+            "requestfinished", lambda r, sizes=sizes: sizes.update({r.url: r.sizes()["responseBodySize"]})
+        )
         page.goto(address, wait_until="networkidle")
         context.close()
-        if sum(sizes) > 100_000:
-            heavy[address] = sum(sizes)
+        if sum(sizes.values()) > 100_000:
+            heavy[address] = sum(sizes.values())
+        files = [url.split("?")[0] for url in sizes]
+        assert len(files) == len(set(files)), f"something was fetched twice: {sorted(files)}"
     assert not heavy
 
 

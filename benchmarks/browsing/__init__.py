@@ -1,0 +1,1 @@
+"""What a real browser says of the pages: Lighthouse, a throttled phone, and the browser tests' own counts."""
