@@ -10,7 +10,9 @@ import datetime as dt
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +55,6 @@ def record(
     after: Mapping[str, Any] | None = None,
 ) -> None:
     """Append one line, in the transaction that does the thing it tells of."""
-    if tx.dialect.name == "postgresql":  # SQLite's write transactions already stand in one line
-        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_CHAIN_LOCK)))
-    previous = tx.scalar(sa.select(audit.c.hash).order_by(audit.c.seq.desc()).limit(1)) or ""
     row = {
         "connection_id": connection_id,
         "at": now.astimezone(dt.UTC).isoformat(timespec="microseconds"),
@@ -66,7 +65,41 @@ def record(
         "before": before,
         "after": after,
     }
-    tx.execute(sa.insert(audit).values(**row, previous=previous, hash=_hash(previous, row)))
+    waiting = _waiting.get()
+    if waiting is not None and waiting[0] is tx:
+        waiting[1].append(row)
+    else:
+        _append(tx, [row])
+
+
+_waiting: ContextVar[tuple[Connection, list[dict[str, Any]]] | None] = ContextVar("_waiting", default=None)
+
+
+@contextmanager
+def at_the_end(tx: Connection) -> Iterator[None]:
+    """Append what is recorded inside only when it is over: as the last thing that a long transaction does.
+
+    Whoever appends keeps all others, of every organization, waiting until their own commit.
+    """
+    waiting = (tx, list[dict[str, Any]]())
+    before = _waiting.set(waiting)
+    try:
+        yield
+    finally:
+        _waiting.reset(before)
+    _append(tx, waiting[1])
+
+
+def _append(tx: Connection, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    if tx.dialect.name == "postgresql":  # SQLite's write transactions already stand in one line
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_CHAIN_LOCK)))
+    previous = tx.scalar(sa.select(audit.c.hash).order_by(audit.c.seq.desc()).limit(1)) or ""
+    for row in rows:
+        row["previous"] = previous
+        row["hash"] = previous = _hash(previous, row)
+    tx.execute(sa.insert(audit), rows)
 
 
 def of_connection(

@@ -17,6 +17,7 @@ from itertools import islice
 from sqlalchemy.engine import Connection, Engine
 
 from connector import (
+    audit,
     books,
     bookwide,
     charging,
@@ -116,7 +117,7 @@ def look(
     total = Reviewed()
     rest = iter(sorted(wanted))
     while part := list(islice(rest, PART)):
-        with db.transaction(engine) as tx:
+        with db.transaction(engine) as tx, audit.at_the_end(tx):
             total += _part(tx, connection_id, part, now, today, rules)
     if survivor:
         with db.transaction(engine) as tx:

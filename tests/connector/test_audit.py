@@ -52,3 +52,33 @@ def test_a_changed_or_missing_line_is_found(
         problems = audit.verify(tx)
     assert len(problems) == 1
     assert problems[0].startswith(words)
+
+
+def test_a_long_transaction_keeps_nobody_waiting_until_its_end(store: Engine) -> None:
+    def line(tx: sa.Connection, who: str) -> None:
+        audit.record(tx, who=who, what="drafted a plan", now=NOON)
+
+    with db.transaction(store) as long, audit.at_the_end(long):
+        line(long, "Forbear")
+        if store.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+            with db.transaction(store) as short:
+                short.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+                line(short, "Ann Lee")
+        line(long, "Forbear again")
+    with db.reading(store) as tx:
+        assert audit.verify(tx) == []
+        told = [entry.who for entry in audit.of_connection(tx)]
+    assert told[:2] == ["Forbear again", "Forbear"]
+    assert told[2:] == (["Ann Lee"] if store.dialect.name == "postgresql" else [])
+
+
+def test_what_failed_leaves_no_line(store: Engine) -> None:
+    def fail() -> None:
+        with db.transaction(store) as tx, audit.at_the_end(tx):
+            audit.record(tx, who="Forbear", what="drafted a plan", now=NOON)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    with db.reading(store) as tx:
+        assert audit.of_connection(tx) == []
