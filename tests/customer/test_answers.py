@@ -6,9 +6,11 @@ import datetime as dt
 import hashlib
 import io
 
+import pytest
 import sqlalchemy as sa
 
-from connector import audit, customer_answers, db, holds, plans, reminders, review, settings
+from connector import audit, customer_answers, customer_effect, db, holds, plans, reminders, review, settings
+from connector.domain import shares
 from tests.customer.desk import TODAY, Customer, Desk, a_customer, deliver, switch_on
 from tests.stories.lives import Company, Watch
 
@@ -284,3 +286,51 @@ def test_a_reminder_carries_an_address_for_what_it_names(desk: Desk) -> None:
     with db.reading(desk.practice.engine) as tx:
         payloads = str(tx.scalars(sa.select(db.writes.c.payload).where(db.writes.c.state == "done")).all())
     assert address in payloads
+
+
+# ---------------------------------------------------------------- as of now, and the hold-out
+
+
+def test_an_old_mirror_is_asked_for_news_and_the_page_says_as_of_when(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = desk.company("quickbooks")
+    switch_on(company)
+    customer = a_customer(desk, company)
+    company.pay("1001")
+    old = db.now() - dt.timedelta(minutes=10)
+    with db.transaction(desk.practice.engine) as tx:
+        c = db.connections.c
+        tx.execute(db.connections.update().where(c.id == company.connection_id).values(last_sync_at=old))
+    monkeypatch.setattr("web.customer.pages.PATIENCE", 0.05)
+    page = customer.page()  # nobody is at work
+    assert "We are asking for anything newer" in page
+    assert "Invoice 1001" in page
+    monkeypatch.setattr("web.customer.pages.PATIENCE", 5.0)
+    monkeypatch.setattr("web.customer.pages.jobs.wake_sync", lambda *_, **more: company.sync())
+    page = customer.page()  # a worker is
+    assert "We are asking" not in page
+    assert "690.00 USD is open on one invoice." in page
+    assert "Thank you for 1,150.00 USD" in page
+
+
+def test_the_hold_out_waits_a_week_and_its_effect_is_counted(desk: Desk) -> None:
+    company = desk.company("quickbooks")
+    names = [f"Customer {n}" for n in range(6)]
+    ids = [company.customer(name) for name in names]
+    due = TODAY - dt.timedelta(days=3)
+    for n, id in enumerate(ids):
+        company.bill(id, f"30{n}", due - dt.timedelta(days=30), due, 10000)
+    company.sync()
+    switch_on(company, holdout_percent=50, holdout_since=due)
+    waiting = {id for id in ids if shares.held_out(company.connection_id, id, 50)}
+    spoken = {number for why, numbers in _due(company).items() if "waits a week" in why for number in numbers}
+    assert spoken == {f"30{n}" for n, id in enumerate(ids) if id in waiting}
+    with db.reading(desk.practice.engine) as tx:
+        page = settings.load(tx, company.connection_id).policy.page
+        later = TODAY + dt.timedelta(days=8)
+        effect = customer_effect.of_holdout(tx, company.connection_id, page, later)
+    assert effect is not None
+    assert effect.waited.whole == len(waiting)
+    assert effect.contacted.whole == len(ids) - len(waiting)
+    assert effect.difference is None or not effect.difference.known

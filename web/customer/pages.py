@@ -79,12 +79,9 @@ def send(token: str, act: str) -> str | Response | tuple[str, int]:
         return _step(token, act)
     if act not in ACTS:
         _missed()
-    now = db.now()
+    now, link = db.now(), _link(token)
     try:
         with db.transaction(engine()) as tx:
-            link = customer_links.find(tx, config(), token, now)
-            if link is None:
-                _missed()
             shown = _view_in(tx, link)
             whence = _whence(link)
             if customer_answers.sent(tx, whence.key) is None:
