@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from connector.domain.alternatives import Alternative
 from connector.domain.money import Money, to_decimal
 from connector.domain.proof import Effect
 from connector.domain.receivables import Document, Kind
@@ -84,6 +85,21 @@ def plan(record: Record, customer: str) -> str:
         lines += [f"  {r.due}  {amount(r.total, current.currency)}" for r in record.draft.rows]
     lines += ["", *(f"- {reason}" for reason in current.reasons)]
     return "\n".join(lines).rstrip()
+
+
+def lengths(found: Sequence[Alternative], currency: str) -> str:
+    """A draft's length beside others."""
+    rows = [
+        (
+            f"{a.count} x {amount(a.each, currency)}",
+            a.until.isoformat(),
+            amount(a.total, currency),
+            f"{a.chance.low} to {a.chance.high} %" if a.chance else "too little history",
+        )
+        for a in found
+    ]
+    head = ("payments", "until", "in all", "kept to the end (an estimate)")
+    return f"\nThe same money in other lengths:\n{table(head, rows, frozenset({2}))}"
 
 
 def proof(proven: Proven, clearing: Sequence[tuple[Document, int, int]], urls: dict[str, str]) -> str:

@@ -109,19 +109,43 @@ def _show(options: argparse.Namespace) -> int:
 
 def print_plan(engine: Engine, plan_id: str, as_json: bool, proof: Any = None) -> None:
     from connector import books, db, export, plans, terminal
+    from connector.domain import codec
 
     with db.reading(engine) as tx:
         record = plans.get(tx, plan_id)
         customer = books.customer(tx, record.connection_id, record.plan.customer_id)
+        lengths = _lengths(tx, record) if record.state == "proposed" else []
     if as_json:
         shown = _json(export.plan(record), record.connection_id)
+        if lengths:
+            shown["alternatives"] = codec.to_json(lengths)
         if proof:
             shown["proof"] = terminal.proof_json(*proof[:2])
         print(json.dumps(shown, indent=1))
         return
     print(terminal.plan(record, customer.name if customer else record.plan.customer_id))
+    if len(lengths) > 1:
+        print(terminal.lengths(lengths, record.plan.currency))
     if proof:
         print(terminal.proof(*proof))
+
+
+def _lengths(tx: Any, record: Any) -> Any:
+    """A draft beside a shorter and a longer one, as it was on the day it was drafted."""
+    from connector import books, connections, settings
+    from connector.domain.alternatives import alternatives
+
+    picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
+    if picture is None:
+        return []
+    return alternatives(
+        record.plan,
+        settings.load(tx, record.connection_id).policy.plan,
+        picture.customer.country or connections.get(tx, record.connection_id).country,
+        invoices=picture.invoices,
+        payments=picture.payments,
+        today=record.plan.drafted_on,
+    )
 
 
 def _proof(settings: Config, engine: Engine, plan_id: str) -> Any:

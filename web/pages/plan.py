@@ -6,7 +6,6 @@ What is changed on a draft is in plan_terms, what is decided about a plan in pla
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -16,11 +15,9 @@ from werkzeug.wrappers import Response
 
 from connector import books, connections, db, drafting, ending, judging, outbox, plans, proving, settings
 from connector.connections import Connection
-from connector.domain.calendar import due_dates
+from connector.domain.alternatives import alternatives
 from connector.domain.installments import settlement_yearly_percent, yearly_percent
-from connector.domain.money import split
-from connector.domain.plan import Plan
-from connector.domain.policy import Mode, PlanPolicy
+from connector.domain.policy import Mode
 from connector.domain.progress import Pace, Payoff, Progress, RowProgress, RowState, write_off
 from connector.domain.rails import rows_within
 from connector.domain.receivables import Kind
@@ -71,15 +68,6 @@ def _around(found: plans.Record, connection: Connection, today: dt.date) -> dict
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """The same money in another number of payments."""
-
-    count: int
-    each: int
-    until: dt.date
-
-
 def _draft_page(found: plans.Record) -> str:
     with db.reading(engine()) as tx:
         connection = connections.get(tx, found.connection_id)
@@ -105,7 +93,14 @@ def _draft_page(found: plans.Record) -> str:
         most=most,
         usual=rows_within(policy.soft_cap_months, shown.terms.rhythm),
         every=EVERY[shown.terms.rhythm],
-        alternatives=_alternatives(shown, policy, most, picture.customer.country or connection.country),
+        alternatives=alternatives(
+            shown,
+            policy,
+            picture.customer.country or connection.country,
+            invoices=picture.invoices,
+            payments=picture.payments,
+            today=today,
+        ),
         counts=_counts(preview.drafts, platform),
         beside=bool(shown.terms.deposit),
         yearly=yearly_percent(shown.principal, shown.rows, shown.drafted_on),
@@ -114,19 +109,6 @@ def _draft_page(found: plans.Record) -> str:
         fees=[i for i in left_out if i.balance == i.total and i.currency == shown.currency],
         **_around(found, connection, today),
     )
-
-
-def _alternatives(shown: Plan, policy: PlanPolicy, most: int, country: str) -> list[Alternative]:
-    """Up to three lengths: this one, a shorter and a longer one that the policy still allows. Deposit apart."""
-    beside = int(bool(shown.terms.deposit))
-    count, total = len(shown.rows) - beside, shown.principal - shown.terms.deposit
-    most = min(most, total // max(1, policy.minimum(total, shown.currency)) or 1)
-    wanted = {max(1, count - max(1, count // 3)), count, min(max(count, most), count + max(1, count // 3))}
-    found = []
-    for n in sorted(wanted):
-        dates = due_dates(shown.rows[0].nominal, shown.terms.rhythm, n + beside, country)
-        found.append(Alternative(n, max(split(total, n)), dates[-1].adjusted))
-    return found
 
 
 def _counts(drafts: tuple[Draft, ...], platform: Platform) -> str:
