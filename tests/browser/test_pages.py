@@ -6,16 +6,18 @@ Each page is opened once and looked at in every way; the tests below each read t
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from connector import connections, db, invitations, people, plans
+from connector import books, connections, db, invitations, people, plans
 from tests.browser.conftest import COMPANIES, World, connect, until
 
 COLORS = {
@@ -347,3 +349,96 @@ def test_an_invitation_is_for_one_person(page: Page, chromium: Browser, world: W
     expect(second.locator("main")).to_contain_text("Somebody has used this link already")
     guest.close()
     late.close()
+
+
+# ---------------------------------------------------------------- ten tasks, without a manual
+
+
+class Hand:
+    """A person at the practice page who counts clicks; typing is none, a choice from a list is one."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.clicks = page, 0
+        page.goto("/")
+
+    def click(self, target: Locator, press: bool = True) -> None:
+        expect(target).to_be_visible()
+        self.clicks += 1
+        if press:
+            target.click()
+
+    def choose(self, target: Locator, value: str) -> None:
+        self.clicks += 1
+        target.select_option(value)
+
+    def find(self, words: str) -> None:
+        self.page.locator("#search").fill(words)
+        self.page.keyboard.press("Enter")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def link(self, name: str) -> Locator:
+        return self.page.get_by_role("link", name=name, exact=True).first
+
+
+def _tasks(hand: Hand, who: str, draft: str, client: str) -> Iterator[int]:
+    """Walk each way of docs/usability.md; yields the task's number when it is done."""
+    page = hand.page
+    expect(page.locator("main table th a").first).to_be_visible()
+    yield 1
+    hand.find(who)
+    expect(page.locator("main")).to_contain_text("Not sent:")
+    yield 2
+    hand.find(who)
+    hand.click(hand.link("Review the plan"))
+    hand.click(page.locator("button[name=choose]").first)
+    hand.click(hand.button("Approve and write"), press=False)  # the journey presses it
+    yield 3
+    hand.find(who)
+    hand.click(page.locator("summary", has_text="They dispute it"))
+    hand.choose(page.locator("#reason"), "disputed")
+    hand.click(hand.button("Let them rest"))
+    expect(page.locator("main")).to_contain_text("Reminders rest")
+    yield 4
+    hand.find(who)
+    hand.click(page.locator("summary", has_text="They named a day"))
+    page.locator("#promised").fill("2026-12-01")
+    hand.click(hand.button("Note the promise"))
+    expect(page.locator("main")).to_contain_text("Promised for Tue 1 Dec")
+    yield 5
+    hand.click(page.get_by_role("link", name="Queue").first)
+    expect(page.locator("main")).to_contain_text("a person")
+    yield 6
+    hand.click(page.locator("main").get_by_role("link", name=client).first)
+    hand.click(hand.link("All plans"))
+    hand.click(page.locator(f"main a[href$='/plans/{draft}']").first)
+    expect(page.locator("main")).to_contain_text("What changes in the books")
+    yield 7
+    hand.click(hand.link("Settings"))
+    hand.click(hand.button("Save for the ticked clients"))
+    expect(page.get_by_role("status")).to_contain_text("Saved for")
+    yield 9
+    hand.click(page.locator("main").get_by_role("link", name=client).first)
+    hand.click(hand.link("Policy and settings"))
+    hand.click(hand.button("Make a link"))
+    expect(page.locator("#link")).to_be_visible()
+    yield 10
+
+
+@pytest.mark.journey("tasks without a manual")
+def test_tasks_take_as_many_clicks_as_the_table_says(page: Page, world: World, home: Home) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "usability.md").read_text()
+    table = {int(n): int(clicks) for n, clicks in re.findall(r"(?m)^\| (\d+) \|.*\| (\d+) \|$", text)}
+    assert len(table) == 10
+    with db.reading(world.engine) as tx:
+        customer = books.customer(tx, home.id, home.customer)
+    assert customer
+    hand = Hand(page)
+    counted = {}
+    for number in _tasks(hand, customer.name, home.draft, COMPANIES[1]):
+        counted[number], hand.clicks = hand.clicks, 0
+        page.goto("/")
+    assert counted == {n: clicks for n, clicks in table.items() if n != 8}, (
+        "8 needs a running plan: the journey"
+    )
