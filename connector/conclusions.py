@@ -230,7 +230,7 @@ def _store_findings(
     open_ = {
         (row.customer_id, row.kind, row.key): row for row in tx.execute(sa.select(findings).where(still))
     }
-    new = []
+    new, changed = [], []
     for customer_id, found in seen.items():
         for position, finding in enumerate(found):
             values = {
@@ -253,7 +253,9 @@ def _store_findings(
                     }
                 )
             elif any(getattr(old, name) != value for name, value in values.items()):
-                tx.execute(sa.update(findings).where(findings.c.id == old.id).values(**values))
+                changed.append({"row": old.id, **values})
+    if changed:
+        tx.execute(sa.update(findings).where(findings.c.id == sa.bindparam("row")), changed)
     if new:
         tx.execute(sa.insert(findings), new)
     if open_:

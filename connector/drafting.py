@@ -12,17 +12,19 @@ from dataclasses import dataclass, replace
 from sqlalchemy.engine import Connection
 
 from connector import audit, books, connections, objections, outbox, plans, settings, todos
+from connector.connections import Connection as Organization
 from connector.domain import plan_words, plan_writes, proof, propose, rails, refusals
 from connector.domain.agreement import Agreement, Parties, agreement
 from connector.domain.plan import BadPlan, Plan, Waiver
 from connector.domain.plan_words import Words
-from connector.domain.policy import Mode, Policy
+from connector.domain.policy import Mode
 from connector.domain.proof import Effect
 from connector.domain.propose import Wish
 from connector.domain.receivables import Invoice, Status
 from connector.domain.refusals import Facts, ModeChoice, Refusal
 from connector.domain.writes import Draft
 from connector.plans import PlanProblem, Record
+from connector.settings import Settings
 
 LIVE = (Status.OPEN, Status.PARTLY_PAID)
 
@@ -129,9 +131,13 @@ def _draft(
     mode: str = "",
     but: str = "",
     records: Sequence[Record] | None = None,
+    organization: Organization | None = None,
+    decided: Settings | None = None,
 ) -> Plan:
-    policy = settings.load(tx, connection_id).policy
-    country = policy.country or picture.customer.country or connections.get(tx, connection_id).country
+    decided = decided or settings.load(tx, connection_id)
+    organization = organization or connections.get(tx, connection_id)
+    policy = decided.policy
+    country = policy.country or picture.customer.country or organization.country
     try:
         made = propose.propose(
             chosen,
@@ -165,6 +171,8 @@ def _draft(
         but,
         picture=picture,
         plans=records,
+        organization=organization,
+        decided=decided,
     )
     choice = refusals.choose_mode(facts, wanted=mode or policy.plan.mode, plan=plan)
     if mode and choice.mode != mode:
@@ -263,10 +271,10 @@ def charge_after_all(
 
 def draft_by_policy(
     tx: Connection,
-    connection_id: str,
+    organization: Organization,
+    decided: Settings,
     picture: books.Receivables,
     records: Sequence[Record],
-    policy: Policy,
     *,
     now: dt.datetime,
     today: dt.date,
@@ -276,7 +284,8 @@ def draft_by_policy(
     `records` are the customer's plans. One plan for each currency; never for an invoice in a plan; never again
     what a person turned down.
     """
-    records = _refresh(tx, connection_id, picture, records, policy, now, today)
+    connection_id, policy = organization.id, decided.policy
+    records = _refresh(tx, organization, decided, picture, records, now, today)
     if any(r.state == "proposed" for r in records):
         return 0
     taken = plans.planned(records)
@@ -285,7 +294,16 @@ def draft_by_policy(
         if any(_turned_down(r, group) for r in records):
             continue
         try:
-            plan = _draft(tx, connection_id, picture, group, today, records=records)
+            plan = _draft(
+                tx,
+                connection_id,
+                picture,
+                group,
+                today,
+                records=records,
+                organization=organization,
+                decided=decided,
+            )
         except PlanProblem:
             continue  # what stands against it is on the customer's page; there is nothing to propose
         if rails.problems(plan, today, policy.plan):
@@ -306,10 +324,10 @@ def _turned_down(record: Record, group: Sequence[Invoice]) -> bool:
 
 def _refresh(
     tx: Connection,
-    connection_id: str,
+    organization: Organization,
+    decided: Settings,
     picture: books.Receivables,
     records: Sequence[Record],
-    policy: Policy,
     now: dt.datetime,
     today: dt.date,
 ) -> list[Record]:
@@ -332,9 +350,18 @@ def _refresh(
             ids = [i.id for i in still]
             who = picture.customer.id
             known = objections.facts(
-                tx, connection_id, who, ids, today, but=record.id, picture=picture, plans=left
+                tx,
+                organization.id,
+                who,
+                ids,
+                today,
+                but=record.id,
+                picture=picture,
+                plans=left,
+                organization=organization,
+                decided=decided,
             )
-            choice = refusals.choose_mode(known, wanted=policy.plan.mode, plan=record.plan)
+            choice = refusals.choose_mode(known, wanted=decided.policy.plan.mode, plan=record.plan)
             same = choice.mode in (None, record.plan.mode)  # the accountant may have answered meanwhile
         if not same or record.plan.rows[0].due < today:
             plans.withdraw(tx, record.id, now=now)

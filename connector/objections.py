@@ -50,13 +50,15 @@ def facts(
     *,
     picture: books.Receivables | None = None,
     plans: Sequence[records.Record] | None = None,
+    organization: connections.Connection | None = None,
+    decided: decisions.Settings | None = None,
 ) -> Facts:
     """What the mirror knows that could stand against a plan. Asked again of the ledger before the first write.
 
-    `picture` and `plans` are the customer's, where somebody has just read them. Raises LookupError for an
-    unknown customer or invoice.
+    `picture` and `plans` are the customer's, where somebody has just read them, as `organization` and `decided`.
+    Raises LookupError for an unknown customer or invoice.
     """
-    connection = connections.get(tx, connection_id)
+    connection = organization or connections.get(tx, connection_id)
     picture = picture or books.of_customer(tx, connection_id, customer_id)
     if picture is None or connection.facts is None:
         raise LookupError(f"There is no customer {customer_id} in these books. Sync, or check the id.")
@@ -72,7 +74,7 @@ def facts(
     plans = records.of_customer(tx, connection_id, customer_id) if plans is None else plans
     return Facts(
         organization=connection.facts,
-        answers=decisions.load(tx, connection_id).answers,
+        answers=(decided or decisions.load(tx, connection_id)).answers,
         customer=picture.customer,
         invoices=chosen,
         today=today,

@@ -76,7 +76,7 @@ def put(
     """Keep what is due for a customer, in place of what was due and has not left. None: it left already."""
     cycle = cycle_of(about)
     mine = sa.and_(reminders.c.connection_id == connection_id, reminders.c.customer_id == customer_id)
-    same = sa.and_(mine, reminders.c.level == level, reminders.c.cycle == cycle)
+    same = sa.and_(reminders.c.level == level, reminders.c.cycle == cycle)
     values = {
         "invoices": [_dump(a) for a in about],
         "text": text,
@@ -84,8 +84,10 @@ def put(
         "held_because": list(held_because),
         "updated_at": now,
     }
-    old = tx.execute(sa.select(reminders).where(same)).one_or_none()
-    clear(tx, connection_id, [customer_id], keep=old.id if old else None)
+    known = tx.execute(sa.select(reminders).where(mine, sa.or_(same, reminders.c.state.in_(OPEN)))).all()
+    old = next((row for row in known if (row.level, row.cycle) == (level, cycle)), None)
+    if any(row is not old for row in known):
+        clear(tx, connection_id, [customer_id], keep=old.id if old else None)
     if old is None:
         inserted = tx.execute(
             sa.insert(reminders).values(
@@ -102,8 +104,9 @@ def put(
         return get(tx, inserted.inserted_primary_key[0])  # type: ignore[index]
     if old.state not in OPEN:
         return None
-    if any(getattr(old, name) != value for name, value in values.items() if name != "updated_at"):
-        tx.execute(sa.update(reminders).where(reminders.c.id == old.id).values(**values))
+    if all(getattr(old, name) == value for name, value in values.items() if name != "updated_at"):
+        return _reminder(old)
+    tx.execute(sa.update(reminders).where(reminders.c.id == old.id).values(**values))
     return get(tx, old.id)
 
 

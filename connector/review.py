@@ -185,9 +185,7 @@ def _part(
         charging.grant_earned(
             tx, connection_id, picture.customer.id, decided.policy.charges, now=now, today=today
         )
-        drafted = drafting.draft_by_policy(
-            tx, connection_id, picture, mine, decided.policy, now=now, today=today
-        )
+        drafted = drafting.draft_by_policy(tx, connection, decided, picture, mine, now=now, today=today)
         reminder = reminding.draw_up(
             tx,
             connection,
