@@ -107,12 +107,14 @@ class Tally:
     levels_twice: int = 0
     held_by_guard: int = 0
     wrongly_held: int = 0
+    held_for_a_part: int = 0
+    counted: set[tuple[int, dt.date]] = field(default_factory=set)
     contacted: dict[str, list[dt.date]] = field(default_factory=lambda: defaultdict(list))
     seen: set[int] = field(default_factory=set)
     levels: set[tuple[str, str]] = field(default_factory=set)
 
     def figures(self) -> dict[str, Any]:
-        share = self.wrongly_held / self.held_by_guard if self.held_by_guard else 0.0
+        held = max(1, self.held_by_guard)
         return {
             "customer_days": self.customer_days,
             "reminders_written": self.reminders_written,
@@ -121,7 +123,8 @@ class Tally:
             "off_hours": self.off_hours,
             "levels_twice": self.levels_twice,
             "held_by_guard": self.held_by_guard,
-            "wrongly_held_share": round(share, 4),
+            "wrongly_held_share": round(self.wrongly_held / held, 4),
+            "held_for_a_part_share": round(self.held_for_a_part / held, 4),
         }
 
 
@@ -203,9 +206,9 @@ class Year:
             for _ in range(2 if self.random.random() < 0.1 else 1):
                 self.deliver(moment, today)
             self.judge(moment, today)
+            self.count_held(today)
         self.world.happen()
         self.tally.customer_days += self.form.customers
-        self.count_held()
 
     def customers(self) -> list[str]:
         if not self.countries:
@@ -261,15 +264,28 @@ class Year:
         off = there.date() in holidays.country_holidays(country, years=there.year)
         return off or there.weekday() not in (1, 2, 3) or not 9 <= there.hour < 11
 
-    def count_held(self) -> None:
-        """Held because money is in sight: wrongly when what the customer paid does not cover what was asked."""
+    def count_held(self, today: dt.date) -> None:
+        """Held because money is in sight, judged when it is first seen that day and once a day.
+
+        Wrongly: all that was asked is open, and what the customer really paid covers none of the documents. For a
+        part: some of it covers one, but not all that was asked.
+        """
         with db.reading(self.engine) as tx:
             held = reminders.of_connection(tx, self.id, ["held"])
         for message in held:
-            if any(word in reason for reason in message.held_because for word in MONEY):
-                self.tally.held_by_guard += 1
-                asked = sum(a.amount for a in message.invoices)
-                self.tally.wrongly_held += self.world.paid[message.customer_id] < asked
+            seen = (message.id, today)
+            if seen in self.tally.counted or not _by_guard(message):
+                continue
+            self.tally.counted.add(seen)
+            self.tally.held_by_guard += 1
+            paid, asked = self.world.paid[message.customer_id], [a.amount for a in message.invoices]
+            true = all(a.amount <= self.world.balance(a.invoice_id) for a in message.invoices)
+            self.tally.wrongly_held += true and paid < min(asked)
+            self.tally.held_for_a_part += true and min(asked) <= paid < sum(asked)
+
+
+def _by_guard(message: reminders.Reminder) -> bool:
+    return any(word in reason for reason in message.held_because for word in MONEY)
 
 
 def wording_figures() -> dict[str, Any]:
