@@ -28,16 +28,26 @@ RELEASES = sorted((Path(__file__).parent / "releases").glob("*.jsonl.gz"))
 MIGRATIONS = sorted((db.MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with servers.postgres() as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Config]:
     settings = {"FORBEAR_DATA_DIR": str(tmp_path)}
-    if request.param == "sqlite":
-        yield config.load(settings)
-        return
-    with servers.postgres() as url:
-        made = config.load({**settings, "FORBEAR_DATABASE_URL": url})
-        yield made
-        db.engine(made).dispose()
+    if request.param == "postgresql":
+        url = sa.make_url(request.getfixturevalue("server"))
+        name = f"t{abs(hash(request.node.name))}"
+        maker = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with maker.connect() as tx:
+            tx.exec_driver_sql(f"CREATE DATABASE {name}")
+        maker.dispose()
+        settings["FORBEAR_DATABASE_URL"] = url.set(database=name).render_as_string(hide_password=False)
+    made = config.load(settings)
+    yield made
+    db.engine(made).dispose()
 
 
 def rows_of(release: Path) -> dict[str, list[dict[str, Any]]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
 import web
@@ -20,35 +21,64 @@ from tests.security.tenants import WORDS, Tenant
 NOWHERE = "http://127.0.0.1:9"  # no ledger answers here
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    for name, value in {
-        "DATA_DIR": str(tmp_path),
-        "TODAY": tenants.TODAY.isoformat(),
-        "XERO_CLIENT_ID": "app", "XERO_CLIENT_SECRET": "app-secret", "XERO_WEBHOOK_KEY": "webhook-key",
-        **{f"{n}_{k}": NOWHERE for n in ("QUICKBOOKS", "XERO") for k in ("DISCOVERY_URL", "API_URL")},
-    }.items():  # fmt: skip
-        monkeypatch.setenv(f"FORBEAR_{name}", value)
-    loaded = config.load()
-    db.migrate(loaded)
-    return loaded
+@dataclass
+class Installed:
+    """One installation with three practices, made once; each test gets it as it was made."""
+
+    settings: Config
+    engine: Engine
+    app: Flask
+    practices: list[Tenant]
+    kept: bytes
+    cookies: list[tuple[FlaskClient, dict[object, object]]]
+
+    def as_made(self) -> None:
+        file = self.settings.data_dir / "forbear.sqlite3"
+        self.engine.dispose()
+        for beside in ("-wal", "-shm"):
+            file.with_name(file.name + beside).unlink(missing_ok=True)
+        file.write_bytes(self.kept)
+        for client, cookies in self.cookies:
+            client._cookies = dict(cookies)  # type: ignore[assignment]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    folder = tmp_path_factory.mktemp("practices")
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {
+            "DATA_DIR": str(folder),
+            "TODAY": tenants.TODAY.isoformat(),
+            "XERO_CLIENT_ID": "app", "XERO_CLIENT_SECRET": "app-secret", "XERO_WEBHOOK_KEY": "webhook-key",
+            **{f"{n}_{k}": NOWHERE for n in ("QUICKBOOKS", "XERO") for k in ("DISCOVERY_URL", "API_URL")},
+        }.items():  # fmt: skip
+            environment.setenv(f"FORBEAR_{name}", value)
+        loaded = config.load()
+        db.migrate(loaded)
+        engine = db.engine(loaded)
+        app = web.create_app(loaded, engine)
+        practices = tenants.make(engine, loaded, app)
+        engine.dispose()  # the last connection writes everything into the one file
+        kept = (folder / "forbear.sqlite3").read_bytes()
+        clients = [client for one in practices for client in one.people.values()]
+        yield Installed(loaded, engine, app, practices, kept, [(c, dict(c._cookies or {})) for c in clients])
+        engine.dispose()
 
 
 @pytest.fixture
-def engine(settings: Config) -> Iterator[Engine]:
-    opened = db.engine(settings)
-    yield opened
-    opened.dispose()
+def engine(made: Installed) -> Engine:
+    made.as_made()
+    return made.engine
 
 
 @pytest.fixture
-def app(settings: Config, engine: Engine) -> Flask:
-    return web.create_app(settings, engine)
+def app(made: Installed, engine: Engine) -> Flask:
+    return made.app
 
 
 @pytest.fixture
-def practices(engine: Engine, settings: Config, app: Flask) -> list[Tenant]:
-    return tenants.make(engine, settings, app)
+def practices(made: Installed, engine: Engine) -> list[Tenant]:
+    return made.practices
 
 
 def test_random_people_with_random_ids_see_and_change_nothing_of_others(
