@@ -22,6 +22,7 @@ LISTED_ONLY = (
     "deposit",
     "journal",
     "refund",
+    "unmatched",
 )  # money that no ledger lists by customer: only a pull brings it
 
 
@@ -215,12 +216,26 @@ def guard(tx: Connection, scene: Scene) -> Guard:
         payments=tuple(payments),
         ledger_balance={code: theirs for code, (theirs, _) in differences.items()} or None,
         mirrored_balance={code: ours for code, (_, ours) in differences.items()},
+        unmatched_deposit=unexplained(scene.invoices, payments),
         open_invoices={d.currency: (d.their_invoices, d.our_invoices) for d in told},
         holds=frozenset(reasons),
         promised_for=max(whole, default=None),
         plan_proposed_on=plans.waits_since(scene.records),
         writing=any(r.state == "approved" or r.progress in plans.UNDER_WAY for r in scene.records),
     )
+
+
+def unexplained(invoices: Iterable[Invoice], payments: Iterable[Payment]) -> int:
+    """Money that came under the customer's name, was booked as something else, and is just what an invoice before
+    it, or all of them together, still asks for. Minor units; 0 when there is none."""
+    open_ = [i for i in invoices if i.balance > 0 and i.status not in (Status.DRAFT, Status.VOID)]
+    found = 0
+    for payment in payments:
+        if payment.flavor == "unmatched" and not payment.void:
+            asked = [i for i in open_ if i.currency == payment.currency and i.date <= payment.date]
+            if payment.amount in {*(i.balance for i in asked), sum(i.balance for i in asked)}:
+                found += payment.amount
+    return found
 
 
 def _difference(scene: Scene) -> dict[str, tuple[int, int]]:

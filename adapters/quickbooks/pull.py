@@ -252,7 +252,8 @@ class Puller:
                     if entity == "CreditMemo" and translate.is_applied(raw):
                         customers[translate.credited(raw)] = None
                     elif entity in ("JournalEntry", "Deposit"):
-                        customers.update((p.customer_id, None) for p in self._lines(entity, raw))
+                        lines = [p for p in self._lines(entity, raw) if p.flavor != "unmatched"]
+                        customers.update((p.customer_id, None) for p in lines)
         if customers:
             for raw in rows.by_ids(self.transport, "Payment", "CustomerRef", list(customers)):
                 with suppress(*_ODD):

@@ -166,6 +166,8 @@ def receivable_lines(
 
     Lowering what is owed is a positive amount, raising it a negative one. The first keeps the id
     "JournalEntry:12", further customers add "/2", "/3". `receivables`: the ids of the receivable accounts.
+    A deposit line that names a customer and another account may be a payment that was booked as income: it
+    changes no balance, and comes with the id "Deposit:7/u1" so that nobody is reminded who has paid.
     """
     currency = currency_of(raw, home)
     effects: dict[str, int] = {}
@@ -190,7 +192,38 @@ def receivable_lines(
                 updated_at=updated_at(raw),
             )
         )
-    return found
+    return [*found, *_unmatched(raw, currency, receivables)] if entity == "Deposit" else found
+
+
+def _unmatched(raw: Raw, currency: str, receivables: AbstractSet[str]) -> Iterator[Payment]:
+    received: dict[str, int] = {}
+    for line in raw.get("Line") or []:
+        detail = line.get("DepositLineDetail")
+        if not isinstance(detail, dict) or line.get("LinkedTxn") or ref(detail, "AccountRef") in receivables:
+            continue
+        if customer := _depositor(detail):
+            received[customer] = received.get(customer, 0) + amount(line, "Amount", currency)
+    for n, (customer, sum_) in enumerate(received.items(), 1):
+        yield Payment(
+            id=f"Deposit:{id_of(raw)}/u{n}",
+            customer_id=customer,
+            date=day(required(raw, "TxnDate")),
+            currency=currency,
+            amount=sum_,
+            unapplied=0,
+            flavor="unmatched",
+            reference=text(raw, "DocNumber"),
+            version=str(raw.get("SyncToken", "")),
+            updated_at=updated_at(raw),
+        )
+
+
+def _depositor(detail: Raw) -> str:
+    """The customer that a deposit line names, "" when it names none."""
+    entity = detail.get("Entity")
+    if not isinstance(entity, dict) or str(entity.get("type", "customer")).lower() != "customer":
+        return ""
+    return str(entity.get("value") or "")
 
 
 def _effect(line: Raw, currency: str, receivables: AbstractSet[str]) -> Iterator[tuple[str, int]]:
@@ -200,10 +233,8 @@ def _effect(line: Raw, currency: str, receivables: AbstractSet[str]) -> Iterator
         if isinstance(entity, dict) and str(entity.get("Type", "Customer")).lower() == "customer":
             share = amount(line, "Amount", currency)
             yield ref(entity, "EntityRef"), share if journal.get("PostingType") == "Credit" else -share
-    elif isinstance(deposit, dict) and ref(deposit, "AccountRef") in receivables:
-        entity = deposit.get("Entity")
-        if isinstance(entity, dict) and str(entity.get("type", "customer")).lower() == "customer":
-            yield str(entity.get("value") or ""), amount(line, "Amount", currency)
+    elif isinstance(deposit, dict) and ref(deposit, "AccountRef") in receivables and _depositor(deposit):
+        yield _depositor(deposit), amount(line, "Amount", currency)
 
 
 def linked_payments(raw: Raw) -> list[str]:

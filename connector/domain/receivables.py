@@ -115,7 +115,9 @@ class Payment:
     amount: int
     unapplied: int
     allocations: tuple[Allocation, ...] = ()
-    flavor: str = "payment"  # payment | overpayment | prepayment | deposit | journal | refund
+    # payment | overpayment | prepayment | deposit | journal | refund | unmatched (money of this customer that
+    # somebody booked as something else than the payment of an invoice: it lowers nothing that is owed)
+    flavor: str = "payment"
     void: bool = False
     marker: str = ""
     reference: str = ""

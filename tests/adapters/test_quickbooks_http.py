@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from connector.domain.receivables import Document, Kind, Status
 from connector.domain.writes import CreditDraft, DueDateDraft, InvoiceDraft, LinkDraft, NoteDraft, RemoveDraft
+from connector.guarding import unexplained
 from connector.platforms import Clearing, OutOfDate, Reconnect, Refused, TryLater
 from sandbox import books
 from sandbox.documents import Customer, Deposit, DepositLine, Ref
@@ -257,6 +259,27 @@ def test_a_deposit_line_on_receivables_is_money_on_account(harbour: Connected) -
     mirror.store(harbour.open().pull(mirror.cursor))
     assert mirror.net()[oneill] == owed - 2500
     assert "deposit" in {p.flavor for p in mirror.records[Kind.PAYMENT].values()}
+
+
+def test_a_deposit_booked_as_income_is_seen_until_it_is_gone(harbour: Connected) -> None:
+    oneill = harbour.customer("O'Neill Boats")
+    mirror = mirrored(harbour.open())
+    owed = mirror.net()
+    after_an_hour(harbour)
+    sales, bank = harbour.pretend.account_by_role("sales").id, harbour.pretend.account_by_role("bank").id
+    line = DepositLine(amount=9999, account=sales, customer=oneill)
+    deposit = harbour.pretend.add_deposit(Deposit(date=TODAY, account=bank, lines=[line]))
+    mirror.store(harbour.open().pull(mirror.cursor))
+    seen = [p for p in mirror.records[Kind.PAYMENT].values() if p.flavor == "unmatched"]
+    assert [(p.customer_id, p.amount, p.unapplied) for p in seen] == [(oneill, 9999, 0)]
+    assert mirror.net() == owed
+    assert unexplained(mirror.records[Kind.INVOICE].values(), seen) == 9999  # just what an invoice asks for
+    assert unexplained(mirror.records[Kind.INVOICE].values(), [replace(seen[0], amount=9998)]) == 0
+    assert mirror.records == mirrored(harbour.open()).records
+    after_an_hour(harbour)
+    harbour.pretend.delete(Ref("deposit", deposit.id))
+    mirror.store(harbour.open().pull(mirror.cursor))
+    assert "unmatched" not in {p.flavor for p in mirror.records[Kind.PAYMENT].values()}
 
 
 def test_sub_customers_and_inactive_ones_are_mirrored(harbour: Connected) -> None:

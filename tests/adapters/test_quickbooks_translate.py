@@ -236,6 +236,20 @@ def test_a_deposit_line_on_receivables_is_money_of_its_customer() -> None:
     assert (one.id, one.amount, one.unapplied, one.flavor) == ("Deposit:31", 7500, 7500, "deposit")
 
 
+def test_a_deposit_that_was_booked_as_income_lowers_nothing_and_is_seen() -> None:
+    def line(amount: Any, customer: str, kind: str = "CUSTOMER", account: str = "1") -> dict[str, Any]:
+        entity = {"value": customer, "type": kind}
+        return {"Amount": amount, "DepositLineDetail": {"Entity": entity, "AccountRef": {"value": account}}}
+
+    lines = [line(75, "58"), line(5, "58"), line(9, "61", "VENDOR"), line(20, "59", account="84")]
+    raw = {"Id": "31", "TxnDate": "2026-10-02", "Line": [*lines, {"Amount": 3, "DepositLineDetail": {}}]}
+    found = settlement.receivable_lines("Deposit", raw, "USD", {"84"}, Joined())
+    assert [(p.id, p.customer_id, p.amount, p.unapplied, p.flavor) for p in found] == [
+        ("Deposit:31", "59", 2000, 2000, "deposit"),
+        ("Deposit:31/u1", "58", 8000, 0, "unmatched"),
+    ]
+
+
 def test_a_refund_receipt_never_touches_a_receivable() -> None:
     raw = an_invoice(Id="9", TotalAmt=25)
     refund = translate.refund(raw, "USD")
