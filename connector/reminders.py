@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -77,7 +77,7 @@ def put(
     cycle = cycle_of(about)
     mine = sa.and_(reminders.c.connection_id == connection_id, reminders.c.customer_id == customer_id)
     same = sa.and_(reminders.c.level == level, reminders.c.cycle == cycle)
-    values = {
+    values: dict[str, Any] = {
         "invoices": [_dump(a) for a in about],
         "text": text,
         "state": "held" if held_because else "due",
@@ -107,7 +107,14 @@ def put(
     if all(getattr(old, name) == value for name, value in values.items() if name != "updated_at"):
         return _reminder(old)
     tx.execute(sa.update(reminders).where(reminders.c.id == old.id).values(**values))
-    return get(tx, old.id)
+    return replace(
+        _reminder(old),
+        invoices=tuple(about),
+        text=text,
+        state=values["state"],
+        held_because=tuple(held_because),
+        updated_at=now,
+    )
 
 
 def clear(
