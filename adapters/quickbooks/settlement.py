@@ -106,7 +106,7 @@ def _sides(
 def _linked(payment: shapes.Payment, currency: str) -> Iterator[tuple[str, str, int]]:
     for line in payment.Line or ():
         for link in line.LinkedTxn or ():
-            yield link.TxnType or "", str(link.TxnId), minor(line.Amount, currency)
+            yield str(link.TxnType or ""), str(link.TxnId), minor(line.Amount, currency)
 
 
 def _fill(charges: list[_Open], share: int, when: Any, payment_id: str) -> Iterator[Allocation]:

@@ -14,7 +14,10 @@ import msgspec
 
 
 class Row(msgspec.Struct, kw_only=True, gc=False):
-    """A record of QuickBooks. Amounts are read from the text of the number, never through a float."""
+    """A record of QuickBooks. Amounts are read from the text of the number, never through a float.
+
+    Strict are ids, amounts and days, which nobody may guess; what is only told, or asked about, may be anything.
+    """
 
 
 class Ref(Row):
@@ -22,7 +25,7 @@ class Ref(Row):
 
 
 class Meta(Row):
-    LastUpdatedTime: str | None = None
+    LastUpdatedTime: Any = None
 
 
 class TaxDetail(Row):
@@ -30,20 +33,20 @@ class TaxDetail(Row):
 
 
 class Email(Row):
-    Address: str | None = None
+    Address: Any = None
 
 
 class Phone(Row):
-    FreeFormNumber: str | None = None
+    FreeFormNumber: Any = None
 
 
 class Address(Row):
-    Country: str | None = None
+    Country: Any = None
 
 
 class Linked(Row):
     TxnId: str | int | None = None
-    TxnType: str | None = None
+    TxnType: Any = None
 
 
 class Settling(Row):
@@ -70,7 +73,7 @@ class Customer(Record):
     PrimaryPhone: Phone | None = None
     Mobile: Phone | None = None
     BillAddr: Address | None = None
-    Active: bool | None = None
+    Active: Any = None
     ParentRef: Ref | None = None
     SalesTermRef: Ref | None = None
     Balance: Decimal | None = None

@@ -165,7 +165,8 @@ def minor(value: Decimal | None, currency: str) -> int:
 
 def _changed_at(record: shapes.Record) -> datetime | None:
     meta = record.MetaData
-    return moment(meta.LastUpdatedTime) if meta is not None and meta.LastUpdatedTime else None
+    said = _words(meta.LastUpdatedTime) if meta is not None else ""
+    return moment(said) if said else None
 
 
 def _version(record: shapes.Record) -> str:
@@ -190,10 +191,10 @@ def customer(
     return Customer(
         id=str(_given(c.Id, "Id")),
         name=_words(c.DisplayName) or _words(c.FullyQualifiedName) or _words(c.CompanyName),
-        email=(c.PrimaryEmailAddr.Address or "") if c.PrimaryEmailAddr else "",
+        email=_words(c.PrimaryEmailAddr.Address) if c.PrimaryEmailAddr else "",
         phone=_number(c.PrimaryPhone) or _number(c.Mobile),
         currency=currency,
-        country=_country((c.BillAddr.Country or "") if c.BillAddr else ""),
+        country=_country(_words(c.BillAddr.Country) if c.BillAddr else ""),
         active=c.Active is not False,
         parent_id=named(c.ParentRef),
         terms_days=terms.get(named(c.SalesTermRef)),
@@ -203,7 +204,7 @@ def customer(
 
 
 def _number(phone: shapes.Phone | None) -> str:
-    return (phone.FreeFormNumber or "") if phone else ""
+    return _words(phone.FreeFormNumber) if phone else ""
 
 
 def _country(text: str) -> str:

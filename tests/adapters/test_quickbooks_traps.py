@@ -133,3 +133,23 @@ def test_numbers_where_texts_are_usual_do_no_harm() -> None:
     with quickbooks(Books(Invoice=[raw])) as books:
         [invoice] = [i for b in books.ledger().pull(None) for i in b.invoices]
     assert (invoice.id, invoice.version, invoice.number, invoice.customer_id) == ("1", "3", "", "58")
+
+
+def test_oddities_in_what_is_only_told_do_no_harm() -> None:
+    odd = {
+        "Id": "58",
+        "DisplayName": "Rose & Daughters",
+        "Active": "true",
+        "MetaData": {"LastUpdatedTime": 7},
+        "PrimaryEmailAddr": {"Address": None},
+        "PrimaryPhone": {"FreeFormNumber": 5551234},
+        "BillAddr": {"Country": ["US"]},
+    }
+    with quickbooks(Books(Customer=[odd])) as books:
+        batches = list(books.ledger().pull(None))
+    [customer] = [c for b in batches for c in b.customers]
+    assert (customer.name, customer.active, customer.email, customer.phone) == (
+        *("Rose & Daughters", True),
+        *("", ""),
+    )
+    assert not [u for b in batches for u in b.unreadable]
