@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 QUIET := --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help install demo check format lint types imports test bench screenshots lock clean
+.PHONY: help install demo check format lint types imports test night bench screenshots lock clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ imports: .venv/dev ## who may import whom
 test: .venv/dev ## every test; installs a browser and PostgreSQL where it may (ARGS="tests/domain" for some)
 	@sh tests/prepare.sh
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadscope tests)
+
+night: .venv/dev ## random lives of plans on both ledgers, 10,000 of them (LIVES=...)
+	@FORBEAR_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest -n 2 tests/stories/test_plan_lives_quickbooks.py tests/stories/test_plan_lives_xero.py
 
 bench: .venv/dev ## one benchmark: make bench NAME=ledgers (QUICK=1 for a short form)
 	@test -n "$(NAME)" || { echo "Say which: make bench NAME=..., one of: $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py//' | tr '\n' ' ')"; exit 2; }

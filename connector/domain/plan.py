@@ -6,10 +6,12 @@ Amounts are minor units of `currency`. `date` fields are calendar dates in the o
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from connector.domain import codec, writes
@@ -149,7 +151,13 @@ class Plan:
 
 def load(data: Mapping[str, Any]) -> Plan:
     """A plan from `Plan.to_json()`. Raises WrongValue."""
-    return codec.from_json(Plan, dict(data))
+    return _loaded(json.dumps(data))
+
+
+@lru_cache(maxsize=1024)
+def _loaded(text: str) -> Plan:
+    """Plans are frozen, and the same ones are read again and again: one for each text."""
+    return codec.from_json(Plan, json.loads(text))
 
 
 def portions(sources: Iterable[Source], principals: Iterable[int]) -> list[list[tuple[Source, int]]]:

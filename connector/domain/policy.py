@@ -8,10 +8,12 @@ Defaults are accounting.md sections 4, 5 and 6.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from connector.domain import codec, money
@@ -377,4 +379,10 @@ def load(data: Mapping[str, Any]) -> Policy:
     Raises WrongValue, whose `field` is the dotted name ("plan.soft_cap_months") and whose `sentence` is for
     the bookkeeper.
     """
-    return codec.from_json(Policy, dict(data))
+    return _loaded(json.dumps(dict(data)))
+
+
+@lru_cache(maxsize=256)
+def _loaded(text: str) -> Policy:
+    """Policies are frozen, and most organizations share a few: one for each text."""
+    return codec.from_json(Policy, json.loads(text))
