@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import db, outbox, plans
+from connector import db, outbox, plans, writeback
 from connector.domain.policy import Mode
 from connector.domain.receivables import Kind, Status
 from connector.platforms import Refused
@@ -74,6 +74,27 @@ def test_delivering_a_finished_plan_again_writes_nothing(story: Story) -> None:
     story.approve(plan.id)
     story.deliver()
     assert story.ledger.calls == []
+
+
+def test_what_waits_has_another_name_when_somebody_decides_anew(story: Story) -> None:
+    """So a job can tell what came while it wrote, and wake another one for it."""
+
+    def waiting() -> frozenset[str]:
+        with db.reading(story.engine) as tx:
+            return writeback.waiting(tx, story.connection_id, story.now)
+
+    plan = story.propose("147")
+    assert waiting() == frozenset()
+    story.approve(plan.id)
+    first = waiting()
+    with db.transaction(story.engine) as tx:
+        plans.send_back(tx, plan.id, "The ledger said no.", now=story.now, tried=False)
+    assert waiting() == frozenset()
+    story.approve(plan.id)
+    assert len(first) == len(waiting()) == 1
+    assert waiting() - first == waiting()
+    story.deliver()
+    assert waiting() == frozenset()
 
 
 def test_notes_mode_changes_no_document(story: Story) -> None:
