@@ -342,7 +342,7 @@ def dispute(
         who=CUSTOMER,
         now=now,
         invoice_id=doc.id,
-        note="Said on their page.",
+        note="Said on their page",
     )
     _hear(tx, view, whence, "replied", now, doc.id)
     data = {
@@ -411,7 +411,7 @@ def _rest(tx: Connection, view: View, whence: From, docs: Sequence[Doc], now: dt
             now=now,
             invoice_id=doc.id,
             until=view.by,
-            note="Asked on their page.",
+            note="Asked on their page",
         )
 
 
@@ -428,7 +428,7 @@ def _hear(
         who=CUSTOMER,
         now=now,
         invoice_id=invoice_id,
-        note="On their page.",
+        note="On their page",
     )
     books.note_changed(tx, whence.connection_id, [whence.customer_id], now)
 

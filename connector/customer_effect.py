@@ -19,6 +19,7 @@ from connector.domain.shares import Difference, Share
 PAID_WITHIN = (
     10  # days after the due date: others have heard from us by then, the hold-out share just begins to
 )
+_ORIGINS = {"reminder": "reminder", "plan": "documents of a plan", "person": "made by hand"}
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -33,7 +34,7 @@ class Row:
 
 def by_wording(tx: Connection, connection_id: str) -> list[Row]:
     """By what carried the address: the reminder's level, a plan's documents, or a person."""
-    return _rows(tx, connection_id, lambda link: link.level.replace("_", " ") or link.origin)
+    return _rows(tx, connection_id, lambda link: link.level.replace("_", " ") or _ORIGINS[link.origin])
 
 
 def by_weekday(tx: Connection, connection_id: str) -> list[Row]:

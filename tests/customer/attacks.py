@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
-from statistics import median
 
 import sqlalchemy as sa
 from itsdangerous import Signer
@@ -235,8 +234,8 @@ def tell_apart(s: Scene) -> str:
             began = time.perf_counter()
             reader.get(path)
             times.append(time.perf_counter() - began)
-    one, two = (median(times) for times in spent.values())
-    return "the times differ" if abs(one - two) > 0.02 else ""
+    one, two = (min(times) for times in spent.values())  # the least disturbed try of each
+    return "the times differ" if abs(one - two) > 0.01 else ""
 
 
 def too_often(s: Scene) -> str:
