@@ -1,4 +1,4 @@
-"""Predictions: learned from one book as known on a day, and from nothing later."""
+"""Predictions: from one book as known on a day, and from nothing later."""
 
 import random
 from datetime import date, timedelta
@@ -69,6 +69,11 @@ def test_a_book_without_a_past_says_so():
     fresh = Invoice("1", "1", "a", date(2026, 11, 1), date(2026, 11, 15), "USD", 10000, 10000, Status.OPEN)
     (only,) = outlooks([fresh], [], [], TODAY).values()
     assert (only.basis, only.late, only.late_30) == ("none", 0.45, 0.08)
+    assert (only.earliest, only.expected, only.latest) == (
+        date(2026, 11, 5),
+        date(2026, 11, 15),
+        date(2026, 12, 3),
+    )
 
 
 def test_a_new_customer_borrows_from_the_book():

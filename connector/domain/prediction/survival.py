@@ -21,6 +21,7 @@ class Survival:
 
     ages: Days
     open_: Floats
+    seen: int  # invoices that it rests on
 
     def remaining(self, overdue: Days, share: float) -> Days:
         """Days from today until `share` of the invoices that are now `overdue` days late are paid.
@@ -51,4 +52,4 @@ def survival(days_late: Days, settled: Flags) -> Survival:
     everyone = np.sort(days_late)
     alive = len(everyone) - np.searchsorted(everyone, ages, side="left")
     kept = alive >= FEWEST
-    return Survival(ages[kept], np.cumprod(1 - paid[kept] / alive[kept]).astype(float))
+    return Survival(ages[kept], np.cumprod(1 - paid[kept] / alive[kept]).astype(float), len(everyone))
