@@ -20,6 +20,7 @@ from rq.serializers import JSONSerializer
 
 from connector import config, db, embedded, jobs, leases, platforms
 from connector.config import Config
+from connector.domain import fingerprint, wording_tone
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,20 @@ class JobWorker(Worker):
         engine.dispose()  # the next horse inherits no connection
 
 
+def warm() -> None:
+    """Compile once what each forked job would else compile for itself: the patterns of the wording check."""
+    for language in wording_tone.languages():
+        wording_tone.tone(language)
+    fingerprint.of_source("connector.domain")
+
+
 def main(config: Config, *, burst: bool = False) -> int:
     """Work until SIGTERM (the job under way is finished first); `burst` ends when the queue is empty."""
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until the horse listens to it
     embedded.wait_until_ready(config)
     for name in platforms.names():
         platforms.find(name, config)
+    warm()
     gc.collect()
     gc.freeze()  # what is loaded now is shared with the forked jobs for good
     worker = JobWorker(
