@@ -57,6 +57,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
             "many",
             "clock",
             "local_day",
+            "ago",
             "moment",
             "age",
             "kind",

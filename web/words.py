@@ -122,6 +122,18 @@ def clock(value: datetime | None, timezone: str = "UTC", locale: str = "") -> st
     return babel_time(value.astimezone(connections.zone(timezone)), format="H:mm", locale=spoken)
 
 
+def ago(value: datetime, now: datetime, timezone: str = "UTC") -> str:
+    """How long ago: for lists of clients in several time zones, where times of day cannot be compared."""
+    minutes = int((now - value).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h ago"
+    return local_day(value, timezone)
+
+
 def moment(value: datetime | str | None, timezone: str = "UTC") -> str:
     """Sat 21 Nov, 8:52, in the organization's zone; nothing for a moment that has not come."""
     if not value:

@@ -36,6 +36,19 @@ def test_an_expectation_is_rounded(minor: int, currency: str, said: str) -> None
     assert words.about(minor, currency) == said
 
 
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(0, "just now"), (59, "59 min ago"), (125, "2 h ago"), (3000, "Mon 16 Nov 2026")]
+)
+def test_how_long_ago(minutes: int, said: str) -> None:
+    now = dt.datetime(2026, 11, 18, 12, tzinfo=dt.UTC)
+    assert words.ago(now - dt.timedelta(minutes=minutes), now) == said
+
+
+def test_an_evening_in_new_york_is_that_day_there() -> None:
+    late = dt.datetime(2026, 11, 22, 1, 54, tzinfo=dt.UTC)
+    assert words.local_day(late, "America/New_York") == "Sat 21 Nov 2026"
+
+
 MONDAY = dt.date(2026, 11, 16)
 
 
