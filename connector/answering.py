@@ -67,6 +67,8 @@ def promise(
     now: dt.datetime,
 ) -> Answer:
     """The customer names a day for one document or all of them. `amount` is minor units; the oldest come first."""
+    if view.quiet:
+        raise Wrong("wrong_choice")
     if not view.today < day <= view.today + FARTHEST:
         raise Wrong("wrong_day")
     parts = _parts(_meant(view, invoice_id), amount)

@@ -32,6 +32,7 @@ from connector.settings import Settings
 LIVE = (Status.OPEN, Status.PARTLY_PAID)
 RECENT = dt.timedelta(days=180)
 PAYMENTS = 12
+HARD = frozenset({"insolvency", "breathing_space", "deceased", "data_request"})
 SHOWN = ("approved", "running", "broken", "finished")
 
 
@@ -92,6 +93,7 @@ class View:
     today: dt.date
     broken: int  # promises of the last year that were not kept
     held: frozenset[str]
+    unmatched: bool  # money of theirs is in the books and not set against an invoice
 
     @property
     def totals(self) -> dict[str, int]:
@@ -104,10 +106,15 @@ class View:
     def spreadable(self) -> tuple[Doc, ...]:
         """What a plan could cover: of one currency, the one that falls due first."""
         free = [d for d in self.documents if not d.planned and d.installment is None and d.rests != "dispute"]
-        if not free:
+        if not free or self.quiet:
             return ()
         currency = min(free, key=lambda d: (d.due, d.number)).currency
         return tuple(d for d in free if d.currency == currency)
+
+    @property
+    def quiet(self) -> bool:
+        """Nobody may ask this customer for money or a plan now: the page only shows, and lets them talk."""
+        return bool(self.held & HARD)
 
     def named(self, invoice_id: str) -> Doc | None:
         """The open document with this id, if the page shows it."""
@@ -170,6 +177,8 @@ def view(
         today=today,
         broken=sum(stands[p.id] == promise_rules.BROKEN and p.promised_on >= year for p in named),
         held=frozenset(h.reason for h in active if h.invoice_id is None),
+        unmatched=any(p.unapplied > 0 and not p.void for p in picture.payments)
+        or any(c.remaining > 0 and not c.void for c in picture.credits),
     )
 
 

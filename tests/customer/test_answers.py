@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from connector import audit, customer_answers, customer_effect, db, holds, plans, reminders, review, settings
 from connector.domain import shares
+from sandbox import acts
 from tests.customer.desk import TODAY, Customer, Desk, a_customer, deliver, switch_on
 from tests.stories.lives import Company, Watch
 
@@ -334,3 +335,29 @@ def test_the_hold_out_waits_a_week_and_its_effect_is_counted(desk: Desk) -> None
     assert effect.waited.whole == len(waiting)
     assert effect.contacted.whole == len(ids) - len(waiting)
     assert effect.difference is None or not effect.difference.known
+
+
+def test_money_that_is_not_matched_yet_is_said_and_thanked_for(desk: Desk) -> None:
+    company = desk.company("quickbooks")
+    quay = next(c.id for c in company.pretend.customers if c.name == "Quiet Quay")
+    acts.pay(company.pretend, customer=quay, amount=46000 + 5000, day=TODAY)  # 50.00 more than is open
+    company.sync()
+    switch_on(company)
+    page = a_customer(desk, company, "Quiet Quay", numbers=["2001"]).page()
+    assert "Nothing is open here. Thank you." in page
+    assert "is still being matched to an invoice" in page
+
+
+def test_in_an_insolvency_the_page_asks_for_nothing(desk: Desk) -> None:
+    company = desk.company("xero")
+    switch_on(company)
+    customer = a_customer(desk, company)
+    token = customer.token("promise")
+    with db.transaction(desk.practice.engine) as tx:
+        holds.put(tx, company.connection_id, _customer(company), "insolvency", who="Dana", now=db.now())
+    page = customer.page()
+    assert "I will pay on a date" not in page
+    assert "I need to spread it" not in page
+    assert "Talk to a person" in page
+    assert customer.send("promise", token=token, day="2026-12-01", invoice="").status_code == 422
+    assert customer.send("offers", token=token, amount="100").status_code == 422
