@@ -33,6 +33,9 @@ def main() -> None:
             "unseen_auc",
             "unseen_brier",
             "unseen_ece",
+            "open_auc",
+            "open_brier",
+            "open_ece",
             "late30_ap",
             "late30_ap_baseline",
             "days_late_mae",
@@ -78,6 +81,13 @@ def real(path: Path) -> dict[str, float]:
     for split in (0.6, 0.8):
         other = accuracy.measure(books, unseen=False, split=split)
         _tell(f"known, cut at {split:.0%} of the time", other.only(other.seen))
+    now = accuracy.standing(books)
+    print(
+        f"open and not yet due, on nine days: {len(now.late)} invoices, AUC {auc(now.was_late, now.late):.3f} (own rate "
+        f"{auc(now.was_late, now.rate):.3f}), Brier {brier(now.was_late, now.late):.4f} ({brier(now.was_late, now.rate):.4f}), "
+        f"calibration error {calibration_error(now.was_late, now.late):.3f}; more than 30 days late, "
+        f"{len(now.late_30)} invoices: calibration error {calibration_error(now.was_late_30, now.late_30):.3f}"
+    )
     month = known.only(known.certain_30)
     paid = month.only(month.days_late == month.days_late)
     report = Path(os.environ.get("REPORT") or ROOT / "var" / "judgement.svg")
@@ -99,6 +109,9 @@ def real(path: Path) -> dict[str, float]:
         "unseen_auc": auc(unseen.was_late, unseen.late),
         "unseen_brier": brier(unseen.was_late, unseen.late),
         "unseen_ece": calibration_error(unseen.was_late, unseen.late),
+        "open_auc": auc(now.was_late, now.late),
+        "open_brier": brier(now.was_late, now.late),
+        "open_ece": calibration_error(now.was_late, now.late),
         "late30_ap": average_precision(month.was_late_30, month.late_30),
         "late30_ap_baseline": average_precision(month.was_late_30, month.rate_30),
         "days_late_mae": float(abs(paid.days_late - paid.days).mean()),

@@ -80,6 +80,39 @@ def measure(books: list[tuple[History, int]], *, unseen: bool, split: float = SP
     return Answers(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Open invoices as a page shows them: on several days, each from the book of that day alone."""
+
+    late: Floats  # of those that are not due yet, whose answer the file knows
+    rate: Floats
+    was_late: Flags
+    late_30: Floats  # of all that are not 30 days late yet, likewise
+    was_late_30: Flags
+
+
+def standing(books: list[tuple[History, int]], days: int = 9) -> Standing:
+    """On days spread evenly over the later half of the file."""
+    parts = []
+    for whole, end in books:
+        first = int(whole.issued.min())
+        for day in np.linspace(first + (end - first) / 2, end, days, endpoint=False).astype(int).tolist():
+            rows = np.flatnonzero(whole.issued <= day)
+            known = as_known(whole, rows, day)
+            at = np.flatnonzero(known.settled == FAR)
+            if not len(at):
+                continue
+            learned = model.fit(known, day)
+            said, late = learned.predict(at), whole.settled[rows[at]] - whole.due[rows[at]]
+            due = known.due[at]
+            ahead, recent = (due >= day) & (due < end), (due + 30 >= day) & (due + 30 < end)
+            rate = learned.alike.own.late(known.customer[at], np.full(len(at), day))
+            parts.append(
+                (said.late[ahead], rate[ahead], late[ahead] > 0, said.late_30[recent], late[recent] > 30)
+            )
+    return Standing(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
 def as_known(whole: History, rows: Days, day: int) -> History:
     """These rows as they were known at the end of `day`."""
     part = whole.only(rows)
