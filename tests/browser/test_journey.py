@@ -103,7 +103,8 @@ def test_the_journey(person: BrowserContext, installed: str, world: World, platf
     until(lambda: _draft(world, installed).plan.mode == "split", "the draft by the answers")
     page.goto("/queue")
     # The queue is of the whole firm: other tests' clients wait there as well.
-    page.locator(f"main a[href$='/plans/{_draft(world, installed).id}']").first.click()
+    page.locator(f".list a[href*='item=plan-{_draft(world, installed).id}']").click()
+    page.get_by_role("link", name="Review the plan").click()
     expect(page.locator("h1")).to_contain_text("A plan for")
     expect(page.locator("main")).to_contain_text("Nothing moves")
     plan_url = page.url
