@@ -54,11 +54,13 @@ def customer(connection_id: str, customer_id: str) -> str:
         mine = plans.of_customer(tx, connection_id, customer_id)
         messages = reminders.of_customer(tx, connection_id, customer_id)
         promises = holds.promised(tx, connection_id, customer_id)
+        conclusion = conclusions.of_customer(tx, connection_id, customer_id)
+        decided = settings.load(tx, connection_id)
         context = {
-            "conclusion": conclusions.of_customer(tx, connection_id, customer_id),
+            "conclusion": conclusion,
             "holds": holds.active(tx, connection_id, customer_id, today=today),
             "differences": completeness.differences(tx, connection_id, customer_id),
-            "settings": settings.load(tx, connection_id),
+            "settings": decided,
             "notes": [
                 e
                 for e in audit.of_connection(
@@ -74,10 +76,10 @@ def customer(connection_id: str, customer_id: str) -> str:
     numbers = {i.id: i.number for i in picture.invoices}
     unapplied = sum(p.unapplied for p in picture.payments if not p.void)
     talk = talking.points(
-        context["conclusion"],
+        conclusion,
         open_now,
         numbers,
-        context["settings"].policy.plan,
+        decided.policy.plan,
         unapplied=bool(unapplied),
         today=today,
     )
