@@ -85,11 +85,32 @@ def _walk(page: Page, base: str) -> None:
     page.goto(f"{organization}/customers?q={STORY.replace(' ', '+')}")
     page.get_by_role("link", name=STORY).first.click()
     _shoot(page, page.url, "customer")
+    story = page.url
+    _customers_own(page, organization, story)
+    page.goto(story)
     page.get_by_role("link", name="Review the plan").first.click()
     _shoot(page, page.url, "plan-draft")
     page.goto(f"{organization}/plans")
     page.locator("tr", has_text="On track").get_by_role("link").first.click()
     _shoot(page, page.url, "plan")
+
+
+def _customers_own(page: Page, organization: str, customer: str) -> None:
+    """The customer's own page on a phone: switched on, an address made, and opened without the bookkeeper's cookies."""
+    page.goto(f"{organization}/customer-page")
+    page.get_by_label("Customers have a page of their own.").check()
+    page.get_by_role("button", name="Keep this").click()
+    page.goto(customer)
+    page.get_by_text(re.compile("^Addresses of the page")).click()
+    page.get_by_role("button", name="Make an address for what is open").click()
+    address = re.search(r"http://\S+/c/[\w.-]+", page.get_by_role("status").first.inner_text())
+    assert address
+    browser = page.context.browser
+    assert browser
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=1.5)
+    phone.goto(address[0], wait_until="networkidle")
+    phone.screenshot(path=str(PICTURES / "customer-page.png"))
+    phone.close()
 
 
 def _shoot(page: Page, address: str, name: str) -> None:

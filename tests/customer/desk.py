@@ -33,9 +33,9 @@ class Desk:
     def __post_init__(self) -> None:
         self.app = create_app(self.practice.settings, self.practice.engine)
 
-    def company(self, platform: str, *, answered: bool = True) -> Company:
+    def company(self, platform: str, name: str = "", *, answered: bool = True) -> Company:
         """Fern Foods owes 1001 and 1002 since August and September, Quiet Quay owes 2001."""
-        made = self.practice.company(platform)
+        made = self.practice.company(platform, name)
         fern, quay = made.customer("Fern Foods"), made.customer("Quiet Quay")
         day = self.practice.today
         for owner, number, days, net in (
