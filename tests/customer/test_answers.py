@@ -196,6 +196,29 @@ def test_without_leave_a_plan_waits_in_the_queue_and_its_documents_rest(desk: De
     assert "Your plan is agreed." in customer.page()
 
 
+def test_a_second_choice_takes_the_place_of_the_first_and_a_persons_draft_stays(desk: Desk) -> None:
+    company = desk.company("quickbooks")
+    switch_on(company)
+    customer = a_customer(desk, company)
+    for count in (3, 4):
+        terms, hidden = customer.choose("500", count=count)
+        customer.send("agree", terms.text, **hidden, name="Fern Moss", agreed="yes")
+    with db.reading(desk.practice.engine) as tx:
+        [theirs] = plans.of_connection(tx, company.connection_id, states=["proposed"])
+    assert len(theirs.plan.rows) == 4
+    with db.transaction(desk.practice.engine) as tx:
+        plans.cancel(tx, theirs.id, who="Dana", now=db.now(), today=TODAY)
+    assert "it is not going ahead as it was" in customer.page()
+    ours = company.propose(_customer(company), ["1001"], 2)
+    terms, hidden = customer.choose("500", count=3)
+    customer.send("agree", terms.text, **hidden, name="Fern Moss", agreed="yes")
+    with db.reading(desk.practice.engine) as tx:
+        [kept] = plans.of_connection(tx, company.connection_id, states=["proposed"])
+        [waiting] = [a for a in customer_answers.waiting(tx, [company.connection_id]) if not a.plan]
+    assert kept.id == ours.id
+    assert waiting.data["count"] == 3
+
+
 def test_a_text_that_is_no_longer_true_is_not_agreed_to(desk: Desk) -> None:
     company = desk.company("quickbooks")
     switch_on(company, plans_alone=True, business_only=False)

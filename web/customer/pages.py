@@ -224,6 +224,7 @@ def _around(token: str, link: Link | None, shown: View) -> dict[str, Any]:
         "say": shown.words.say,
         "style": style(page_policy.color),
         "agreed": {p.record.id for p in shown.plans if not p.waits},
+        "proposed": {p.record.id for p in shown.plans if p.waits},
         "base": f"/c/{token}",
         "form": (lambda: customer_links.form_token(config(), link.id)) if link else None,
         "until": link.expires_at.date() if link else None,

@@ -40,7 +40,7 @@ NUMBERS = (
 SWITCHES = ("on", "plans_alone", "business_only")
 ACTS = {
     "promise": (("accept", "Accept the day"), ("decline", "Not that day")),
-    "plan": (("done", "Done"),),
+    "plan": (("done", "Say only this"),),
     "wish": (("done", "Answered"),),
     "dispute": (("lift", "Settled: reminders go on"), ("keep", "Answered: let it rest")),
     "call": (("done", "Called back"),),
