@@ -11,7 +11,19 @@ from typing import Any
 
 from sqlalchemy.engine import Connection as Transaction
 
-from connector import books, conclusions, connections, holds, judging, outbox, plans, reminders, settings
+from connector import (
+    books,
+    charging,
+    conclusions,
+    connections,
+    holds,
+    judging,
+    outbox,
+    plans,
+    reminders,
+    settings,
+)
+from connector.charging import Charge
 from connector.conclusions import Balance, Conclusion, Prediction
 from connector.connections import Connection
 from connector.domain.findings import Finding
@@ -81,6 +93,7 @@ def _connection(tx: Transaction, connection: Connection, today: dt.date) -> Json
         "customers": customers,
         "invoices": invoices,
         "plans": [plan(r) for r in kept],
+        "charges": [charge(c) for c in reversed(charging.of_connection(tx, id, 100_000))],
         "reminders": [line for r in reminders.of_connection(tx, id) for line in reminder(r)],
         "writes": [write(w) for w in reversed(outbox.of_connection(tx, id)) if w.state in WRITE_STATES],
     }
@@ -224,6 +237,24 @@ def plan(record: Record) -> Json:
         "approved_by": record.approved_by,
         "approved_at": _moment(record.approved_at),
         "posted_on": record.posted_on.isoformat() if record.posted_on else None,
+    }
+
+
+def charge(charge: Charge) -> Json:
+    """One fee, interest or discount that a person approved."""
+    return {
+        "id": str(charge.id),
+        "kind": charge.kind,
+        "customer": charge.customer_id,
+        "invoice": charge.invoice_id,
+        "number": charge.number,
+        "currency": charge.currency,
+        "amount": charge.amount,
+        "rule": charge.rule,
+        "state": charge.state,
+        "approved_by": charge.approved_by,
+        "waived_by": charge.waived_by or None,
+        "why": charge.why or None,
     }
 
 

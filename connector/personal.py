@@ -74,6 +74,12 @@ def erase(
         key = table.c.id if table is db.customers else table.c.customer_id
         where = sa.and_(table.c.connection_id == connection_id, key == customer_id)
         emptied[table.name] = tx.execute(sa.update(table).where(where).values(**values)).rowcount
+    answers, files = db.customer_answers.c, db.customer_files.c
+    theirs = sa.select(answers.id).where(
+        answers.connection_id == connection_id, answers.customer_id == customer_id
+    )
+    sent = sa.delete(db.customer_files).where(files.answer_id.in_(theirs))
+    emptied["customer_files"] = tx.execute(sent).rowcount
     links = db.customer_links.c
     tx.execute(
         sa.update(db.customer_links)
