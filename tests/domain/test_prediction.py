@@ -114,3 +114,51 @@ def test_expected_money_by_week():
     day = date(2026, 11, 18)
     weeks = expected_weeks([invoice], {"1": Outlook("1", 0.5, 0.1, day, day, day, "none")}, TODAY, weeks=3)
     assert weeks == {"USD": [(date(2026, 11, 2), 0), (date(2026, 11, 9), 0), (date(2026, 11, 16), 4000)]}
+
+
+def test_a_customer_who_pays_small_ones_on_time_and_large_ones_late_is_told_apart():
+    invoices, payments = [], []
+    for week in range(40):
+        day, amount = TODAY - timedelta(weeks=40 - week), 400000 if week % 2 else 5000
+        due = day + timedelta(14)
+        paid = due + timedelta(9 if week % 2 else -1)
+        done = paid <= TODAY
+        id = f"i{week}"
+        invoices.append(
+            Invoice(
+                id,
+                id,
+                "a",
+                day,
+                due,
+                "USD",
+                amount,
+                0 if done else amount,
+                Status.PAID if done else Status.OPEN,
+            )
+        )
+        if done:
+            payments.append(Payment(f"p{week}", "a", paid, "USD", amount, 0, (Allocation(id, amount),)))
+    due = date(2026, 11, 16)
+    small, large = (
+        Invoice(name, name, "a", TODAY, due, "USD", amount, amount, Status.OPEN)
+        for name, amount in (("small", 4000), ("large", 500000))
+    )
+    found = outlooks([*invoices, small, large], payments, [], TODAY)
+    assert found["small"].late < 0.15
+    assert found["large"].late > 0.85
+    assert found["small"].expected < due < found["large"].expected
+
+
+def test_what_today_has_ruled_out_no_longer_counts():
+    """Half of theirs come ten days early, half five days late; two days before the due date it is the second kind."""
+    habits = {"a": lambda week: -10 if week % 2 else 5, "b": lambda week: 5 if week % 2 else -10}
+    invoices, payments = books(habits, weeks=40)
+    fresh, ripe = (
+        Invoice(name, name, "a", due - timedelta(14), due, "USD", 10000, 10000, Status.OPEN)
+        for name, due in (("fresh", TODAY + timedelta(14)), ("ripe", TODAY + timedelta(2)))
+    )
+    found = outlooks([*invoices, fresh, ripe], payments, [], TODAY)
+    assert 0.4 < found["fresh"].late < 0.6
+    assert found["ripe"].late > 0.9
+    assert found["ripe"].expected == TODAY + timedelta(7)

@@ -85,7 +85,7 @@ def _verdict(compared: Comparison) -> str:
     if not compared.better:
         return (
             "Here Forbear would not have been better than each customer's own late rate. "
-            "So it falls back: the chances it shows are those own rates."
+            "So it falls back: the chances it shows are those own rates, moved only by how long an invoice has been open."
         )
     less = round(100 * (own - compared.error) / own) if own else 0
     how_much = f"{less} % less error" if less else "a little less error"

@@ -62,19 +62,23 @@ class Alike:
         self.size = _size(h.amount[order])
         self.book = Book(h)
 
-    def late(self, at: Days, day: Days, limit: int = 0) -> Floats:
-        """The chance to be paid more than `limit` (0 or 30) days after the due date."""
-        return _together([self._late(at[part], day[part], limit) for part in _parts(len(at))])
+    def late(self, at: Days, day: Days, limit: int = 0, *, newly: bool = False) -> Floats:
+        """The chance to be paid more than `limit` (0 or 30) days after the due date.
 
-    def _late(self, at: Days, day: Days, limit: int) -> Floats:
-        elapsed, waits = day - self.history.due[at], self.book.waits(day)
+        `newly`: as if it were not known yet that it has been open until now.
+        """
+        return _together([self._late(at[part], day[part], limit, newly) for part in _parts(len(at))])
+
+    def _late(self, at: Days, day: Days, limit: int, newly: bool) -> Floats:
+        waits = self.book.waits(day)
+        elapsed = np.full(len(at), -FAR) if newly else day - self.history.due[at]
         if limit:
             shared = self.own.shared(day, limit)
             book = shared / np.maximum(self.book.still_open(day, elapsed), shared)
         else:
             wait = waits[np.arange(len(at)), self.history.due[at] % 7]
             book = self.book.late(day, wait, elapsed)
-        past, recent = self._past(at, day, waits)
+        past, recent = self._past(at, day, waits, elapsed)
         certain = (past.due + np.maximum(past.wait, limit) < day[:, None]) | (past.gap < FAR)
         late = past.gap > limit
 
@@ -93,7 +97,7 @@ class Alike:
 
     def _remaining(self, at: Days, day: Days, lasting: Survival) -> Floats:
         elapsed = day - self.history.due[at]
-        past, _ = self._past(at, day, self.book.waits(day))
+        past, _ = self._past(at, day, self.book.waits(day), elapsed)
         age = np.maximum(day[:, None] - past.due, elapsed[:, None])
         # What is open still lasts as long as the book's do from there.
         middle = age + lasting.remaining(age.ravel(), 0.5).reshape(age.shape)
@@ -110,7 +114,7 @@ class Alike:
             [days[rows, (sums >= sums[:, -1:] * share).argmax(axis=1)] for share in (0.1, 0.5, 0.9)], axis=1
         ).astype(float)
 
-    def _past(self, at: Days, day: Days, waits: Days) -> tuple[_Past, Floats]:
+    def _past(self, at: Days, day: Days, waits: Days, elapsed: Days) -> tuple[_Past, Floats]:
         """The customer's invoices that had fallen due, and their weight by age alone."""
         h = self.history
         who, due = h.customer[at], h.due[at]
@@ -124,7 +128,7 @@ class Alike:
         wait_now = waits[np.arange(len(at)), due % 7][:, None]
         gap = np.where(settled <= day[:, None], settled - past, FAR)
         gap = np.where((gap >= 0) & (gap <= wait), wait_now, gap)
-        possible = there & (gap > (day - due)[:, None])
+        possible = there & (gap > elapsed[:, None])
         recent = np.exp2((past - day[:, None]) / HALF_LIFE) * possible
         near = np.exp(-np.abs(self.size[rows] - _size(h.amount[at])[:, None]))  # the smaller by the larger
         return _Past(past, gap, wait, recent * near, past % 7 == (due % 7)[:, None]), recent

@@ -50,11 +50,16 @@ class Model:
     record: Record
 
     def chance(self, at: Days, day: Days, limit: int = 0) -> Floats:
-        """Of the history's invoices `at`, each at the end of its `day`: more than `limit` (0 or 30) days late."""
-        h = self.alike.history
-        if self.record.falls_back(limit):
-            return np.where(day - h.due[at] > limit, 1.0, self.alike.own.late(h.customer[at], day, limit))
-        return self.alike.late(at, day, limit)
+        """Of the history's invoices `at`, each at the end of its `day`: more than `limit` (0 or 30) days late.
+
+        An own rate knows nothing of the days since the invoice was issued: they move it as they move `alike`.
+        """
+        h, found = self.alike.history, self.alike.late(at, day, limit)
+        if not self.record.falls_back(limit):
+            return found
+        rate = self.alike.own.late(h.customer[at], day, limit)
+        since = _odds(found) - _odds(self.alike.late(at, day, limit, newly=True))
+        return np.where(day - h.due[at] > limit, 1.0, 1 / (1 + np.exp(-_odds(rate) - since)))
 
     def predict(self, at: Days) -> Predicted:
         """For the invoices (indices into the history) that are open at the end of `day`."""
@@ -89,3 +94,9 @@ def fit(history: History, day: int) -> Model:
         unfinished = survival((end - history.parted)[parted], paid[parted])
     taught = int((history.due < day).sum())
     return Model(day, alike, lasting, unfinished, taught, record(alike, day))
+
+
+def _odds(chance: Floats) -> Floats:
+    chance = np.clip(chance, 0.002, 0.998)
+    found: Floats = np.log(chance / (1 - chance))
+    return found
