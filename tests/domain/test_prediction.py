@@ -1,6 +1,7 @@
 """Predictions: from one book as known on a day, and from nothing later."""
 
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 
 from connector.domain.prediction.outlook import Outlook, expected_weeks, outlooks
@@ -162,3 +163,28 @@ def test_what_today_has_ruled_out_no_longer_counts():
     assert 0.4 < found["fresh"].late < 0.6
     assert found["ripe"].late > 0.9
     assert found["ripe"].expected == TODAY + timedelta(7)
+
+
+def test_a_year_later_and_in_another_size_of_money_the_same_is_said():
+    habits = {"a": lambda week: week % 9 - 4, "b": 12, "c": lambda week: week % 4 * 6}
+    invoices, payments = books(habits)
+    before = outlooks(invoices, payments, [], TODAY)
+    year = timedelta(364)  # whole weeks: weekdays are part of what is known
+    later = [
+        replace(i, date=i.date + year, due=i.due + year, total=i.total * 7, balance=i.balance * 7)
+        for i in invoices
+    ]
+    paid = [
+        replace(
+            p,
+            date=p.date + year,
+            amount=p.amount * 7,
+            allocations=tuple(replace(a, amount=a.amount * 7) for a in p.allocations),
+        )
+        for p in payments
+    ]
+    after = outlooks(later, paid, [], TODAY + year)
+    assert after == {
+        id: replace(o, expected=o.expected + year, earliest=o.earliest + year, latest=o.latest + year)
+        for id, o in before.items()
+    }
