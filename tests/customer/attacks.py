@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from itsdangerous import Signer
 
 from connector import customer_links, db
+from connector.answering import A_DAY
 from tests.customer.desk import PUBLIC, Customer, Desk, a_customer
 from tests.stories.lives import Company
 
@@ -239,11 +240,20 @@ def tell_apart(s: Scene) -> str:
 
 
 def too_often(s: Scene) -> str:
-    """Guessing and sending are slowed down."""
+    """Guessing and sending are slowed down, also when a minute begins in between."""
     reader = s._reader()
-    statuses = [reader.get(f"/c/{n}").status_code for n in range(60)]
-    sent = [reader.send("call", token="x", reach="1").status_code for _ in range(40)]  # noqa: S106
+    statuses = [reader.get(f"/c/{n}").status_code for n in range(75)]
+    sent = [reader.send("call", token="x", reach="1").status_code for _ in range(50)]  # noqa: S106
     return "" if 429 in statuses and 429 in sent else "nobody slows it down"
+
+
+def flood_of_answers(s: Scene) -> str:
+    """Through one address so many answers a day, then a person is named instead."""
+    reader = a_customer(s.desk, s.mine, numbers=["1001"])
+    token = reader.token("call")
+    statuses = [reader.send("call", token=token, reach=f"+1 555 01{n:02}").status_code for n in range(14)]
+    kept = statuses.count(303)
+    return "" if kept == A_DAY and statuses[-1] == 422 else f"{kept} answers of one day"
 
 
 def sign_in_with_it(s: Scene) -> str:
@@ -271,5 +281,6 @@ def another_method(s: Scene) -> str:
 
 ATTACKS: tuple[Callable[[Scene], str], ...] = (
     guess, forge, swap_signatures, expired, revoked, other_documents, swap_ids, replay, foreign_token,
-    script_in_every_field, upload_of_50_mb, wrong_types, tell_apart, too_often, sign_in_with_it, another_method,
+    script_in_every_field, upload_of_50_mb, wrong_types, tell_apart, too_often, flood_of_answers,
+    sign_in_with_it, another_method,
 )  # fmt: skip
