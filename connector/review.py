@@ -111,9 +111,8 @@ def look(
             wanted = {survivor.get(id, id) for id in customer_ids}
         else:
             due = conclusions.to_review(tx, connection_id, today, None if quiet_too else rules)
-            wanted = set(due) - survivor.keys() | {
-                survivor.get(id, id) for id in books.changed(tx, connection_id)
-            }
+            heard_of = {*books.changed(tx, connection_id), *_events(tx, connection_id, {}, today)}
+            wanted = set(due) - survivor.keys() | {survivor.get(id, id) for id in heard_of}
     total = Reviewed()
     rest = iter(sorted(wanted))
     while part := list(islice(rest, PART)):

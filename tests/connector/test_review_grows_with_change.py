@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, conclusions, connections, db, review, settings
+from connector import books, conclusions, connections, contacts, db, review, settings
 from connector.domain.policy import FindingPolicy, Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
 from connector.platforms import Batch
@@ -118,6 +118,20 @@ def test_a_new_policy_looks_at_everyone_again(both: Engine) -> None:
         )
     assert look(both, START + dt.timedelta(2)) == (12, 12)
     assert look(both, START + dt.timedelta(3)) == (12, 0)
+
+
+def test_what_a_person_hears_of_a_quiet_customer_is_found_the_next_night(both: Engine) -> None:
+    store(both, Batch(customers=tuple(Trade().customers)))
+    look(both, START)
+    with db.transaction(both) as tx:
+        for id in (EVERY_ONE, SOME):
+            contacts.hear(tx, id, "c03", "bounced", on=START, who="J. Doe", now=NOW)
+    assert look(both, START + dt.timedelta(1)) == (12, 1)
+    assert everything(both, SOME) == everything(both, EVERY_ONE)
+    with db.reading(both) as tx:
+        found = conclusions.of_customer(tx, SOME, "c03")
+    assert found is not None
+    assert [f.kind for f in found.findings] == ["bounced"]
 
 
 def test_a_merged_customer_is_no_longer_judged_alone(both: Engine) -> None:
