@@ -16,7 +16,10 @@ SOON = 4  # weeks that the first figure sums up
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Ready for the template. Minor units; `rows` are (Monday, now, low, high, known before, said before)."""
+    """Ready for the template. Minor units; `rows` are (Monday, now, low, high, known before, said before).
+
+    `known_now` and `known_before` leave the running week out.
+    """
 
     on: dt.date
     soon: int
@@ -41,9 +44,10 @@ def view(outlook: Expectation, currency: str) -> View:
     weeks = outlook.now.weeks[:SHOWN]
     first, last = weeks[0].monday, weeks[-1].monday
     then = {w.monday: w.amount for w in outlook.before.weeks} if outlook.before else {}
+    then.pop(first, None)  # of the running week a part has come: it is not compared
     rows = [(w.monday, w.amount, w.low, w.high, w.older, then.get(w.monday)) for w in weeks]
-    known_now = sum(w.older for w in weeks)
-    known_before = sum(then.get(w.monday, 0) for w in weeks)
+    known_now = sum(w.older for w in weeks[1:])
+    known_before = sum(then.get(w.monday, 0) for w in weeks[1:])
     past = outlook.before.between(first - BACK, first - dt.timedelta(days=1)) if outlook.before else ()
     soon = weeks[:SOON]
     # The range of a sum of weeks: of independent weeks, which these are not quite; the single ranges added up
