@@ -264,7 +264,7 @@ def test_a_setting_cannot_point_us_at_an_unprotected_address(tmp_path: Path, add
 
 
 def test_a_customer_s_name_is_text_on_every_page(app: Flask, engine: Engine, tenant: Tenant) -> None:
-    name = "<script>alert(1)</script>{{7*7}}"
+    name = "<script>alert(1)</script>{{7777*7777}}"
     with db.transaction(engine) as tx:
         tx.execute(sa.update(db.customers).values(name=name))
         tx.execute(sa.update(db.connections).values(organization=name))
@@ -281,10 +281,10 @@ def test_a_customer_s_name_is_text_on_every_page(app: Flask, engine: Engine, ten
     ):
         page = client.get(path).get_data(as_text=True)
         assert "<script>alert" not in page, path
-        assert "49" not in page.replace("{{7*7}}", ""), path
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;{{7*7}}" in client.get(f"{base}/customers/77").get_data(
-        as_text=True
-    )
+        assert "60481729" not in page, path
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;{{7777*7777}}" in client.get(
+        f"{base}/customers/77"
+    ).get_data(as_text=True)
 
 
 def test_the_queue_cannot_run_code_from_whoever_can_write_to_it(settings: Config) -> None:
