@@ -140,7 +140,7 @@ def _others(elapsed: Days, lasting: Survival) -> tuple[Days, Floats]:
     book = np.stack([lasting.remaining(elapsed, float(share)) for share in POINTS], axis=1)
     share = lasting.seen / (lasting.seen + PRIOR_WEIGHT) if len(lasting.ages) else 0.0
     ahead = PRIOR_DAYS[None, :] - elapsed[:, None]
-    stuck = (ahead <= 0).all(axis=1)[:, None]  # as long again
+    stuck: Flags = np.all(ahead <= 0, axis=1, keepdims=True)  # as long again
     prior = np.where(ahead > 0, ahead, np.maximum(elapsed, PRIOR_DAYS[-1])[:, None])
     possible = ((ahead > 0) | stuck).astype(float)
     weight = np.concatenate(
