@@ -174,7 +174,9 @@ def _draft(
         organization=organization,
         decided=decided,
     )
-    choice = refusals.choose_mode(facts, wanted=mode or policy.plan.mode, plan=plan)
+    # What a person says of the customer is kept with the draft; approval then refuses, and says what to do.
+    limits = None if plan.terms.private_person else plan
+    choice = refusals.choose_mode(facts, wanted=mode or policy.plan.mode, plan=limits)
     if mode and choice.mode != mode:
         first = choice.refused[Mode(mode)][0]
         raise PlanProblem(first.code, first.sentence)
@@ -211,12 +213,21 @@ def redraft(
     chosen = [i for i in chosen if i.balance > 0 and i.status in LIVE]
     if not chosen:
         raise PlanProblem("NOT_OPEN", f"Nothing is open on the invoices of plan {plan_id}. Cancel it.")
+    wish = _as_said(wish, record.plan)
     plan = _draft(tx, record.connection_id, picture, chosen, today, wish, mode, but=plan_id)
     plan = replace(plan, waivers=record.plan.waivers)
     bad = rails.problems(plan, today, settings.load(tx, record.connection_id).policy.plan)
     if bad:
         raise PlanProblem(bad[0].code, " ".join(b.sentence for b in bad))
     return plans.edit(tx, plan_id, plan, revision=revision, who=who, now=now)
+
+
+def _as_said(wish: Wish | None, before: Plan) -> Wish:
+    """What was said of the customer stays said, unless the wish says otherwise."""
+    asked, terms = wish or Wish(), before.terms
+    person = terms.private_person if asked.private_person is None else asked.private_person
+    signed = terms.legal_sign_off if asked.legal_sign_off is None else asked.legal_sign_off
+    return replace(asked, private_person=person, legal_sign_off=signed)
 
 
 def waive(
@@ -494,7 +505,7 @@ def renegotiation(
     if not sources:
         raise PlanProblem("NOT_OPEN", f"Nothing is open on plan {plan_id} any more.")
     invoices = [by_id[s.invoice_id] for s in sources]
-    made = _draft_rows(tx, record, picture, invoices, today, wish)
+    made = _draft_rows(tx, record, picture, invoices, today, _as_said(wish, record.draft or old))
     plan = replace(
         old,
         sources=sources,

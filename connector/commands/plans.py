@@ -75,6 +75,10 @@ def _wish_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settlement", metavar="PERCENT", type=shell.percent, help="discount promised for settling early"
     )
+    parser.add_argument(
+        "--private-person", action="store_true", default=None, help="a consumer, sole trader or partnership"
+    )
+    parser.add_argument("--legal-sign-off", metavar="WHO", help="who looked at it as consumer credit")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -176,6 +180,8 @@ def _wish(options: argparse.Namespace, currency: str) -> Any:
         deposit=None if options.deposit is None else to_minor(options.deposit, currency),
         annual_percent=options.interest,
         settlement_percent=options.settlement,
+        private_person=options.private_person,
+        legal_sign_off=options.legal_sign_off,
     )
 
 

@@ -96,6 +96,8 @@ class Terms:
     broken_after_days: int = 10
     grace_days: int = 5
     rows_edited: bool = False
+    private_person: bool = False  # a consumer, sole trader or small partnership, as a person here says
+    legal_sign_off: str = ""  # who looked at it as consumer credit
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class Wish:
     deposit: int | None = None  # minor units; 0 for none
     annual_percent: Decimal | None = None  # simple interest on the declining balance; 0 for none
     settlement_percent: Decimal | None = None
+    private_person: bool | None = None
+    legal_sign_off: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ def propose(
         flat_percent=policy.interest.flat_percent if method is Method.FLAT else Decimal(0),
         deposit=deposit,
         settlement_percent=_settlement(wish, policy),
+        private_person=bool(wish.private_person),
+        legal_sign_off=wish.legal_sign_off or "",
         tolerance_days=policy.tolerance_days,
         tolerance_amount=minor(policy.tolerance_amount, currency),
         broken_after_days=policy.broken_after_days,

@@ -165,7 +165,8 @@ def _invoices(facts: Facts) -> list[Refusal]:
 
 
 def _consumer(facts: Facts, plan: Plan) -> list[Refusal]:
-    if not facts.customer.is_person or facts.legal_sign_off:
+    person = facts.customer.is_person or plan.terms.private_person  # no ledger tells for sure
+    if not person or facts.legal_sign_off or plan.terms.legal_sign_off:
         return []
     rules = region(facts.customer.country or facts.organization.country)
     most, months = rules.consumer_max_installments, rules.consumer_max_months

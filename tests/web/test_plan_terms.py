@@ -224,3 +224,20 @@ def test_bad_input_is_answered_with_a_sentence_and_changes_nothing(
     assert "Installment 1 is due 2026-11-02, which has passed" in browser.get(here).text
     browser.post(f"{here}/approve", here, revision=str(office.plan(id).revision))
     assert office.plan(id).state == "proposed"
+
+
+def test_a_plan_for_a_person_keeps_to_their_countrys_limits_or_names_who_checked_it(
+    office: Office, at_work: tuple[Browser, str]
+) -> None:
+    browser, id = at_work
+    page = _change(browser, office, id, installments="6", who="person")
+    assert "may be regulated consumer credit" in page
+    here = f"/plans/{office.plan(id).id}"
+    browser.post(f"{here}/approve", here, revision=str(office.plan(id).revision))
+    assert office.plan(id).state == "proposed"
+    assert "may be regulated consumer credit" not in _change(browser, office, id, installments="4")
+    assert "may be regulated consumer credit" in _change(browser, office, id, installments="6")
+    page = _change(browser, office, id, installments="6", legal="R. Counsel, 2026-11-20")
+    assert "may be regulated consumer credit" not in page
+    browser.post(f"{here}/approve", here, revision=str(office.plan(id).revision))
+    assert office.plan(id).state == "approved"

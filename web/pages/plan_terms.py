@@ -72,6 +72,8 @@ def wish(shown: Plan, *, fresh: bool = False) -> Wish:
         deposit=deposit,
         annual_percent=_interest(shown),
         settlement_percent=_percent("settlement", terms.settlement_percent),
+        private_person=form["who"] == "person" if "who" in form else None,
+        legal_sign_off=form["legal"].strip()[:100] if "legal" in form else None,
     )
 
 
