@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from connector import config, db
 from tests.contract_gate import contract_gate, sent_to_ledgers  # noqa: F401 - fixtures of every test
 
 ROOT = Path(__file__).parent.parent
@@ -14,6 +17,21 @@ SHARED = ROOT.parent / "shared"
 """Real receivables and the ledgers' own schemas, where a developer has them; never in the repository."""
 
 _skipped: list[str] = []
+
+
+@cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = config.load({"FORBEAR_DATA_DIR": folder})
+        db.migrate(settings)
+        db.engine(settings).dispose()  # the last connection writes everything into the one file
+        return (Path(folder) / "forbear.sqlite3").read_bytes()
+
+
+def migrate(settings: config.Config) -> None:
+    """Give an installation without a database the migrated, empty one that this process made once."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    (settings.data_dir / "forbear.sqlite3").write_bytes(_migrated())
 
 
 def shared(path: str) -> Path:

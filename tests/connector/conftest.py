@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import config, connections, db, embedded, platforms
+from tests.conftest import migrate
 from tests.connector import json_ledger, servers
 
 NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
@@ -83,7 +84,7 @@ def installation(
             names = ", ".join(f'"{table.name}"' for table in db.metadata.sorted_tables)
             tx.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
     else:
-        db.migrate(settings)
+        migrate(settings)
     yield settings
     db.engine(settings).dispose()
     platforms._entries.cache_clear()

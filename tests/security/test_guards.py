@@ -16,6 +16,7 @@ import web
 import webhooks
 from connector import config, connections, db, people
 from connector.config import Config, WrongSetting
+from tests.conftest import migrate
 from tests.security import tenants
 from tests.security.tenants import Tenant
 from web import limits
@@ -34,7 +35,7 @@ SETTINGS = {
 @pytest.fixture
 def settings(tmp_path: Path) -> Config:
     loaded = config.load({"FORBEAR_DATA_DIR": str(tmp_path), **SETTINGS})
-    db.migrate(loaded)
+    migrate(loaded)
     return loaded
 
 

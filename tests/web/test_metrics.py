@@ -15,6 +15,7 @@ from connector import config, connections, db, embedded, inbox, jobs, leases, me
 from connector.domain.receivables import Kind
 from connector.inbox import Change
 from connector.platforms import Call
+from tests.conftest import migrate
 from tests.connector import servers
 from web import metrics
 
@@ -24,7 +25,7 @@ Figures = dict[tuple[str, tuple[str, ...]], float]
 @pytest.fixture
 def settings(tmp_path: Path) -> config.Config:
     loaded = config.load({"FORBEAR_DATA_DIR": str(tmp_path)})
-    db.migrate(loaded)
+    migrate(loaded)
     return loaded
 
 

@@ -23,6 +23,7 @@ from sandbox.ledger import Ledger
 from sandbox.organization import RULES, Organization, Platform
 from sandbox.server import Server
 from sandbox.world import World
+from tests.conftest import migrate
 
 KEY = "sandbox-webhook-key"
 TODAY = date(2026, 11, 21)
@@ -75,7 +76,7 @@ def received(tmp_path: Path) -> Iterator[Received]:
             "FORBEAR_QUICKBOOKS_WEBHOOK_TOKEN": KEY,
         }
     )
-    db.migrate(settings)
+    migrate(settings)
     engine = db.engine(settings)
     app = flask.Flask(__name__)
     app.secret_key = "for the session cookie that must not come"

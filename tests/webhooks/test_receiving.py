@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 import webhooks
 from connector import config, db
+from tests.conftest import migrate
 from webhooks.signature import sign
 
 KEY = "sandbox-webhook-key"
@@ -30,7 +31,7 @@ def settings(tmp_path: Path) -> config.Config:
 
 @pytest.fixture
 def engine(settings: config.Config) -> Iterator[sa.Engine]:
-    db.migrate(settings)
+    migrate(settings)
     engine = db.engine(settings)
     yield engine
     engine.dispose()
@@ -117,7 +118,7 @@ def test_the_intent_to_receive_is_answered_by_signature_alone(client: FlaskClien
 
 def test_without_a_key_in_the_settings_nobody_gets_in(tmp_path: Path):
     settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path)})
-    db.migrate(settings)
+    migrate(settings)
     app = Flask(__name__)
     app.register_blueprint(webhooks.blueprint(settings, db.engine(settings)))
     assert deliver(app.test_client(), EVENT, sign(EVENT, "")).status_code == 401

@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from connector import config, db, inbox
 from connector.domain.receivables import Kind
 from connector.inbox import Change
+from tests.conftest import migrate
 from webhooks.recorder import Delivery, Recorder
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
     settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path)})
-    db.migrate(settings)
+    migrate(settings)
     engine = db.engine(settings)
     with db.transaction(engine) as tx:
         for n in range(3):
