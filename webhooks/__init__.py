@@ -16,8 +16,9 @@ import logging
 import secrets
 import time
 from types import ModuleType
+from typing import NoReturn, cast
 
-from flask import Blueprint, abort
+from flask import Blueprint, Flask, abort
 from flask.blueprints import BlueprintSetupState
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -44,11 +45,11 @@ def blueprint(config: Config, engine: Engine) -> Blueprint:
 
     @pages.record_once
     def stand_in_front(state: BlueprintSetupState) -> None:
-        app, receiver = state.app, Receiver(config, engine)
-        app.wsgi_app = front.Front(app.wsgi_app, receiver.answer, _RECEIVERS, BODY_LIMIT)  # type: ignore[method-assign]
+        app, receiver = cast(Flask, state.app), Receiver(config, engine)
+        app.wsgi_app = front.Front(app.wsgi_app, receiver.answer, _RECEIVERS, BODY_LIMIT)  # type: ignore[method-assign, assignment]
 
     @pages.post("/webhooks/<platform>")
-    def receive(platform: str) -> None:
+    def receive(platform: str) -> NoReturn:
         """Of a platform that nobody knows; the others do not come this far."""
         abort(404)
 
