@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+import sqlalchemy as sa
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
@@ -35,6 +36,7 @@ NO_PAGES = {  # answers that are no page of ours; addresses of files (with a dot
 }  # fmt: skip
 OTHERWISE_SEEN = ("customer.",)  # the customer's own page has tests of its own
 QUERIES = {"pages.find": {"q": "e"}, "pages.customers": {"q": ""}}
+LONG = "مخبز النور للحلويات Feinbackwarengroßhandelsgesellschaft-und-" + "Konditorei" * 8
 WEIGHED = ("/", "/queue")  # and the organization, a customer and a draft, below
 
 
@@ -60,6 +62,9 @@ def home(chromium: Browser, world: World) -> Home:
     until(lambda: _reviewed(world, id), "the first review", 90)
     with db.transaction(world.engine) as tx:
         draft = next(p for p in plans.of_connection(tx, id) if p.state == "proposed")
+        c = db.customers.c
+        theirs = sa.and_(c.connection_id == id, c.id == draft.plan.customer_id)
+        tx.execute(sa.update(db.customers).where(theirs).values(name=LONG))  # on every page that names them
         person, _ = people.members(tx, id)[0]
         token = invitations.make(tx, id, "read", by=person, now=db.now())
     made = Home(context.storage_state(), id, draft.plan.customer_id, draft.id)
