@@ -1,4 +1,4 @@
-"""What a book taught is kept, quiet customers wait for their day, and what is owed is read from indexes alone."""
+"""Quiet customers wait for their day, and what is owed is read from indexes alone."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,13 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
-        "learned",
-        sa.Column("connection_id", sa.Text(), nullable=False),
-        sa.Column("model", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["connection_id"], ["connections.id"], name=op.f("fk_learned_connection_id")),
-        sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_learned")),
-    )
     op.add_column("assessments", sa.Column("next_on", sa.Date(), nullable=True))
     op.add_column("assessments", sa.Column("rules", sa.Text(), nullable=False, server_default=""))
     open_only = sa.text("balance > 0")

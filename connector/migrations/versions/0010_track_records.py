@@ -1,4 +1,4 @@
-"""How right predictions would have been is kept, and the days between which money is expected; nothing is learned."""
+"""How right predictions would have been is kept, and the days between which money is expected."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,6 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
 def upgrade() -> None:
-    op.drop_table("learned")
     op.create_table(
         "track_records",
         sa.Column("connection_id", sa.Text(), nullable=False),
