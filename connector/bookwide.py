@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connector.db import allocations, credits, customers, invoices, payments
-from connector.domain.prediction.timeline import Days, History
 from connector.domain.prediction.history import from_columns
+from connector.domain.prediction.timeline import Days, History
 
 CHUNK = 50_000  # rows
 
