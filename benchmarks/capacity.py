@@ -238,7 +238,7 @@ class Day:
         self.waits: list[float] = []
         self.work = np.zeros(25)  # seconds of work by hour
         self.recovery: float | None = None
-        self._minute, self._calls = -1, 0
+        self._full, self._calls = 0, dict[int, int]()  # calls by minute; before `_full` no minute has room
 
     def run(self) -> Day:
         at, who = World.news(self.world)
@@ -285,28 +285,29 @@ class Day:
                 heapq.heappush(due, (now + LOOK, i))
                 if news and not (self.outage and self.outage[0] <= now < self.outage[1] + HOUR):
                     self.waits.append(now + seconds - since)
-            self._recovered(now, line, due, last)
+            self._recovered(now, line, last)
         return self
 
     def _seconds(self, i: int, now: int, proof: bool) -> float:
         ledger = LEDGERS[self.world.ledger[i]]
         calls = ledger.look + (ledger.proof if proof else 0)
         wait = 0.0
-        if ledger.name == "xero":
-            if now // 60 != self._minute:
-                self._minute, self._calls = now // 60, 0
-            self._calls += calls
+        if (
+            ledger.name == "xero"
+        ):  # the calls of all organizations together have a limit: the next minute with room
             limit = next(w.limit for w in budget.XERO.windows if w.app) * self.world.count / WORLD
-            if self._calls > limit:
-                wait = 60 - now % 60
+            minute = max(now // 60, self._full)
+            while self._calls.get(minute, 0) + calls > limit:
+                minute += 1
+            self._full = minute
+            self._calls[minute] = self._calls.get(minute, 0) + calls
+            wait = max(0.0, minute * 60 - now)
         return JOB_SECONDS + calls * ledger.seconds_call + wait
 
-    def _recovered(
-        self, now: int, line: deque[tuple[float, int, bool]], due: list[tuple[float, int]], last: np.ndarray
-    ) -> None:
+    def _recovered(self, now: int, line: deque[tuple[float, int, bool]], last: np.ndarray) -> None:
         if self.outage is None or self.recovery is not None or now < self.outage[1]:
             return
-        late = bool(due) and due[0][0] < now - 60 and last[due[0][1]] + LOOK < now - 60
+        late = now % clock.TURN != 0 or bool((last < now - LOOK - 120).any())
         if not late and (not line or line[0][0] > now - 60):
             self.recovery = float(now - self.outage[1])
 
