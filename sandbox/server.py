@@ -165,7 +165,7 @@ class Door:
 
 
 class _Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections stay open, as at the real ledgers
+    protocol_version = "HTTP/1.1"  # as the ledgers answer; werkzeug still ends the connection each time
 
     def log(self, type: str, message: str, *args: Any) -> None:
         log.debug(message, *args)
