@@ -143,7 +143,12 @@ def propose(
         deposit=deposit,
     )
     if left_out := [i for i in invoices if i not in ordered and not i.marker and _is_overdue(i, today)]:
-        reasons.append(f"{len(left_out)} more of their invoices are overdue and not in this plan.")
+        more = (
+            "1 more invoice of theirs is"
+            if len(left_out) == 1
+            else f"{len(left_out)} more of their invoices are"
+        )
+        reasons.append(f"{more} overdue and not in this plan.")
     if not any(r.interest for r in rows):
         reasons.append("No interest and no fees.")
     return Proposal(currency, tuple(ordered), rows, terms, tuple(reasons), able.amount if able else None)

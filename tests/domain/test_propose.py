@@ -111,6 +111,8 @@ def test_what_stays_outside_the_plan_is_said():
     ]
     reasons = propose([chosen], POLICY, TODAY, invoices=others).reasons
     assert "2 more of their invoices are overdue and not in this plan." in reasons
+    one = propose([chosen], POLICY, TODAY, invoices=[newer, chosen]).reasons
+    assert "1 more invoice of theirs is overdue and not in this plan." in one
 
 
 def test_what_a_person_asks_for_counts():
