@@ -317,8 +317,8 @@ def draft_by_policy(
             )
         except PlanProblem:
             continue  # what stands against it is on the customer's page; there is nothing to propose
-        if rails.problems(plan, today, policy.plan):
-            continue
+        if len(plan.rows) < 2 or rails.problems(plan, today, policy.plan):
+            continue  # one payment is a later due date, not a plan: a reminder does for that
         record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now)
         drafted += 1
         if rails.approves_itself(record.plan, today, policy.plan):

@@ -61,6 +61,13 @@ def test_reviewing_twice_drafts_and_finds_nothing_twice(story: Story) -> None:
     assert len(rows) == 3
 
 
+def test_what_one_payment_settles_needs_no_plan(story: Story) -> None:
+    story.ledger.pay("147", 84000, DAY(2026, 11, 20))  # 10.00 is left, below the least a payment should be
+    story.sync()
+    assert reviewed(story).plans_drafted == 0
+    assert all_plans(story) == []
+
+
 def test_a_draft_follows_the_books_and_a_finding_is_closed(story: Story) -> None:
     reviewed(story)
     story.ledger.pay("147", 20000, DAY(2026, 11, 22))

@@ -8,7 +8,7 @@ import io
 import pytest
 import requests
 
-from connector import connections, db, failures, holds, outbox, settings
+from connector import connections, db, failures, holds, outbox, plans, settings
 from connector.platforms import Refused
 from tests.web.office import Browser, Office
 
@@ -41,7 +41,17 @@ def test_a_plan_from_draft_to_the_last_payment(
 ) -> None:
     browser, id = at_work
     plan = office.plan(id)
+    draft = plan
+    with db.transaction(office.engine) as tx:
+        plans.withdraw(tx, draft.id, db.now())  # as when the answers change what fits
+    assert (
+        browser.get(f"/plans/{draft.id}").location == f"/organizations/{id}/customers/{plan.plan.customer_id}"
+    )
+    office.read(id)
+    plan = office.plan(id)
+    assert browser.get(f"/plans/{draft.id}").location == f"/plans/{plan.id}"
     page = browser.get(f"/plans/{plan.id}").text
+    assert "this one took its place" in page
     assert "A plan for Corner Cafe" in page
     assert "nothing written yet" in page
     assert "Nothing moves" in page

@@ -9,7 +9,7 @@ import datetime as dt
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from flask import abort, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
@@ -43,13 +43,28 @@ def seen(plan_id: str) -> plans.Record:
 
 
 @blueprint.get("/plans/<plan_id>")
-def plan(plan_id: str) -> str:
+def plan(plan_id: str) -> str | Response:
     """The draft while it waits for a yes, then the running plan; `?version=new` shows a renegotiation."""
     found = seen(plan_id)
+    if found.state == "withdrawn":
+        return _overtaken(found)
     new_version = found.draft is not None and request.args.get("version") == "new"
     if found.state == "proposed" or new_version:
         return _draft_page(found)
     return _running_page(found)
+
+
+def _overtaken(found: plans.Record) -> Response:
+    """On from a draft that the books have overtaken: to the one in its place, or else to the customer."""
+    connection_id, customer_id = found.connection_id, found.plan.customer_id
+    with db.reading(engine()) as tx:
+        mine = plans.of_customer(tx, connection_id, customer_id)
+    standing = [p for p in mine if p.state == "proposed"]
+    if standing:
+        flash("The books moved on since that draft; this one took its place.", "look")
+        return redirect(url_for("pages.plan", plan_id=standing[-1].id))
+    flash("The books moved on since that draft, and it was taken back.", "look")
+    return redirect(url_for("pages.customer", connection_id=connection_id, customer_id=customer_id))
 
 
 def back_to(found: plans.Record) -> Response:
