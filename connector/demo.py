@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from connector import (
     books_file,
@@ -44,6 +44,8 @@ from connector import config as environment
 from connector.browser import Browser
 from connector.config import Config
 from connector.domain.money import Money
+from connector.domain.propose import Wish
+from connector.plan_records import PlanProblem
 from connector.supervisor import Installation
 
 BOOKKEEPER = "Robin Hale"  # the sandbox's first user
@@ -355,8 +357,10 @@ def _one_plan(
             )
         drafts = plans.of_connection(tx, connection_id, ("proposed",))
         sound = [d for d in drafts if not objections.refusals(tx, d.id, today)]
+        by_hand = not sound
+        sound = sound or _asked_for(tx, connection_id, today)
     if not sound:
-        return {"written": False, "why": "No customer of this company needs a plan today."}
+        return {"written": False, "why": "Nobody here is overdue with anything that a plan could spread."}
     # Somebody who pays in parts is whom a plan helps most; few invoices make one that is read at a glance.
     with db.reading(engine) as tx:
         in_parts = {
@@ -392,7 +396,38 @@ def _one_plan(
     stage.say(
         f"  {report['company']}: {best.id}, {len(record.plan.rows)} payments, {record.attention or record.state}"
     )
-    return _told(record, drift) | {"approval_to_proof_s": round(seconds, 2)}
+    return _told(record, drift) | {"by_hand": by_hand, "approval_to_proof_s": round(seconds, 2)}
+
+
+def _asked_for(tx: Connection, connection_id: str, today: dt.date) -> list[plans.Record]:
+    """Where policy drafts none: one in three payments for the first who may have it, most overdue first."""
+    owing = sorted(
+        (
+            (b.overdue, c.customer_id)
+            for c in conclusions.of_connection(tx, connection_id)
+            for b in c.balances
+        ),
+        reverse=True,
+    )
+    for overdue, customer_id in owing:
+        if overdue <= 0:
+            break
+        try:
+            asked = drafting.propose_plan(
+                tx,
+                connection_id,
+                customer_id,
+                who=BOOKKEEPER,
+                now=db.now(),
+                today=today,
+                wish=Wish(installments=3),
+            )
+        except PlanProblem:
+            continue  # the next one, as a bookkeeper would
+        if not objections.refusals(tx, asked.id, today):
+            return [asked]
+        plans.cancel(tx, asked.id, who=BOOKKEEPER, why="not today", now=db.now(), today=today)
+    return []
 
 
 def _told(record: plans.Record, drift: list[str]) -> dict[str, Any]:
@@ -473,7 +508,8 @@ def _tell(report: dict[str, Any], config: Config, sandbox: str) -> None:
             how = "documents" if plan["mode"] == "split" else "notes"
             amount = Money(plan["amount"], plan["currency"])
             print(
-                f"  plan {plan['id']}: {amount} in {plan['installments']} payments, written as {how}; {drift}"
+                f"  plan {plan['id']}{', asked for by hand' if plan.get('by_hand') else ''}: {amount} in "
+                f"{plan['installments']} payments, written as {how}; {drift}"
             )
         else:
             print(f"  no plan written: {plan['why']}")
