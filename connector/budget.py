@@ -7,7 +7,6 @@ stricter than nothing and never stops the work.
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import secrets
 import time
@@ -325,7 +324,7 @@ class Budget:
             log.warning("budget: outcome not shared (%s)", type(problem).__name__)
         try:
             with db.transaction(self._engine, repeatable=True) as tx:  # not worth a wait for the disk
-                meter.record(tx, self._connection_id, call, dt.datetime.now(dt.UTC).date())
+                meter.record(tx, self._connection_id, call, db.now().date())
         except Exception:
             log.exception("meter: call of %s not recorded", self._connection_id)
 

@@ -603,6 +603,11 @@ def allocation(row: msgspec.Raw) -> tuple[str, str]:
 # ---------------------------------------------------------------- to Xero
 
 
+def _number(amount: int, currency: str) -> float:
+    """Minor units as the JSON number that Xero wants; the SDK writes no decimals. Up to fifteen digits print exactly."""
+    return float(to_decimal(amount, currency))
+
+
 def _posting(draft: CreditDraft | InvoiceDraft) -> dict[str, Any]:
     """One line to one account. Without a taxing code the whole document is NoTax; with one the amount
     includes the tax, because a draft's amount is what the customer pays."""
@@ -612,7 +617,7 @@ def _posting(draft: CreditDraft | InvoiceDraft) -> dict[str, Any]:
     line: dict[str, Any] = {
         "Description": text[:4000],
         "Quantity": 1,
-        "UnitAmount": float(to_decimal(draft.amount, draft.currency)),
+        "UnitAmount": _number(draft.amount, draft.currency),
         "AccountID" if _is_guid(draft.account_id) else "AccountCode": draft.account_id,
     }
     if draft.tax_code:
@@ -649,7 +654,7 @@ def invoice_element(draft: InvoiceDraft) -> dict[str, Any]:
 
 
 def link_body(draft: LinkDraft) -> dict[str, Any]:
-    amount = float(to_decimal(draft.amount, draft.currency))
+    amount = _number(draft.amount, draft.currency)
     allocation = {
         "Invoice": {"InvoiceID": draft.invoice_id},
         "Amount": amount,
