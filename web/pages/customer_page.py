@@ -26,12 +26,12 @@ from connector import (
     settings,
 )
 from connector.customer_answers import Answer, File
-from connector.domain.codec import WrongValue
 from connector.domain.page_policy import PagePolicy
 from connector.domain.page_words import words
 from connector.platforms import find
 from web.customer import pages as theirs
 from web.pages import blueprint
+from web.pages.settings import keep_policy
 from web.sign_in import config, engine, need, role_in
 
 NUMBERS = (
@@ -204,27 +204,12 @@ def customer_page(connection_id: str) -> str:
 def save_customer_page(connection_id: str) -> Response:
     need(connection_id, "configure")
     with db.reading(engine()) as tx:
-        current = settings.load(tx, connection_id)
         today = connections.today(connections.get(tx, connection_id), config())
-    try:
-        policy = replace(current.policy, page=_read(request.form, current.policy.page, today))
-        with db.transaction(engine()) as tx:
-            settings.save_policy(
-                tx,
-                connection_id,
-                policy,
-                revision=int(request.form.get("revision", -1)),
-                who=g.person.name,
-                now=db.now(),
-            )
-        flash("Kept. Addresses that are out already follow it, too.", "good")
-        jobs.wake_review(config(), connection_id, all_customers=True)
-    except WrongValue as wrong:
-        flash(f"Nothing was changed. {wrong.field.replace('_', ' ').capitalize()}: {wrong.sentence}", "look")
-    except (ValueError, InvalidOperation):
-        flash("Nothing was changed: write numbers, without letters.", "look")
-    except settings.EditedMeanwhile as meanwhile:
-        flash(str(meanwhile), "look")
+    keep_policy(
+        connection_id,
+        lambda before: replace(before, page=_read(request.form, before.page, today)),
+        "Kept. Addresses that are out already follow it, too.",
+    )
     return _to_settings(connection_id)
 
 

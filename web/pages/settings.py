@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import InvalidOperation
 
 from flask import flash, g, redirect, render_template, request, url_for
@@ -9,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from connector import connections, db, invitations, jobs, people, settings
 from connector.domain.codec import WrongValue
+from connector.domain.policy import Policy
 from connector.platforms import PlatformError, find
 from web import policy_form
 from web.pages import blueprint
@@ -108,10 +110,20 @@ def save_live(connection_id: str) -> Response:
 @blueprint.post("/organizations/<connection_id>/settings/policy")
 def save_policy(connection_id: str) -> Response:
     need(connection_id, "configure")
+    keep_policy(
+        connection_id,
+        lambda before: policy_form.read(request.form, before),
+        "The policy is kept. It counts from the next review.",
+    )
+    return _back(connection_id)
+
+
+def keep_policy(connection_id: str, read: Callable[[Policy], Policy], kept: str) -> None:
+    """Store what `read` makes of the policy and the form, and say `kept`; or say why nothing was changed."""
     with db.reading(engine()) as tx:
         current = settings.load(tx, connection_id)
     try:
-        policy = policy_form.read(request.form, current.policy)
+        policy = read(current.policy)
         with db.transaction(engine()) as tx:
             settings.save_policy(
                 tx,
@@ -121,15 +133,17 @@ def save_policy(connection_id: str) -> Response:
                 who=g.person.name,
                 now=db.now(),
             )
-        flash("The policy is kept. It counts from the next review.", "good")
+        flash(kept, "good")
         jobs.wake_review(config(), connection_id, all_customers=True)
     except WrongValue as wrong:
-        flash(f"Nothing was changed: {wrong.sentence}", "look")
+        flash(
+            f"Nothing was changed. {wrong.field.rpartition('.')[2].replace('_', ' ').capitalize()}: {wrong.sentence}",
+            "look",
+        )
     except (ValueError, InvalidOperation):
         flash("Nothing was changed: write numbers, without letters.", "look")
     except settings.EditedMeanwhile as meanwhile:
         flash(str(meanwhile), "look")
-    return _back(connection_id)
 
 
 @blueprint.post("/organizations/<connection_id>/settings/look")
