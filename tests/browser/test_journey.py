@@ -94,6 +94,7 @@ def test_the_journey(person: BrowserContext, installed: str, world: World, platf
     page.get_by_role("radio", name=re.compile("^On invoices")).check()
     page.get_by_role("button", name="Keep the answers").click()
     expect(page.get_by_role("status")).to_contain_text("Your answers are kept")
+    page.wait_for_load_state()
     if page.locator("#own").count():
         page.locator("#own").select_option("off")
     page.get_by_role("button", name="Go live").click()

@@ -230,7 +230,7 @@ def test_the_first_tab_leads_to_the_content_and_arrows_move_in_the_queue(page: P
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_text("To the content")
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main")
+    expect(page).to_have_url(re.compile("#main$"))
     page.keyboard.press("/")
     expect(page.locator("#search")).to_be_focused()
     links = page.locator(".list li a")
@@ -241,7 +241,7 @@ def test_the_first_tab_leads_to_the_content_and_arrows_move_in_the_queue(page: P
     expect(links.first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".list a[aria-current]")).to_have_count(1)
-    assert "item=" in page.url
+    expect(page).to_have_url(re.compile("item="))
 
 
 def test_the_queue_is_one_pane_on_a_phone(chromium: Browser, world: World, home: Home) -> None:
@@ -339,7 +339,7 @@ def test_signing_out_everywhere_ends_the_other_browser(chromium: Browser, world:
     page.get_by_role("button", name="Sign out everywhere").click()
     expect(page.get_by_role("status")).to_contain_text("You are signed out")
     other.goto("/queue")
-    assert other.url.endswith("/sign-in")
+    expect(other).to_have_url(re.compile("/sign-in$"))
     here.close()
     there.close()
 
