@@ -69,7 +69,7 @@ UK = Regime(
         *_rows(_CHECKED, "Bank Rate at the end of 2024, focus-economics.com", (2025, 1, "4.75")),
         *_rows(_CHECKED, "Bank Rate held on 19 June 2025, financialreporter.co.uk", (2025, 7, "4.25")),
         *_rows(_CHECKED, "Bank Rate cut on 18 December 2025, streets.uk", (2026, 1, "3.75")),
-        *_rows(dt.date(2026, 6, 30), "11.75 % in payontime.co.uk and usewolfx.com, mid-2026", (2026, 7, "3.75")),
+        *_rows(_CHECKED, "Bank Rate held in June 2026, livesquawk.com and usewolfx.com", (2026, 7, "3.75")),
     ),
     ((1_000, 40), (10_000, 70), (None, 100)),
     "Bank of England base rate on 31 December and 30 June before each half-year",
@@ -84,7 +84,9 @@ EU = Regime(
             (2022, 1, "0"), (2022, 7, "0"), (2023, 1, "2.5"), (2023, 7, "4"), (2024, 1, "4.5"), (2024, 7, "4.25"),
         ),
         *_rows(_CHECKED, "resolution of 30 December 2024 (Spain), orientelegal.es", (2025, 1, "3.15")),
-        *_rows(None, "BOE-A-2025-13217 and BOE-A-2025-27201 (Spain), not read", (2025, 7, "2.15"), (2026, 1, "2.15")),
+        *_rows(_CHECKED, "tender of 25 June 2025 (until 2 July), Bank of Slovenia, bsi.si", (2025, 7, "2.15")),
+        *_rows(_CHECKED, "Gazzetta Ufficiale 15 of 20 January 2026, avvocatoandreani.it", (2026, 1, "2.15")),
+        *_rows(_CHECKED, "raised on 11 June 2026, livesquawk.com; the three rates in rbtfl.xyz", (2026, 7, "2.4")),
     ),
     ((None, 40),),
     "European Central Bank main refinancing rate on 1 January and 1 July",
@@ -186,6 +188,7 @@ def _spans(
         owed = open_ - sum(amount for day, amount in settled if due < day <= start)
         if owed > 0:
             row = row_on(regime, start + dt.timedelta(1))
+            row_on(regime, end)  # the table may end within the span: refused, not drawn out
             yield Span(start, (end - start).days, owed, row.percent + POINTS, row.source)
 
 

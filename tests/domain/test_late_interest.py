@@ -1,11 +1,12 @@
 """Interest by law: the worked example of accounting.md 5, changes of rate, and what is not on file."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from connector.domain.late_interest import UK, NoRate, claim, rate_on
+from connector.domain.late_interest import EU, UK, NoRate, Rate, claim, rate_on
 
 DUE, TODAY = date(2026, 8, 31), date(2026, 11, 21)
 
@@ -56,18 +57,31 @@ def test_what_is_not_on_file_is_refused_and_never_guessed():
         claim("US", "USD", DUE, 115000, [], TODAY)
     with pytest.raises(NoRate, match="not in USD"):
         claim("GB", "USD", DUE, 115000, [], TODAY)
-    with pytest.raises(NoRate, match="No rate of Late Payment Directive"):
-        claim("DE", "EUR", DUE, 115000, [], TODAY)
+    with pytest.raises(NoRate, match="2027-01-02"):
+        claim("DE", "EUR", DUE, 115000, [], date(2027, 1, 2))
     with pytest.raises(NoRate, match="2027-01-01"):
         rate_on(UK, date(2027, 1, 1))
     with pytest.raises(NoRate):
         rate_on(UK, date(2021, 12, 31))
 
 
-def test_the_directive():
+def test_a_row_that_nobody_checked_is_never_applied():
+    guessed = replace(EU, rates=(Rate(date(2026, 1, 1), Decimal("2.15"), "a guess", None),))
     with pytest.raises(NoRate, match="not checked against a public source"):
-        claim("FR", "EUR", date(2026, 1, 31), 100000, [], date(2026, 3, 2))
+        rate_on(guessed, date(2026, 3, 2))
+
+
+def test_the_directive():
+    found = claim("FR", "EUR", date(2026, 1, 31), 100000, [], date(2026, 3, 2))
+    assert (found.interest, found.fixed) == (834, 4000)  # 30 days at 10.15 %
     own = [(date(2026, 1, 1), Decimal("2.15"), "our accountant")]
     found = claim("FR", "EUR", date(2026, 1, 31), 100000, [], date(2026, 3, 2), own=own)
     assert found.spans[0].source == "our accountant"
-    assert (found.interest, found.fixed) == (834, 4000)  # 30 days at 10.15 %
+
+
+def test_the_directive_since_july_2025():
+    assert [rate_on(EU, date(y, m, 1)) for y, m in ((2025, 7), (2026, 1), (2026, 7))] == [
+        Decimal("10.15"),
+        Decimal("10.15"),
+        Decimal("10.4"),  # the European Central Bank raised its rates in June 2026
+    ]

@@ -96,7 +96,7 @@ def test_a_rate_is_entered_with_its_source(office: Office, page: tuple[Browser, 
         policy = load({"country": "DE"})
         settings.save_policy(tx, id, policy, revision=0, who="Ann", now=db.now())
     rules = f"/organizations/{id}/charges"
-    assert "not checked, never applied" in browser.get(rules).text
+    assert "Gazzetta Ufficiale 15 of 20 January 2026" in browser.get(rules).text
     rate = {
         "revision": "1",
         "rate_from": "2026-07-01",
