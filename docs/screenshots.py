@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 PICTURES = Path(__file__).parent / "pictures"
 CHROMIUM = "/usr/bin/chromium"
@@ -77,22 +77,27 @@ def _walk(page: Page, base: str) -> None:
     page.locator("button[value=allow]").click()
     page.wait_for_url(f"{base}/**")
     _shoot(page, f"{base}/", "practice")
-    page.get_by_role("link", name=SHOWN).first.click()
-    organization = page.url.split("/start")[0]
+    organization = base + _address(page, page.get_by_role("link", name=SHOWN)).split("/start")[0]
     _shoot(page, organization, "organization")
     _shoot(page, f"{organization}/settings", "settings")
     _shoot(page, f"{base}/queue", "queue")
     page.goto(f"{organization}/customers?q={STORY.replace(' ', '+')}")
-    page.get_by_role("link", name=STORY).first.click()
-    _shoot(page, page.url, "customer")
-    story = page.url
+    story = base + _address(page, page.get_by_role("link", name=STORY))
+    _shoot(page, story, "customer")
     _customers_own(page, organization, story)
     page.goto(story)
-    page.get_by_role("link", name="Review the plan").first.click()
-    _shoot(page, page.url, "plan-draft")
+    _shoot(page, base + _address(page, page.get_by_role("link", name="Review the plan")), "plan-draft")
     page.goto(f"{organization}/plans")
-    page.locator("tr", has_text="On track").get_by_role("link").first.click()
-    _shoot(page, page.url, "plan")
+    running = page.locator("tr", has_text="On track").get_by_role("link")
+    _shoot(page, base + _address(page, running), "plan")
+
+
+def _address(page: Page, link: Locator) -> str:
+    """Where the first of these links leads; the page is asked anew until it has one."""
+    link.first.wait_for()
+    found = link.first.get_attribute("href")
+    assert found, page.url
+    return found
 
 
 def _customers_own(page: Page, organization: str, customer: str) -> None:
@@ -103,7 +108,8 @@ def _customers_own(page: Page, organization: str, customer: str) -> None:
     page.goto(customer)
     page.get_by_text(re.compile("^Addresses of the page")).click()
     page.get_by_role("button", name="Make an address for what is open").click()
-    address = re.search(r"http://\S+/c/[\w.-]+", page.get_by_role("status").first.inner_text())
+    told = page.get_by_role("status").filter(has_text="/c/")
+    address = re.search(r"http://\S+/c/[\w.-]+", told.inner_text())
     assert address
     browser = page.context.browser
     assert browser

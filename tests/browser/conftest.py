@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -84,9 +85,15 @@ class World:
 
 
 def _free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
+    """A port below those that the system hands out by itself: until we listen, no connection of anybody takes it."""
+    for port in random.sample(range(20_000, 32_000), 50):
+        with socket.socket() as trial:
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("fifty ports, and none of them free")
 
 
 def until(done: Any, what: str, seconds: float = 60) -> None:
@@ -145,7 +152,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 yield made
         finally:
             ledgers.terminate()
-            ledgers.wait(10)
+            ledgers.wait(60)
             db.engine(settings).dispose()
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 import sqlalchemy as sa
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 
 from connector import books, connections, db, invitations, people, plans
 from tests.browser.conftest import COMPANIES, World, connect, until
@@ -37,6 +37,7 @@ NO_PAGES = {  # answers that are no page of ours; addresses of files (with a dot
 OTHERWISE_SEEN = ("customer.",)  # the customer's own page has tests of its own
 QUERIES = {"pages.find": {"q": "e"}, "pages.customers": {"q": ""}}
 LONG = "مخبز النور للحلويات Feinbackwarengroßhandelsgesellschaft-und-" + "Konditorei" * 8
+STILL = "window.setInterval = () => 0"  # a page that renews itself while it is measured is no measure
 WEIGHED = ("/", "/queue")  # and the organization, a customer and a draft, below
 
 
@@ -118,6 +119,7 @@ def seen(chromium: Browser, world: World, home: Home) -> Seen:
     """Look at every page once. Scripts run; every folded part is open while axe looks."""
     found = Seen()
     context = _browser(chromium, world, home, viewport={"width": 1280, "height": 1000})
+    context.add_init_script(STILL)
     page = context.new_page()
     here = ""
     page.on(
@@ -274,16 +276,16 @@ def test_a_page_weighs_little(chromium: Browser, world: World, home: Home) -> No
     heavy = {}
     for address in (*WEIGHED, own, f"{own}/customers/{home.customer}", f"/plans/{home.draft}"):
         context = _browser(chromium, world, home)
+        context.add_init_script(STILL)
         page = context.new_page()
-        sizes: dict[str, int] = {}
-        page.on(
-            "requestfinished", lambda r, sizes=sizes: sizes.update({r.url: r.sizes()["responseBodySize"]})
-        )
+        came: list[Request] = []
+        page.on("requestfinished", came.append)
         page.goto(address, wait_until="networkidle")
+        weight = sum(r.sizes()["responseBodySize"] for r in came)
+        files = [r.url.split("?")[0] for r in came]
         context.close()
-        if sum(sizes.values()) > 100_000:
-            heavy[address] = sum(sizes.values())
-        files = [url.split("?")[0] for url in sizes]
+        if weight > 100_000:
+            heavy[address] = weight
         assert len(files) == len(set(files)), f"something was fetched twice: {sorted(files)}"
     assert not heavy
 
