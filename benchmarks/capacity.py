@@ -20,14 +20,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from connector import budget, clock, jobs  # noqa: E402
+from connector import budget, clock, sweep  # noqa: E402
 
 QUICK = bool(os.environ.get("QUICK"))
 WORLD = 100_000
 ORGANIZATIONS = 5_000 if QUICK else WORLD
 DAY, HOUR, MONTH = 86_400, 3_600, 30
 OUTAGE = (15 * HOUR, 16 * HOUR)  # UTC: while North America works
-LOOK, PROOF = jobs.SYNC_EVERY.total_seconds(), jobs.PROVE_EVERY.total_seconds()
+LOOK, PROOF = sweep.SYNC_EVERY.total_seconds(), sweep.PROVE_EVERY.total_seconds()
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class Day:
         line: deque[tuple[float, int, bool]] = deque()
         busy: list[float] = []
         n, total = 0, len(at)
-        room = max(jobs.ROOM, jobs.ROOM_A_WORKER * min(self.workers, 10**6))
+        room = max(sweep.ROOM, sweep.ROOM_A_WORKER * min(self.workers, 10**6))
         for now in range(DAY):
             while n < total and at[n] <= now:
                 i = int(who[n])

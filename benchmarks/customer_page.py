@@ -36,9 +36,9 @@ from connector import (  # noqa: E402
     connections,
     customer_links,
     db,
-    jobs,
     plans,
     settings,
+    waking,
 )
 from connector.domain.letters import variants  # noqa: E402
 from connector.domain.page_words import PageWords, words  # noqa: E402
@@ -175,7 +175,7 @@ class Office:
         found = next(c for c in world.control("companies") if (c["platform"], c["name"]) == (platform, NAME))
         grant = consent(world.config, platform, str(found["id"]))
         self.id = connections.save_grant(world.engine, world.config, platform, grant)[0].id
-        jobs.wake_sync(world.config, self.id, first=True)
+        waking.sync(world.config, self.id, first=True)
         until(lambda: self._reviewed(), "the first review", 120)
         with db.transaction(world.engine) as tx:
             settings.answer(

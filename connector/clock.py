@@ -12,7 +12,7 @@ import signal
 import threading
 from types import FrameType
 
-from connector import db, inbox, jobs, leases
+from connector import db, inbox, leases, sweep
 from connector.config import Config
 from connector.connections import revoke_leftovers, rotate
 
@@ -34,7 +34,7 @@ def main(settings: Config, stop: threading.Event | None = None) -> int:
         while not stop.is_set():
             try:
                 if leases.take(engine, "clock", owner, LEASE_SECONDS):
-                    jobs.sweep(settings)
+                    sweep.sweep(settings)
                     if last_tidy is None or db.now() - last_tidy > TIDY_EVERY:
                         last_tidy = db.now()
                         tidy(settings, last_tidy)

@@ -39,6 +39,7 @@ from connector import (
     plans,
     reminders,
     settings,
+    waking,
 )
 from connector import config as environment
 from connector.browser import Browser
@@ -382,7 +383,7 @@ def _one_plan(
     began = time.monotonic()
     with db.transaction(engine) as tx:
         plans.approve(tx, best.id, who=BOOKKEEPER, now=db.now(), today=today)
-    jobs.wake_deliver(config, connection_id)
+    waking.deliver(config, connection_id)
 
     def written() -> bool:
         with db.reading(engine) as tx:

@@ -23,10 +23,10 @@ from connector import (
     embedded,
     failures,
     inbox,
-    jobs,
     outbox,
     plans,
     platforms,
+    waking,
 )
 from connector.config import Config, LedgerApp, WrongSetting
 
@@ -266,7 +266,7 @@ def _failure(connection: connections.Connection, failure: failures.Failure) -> C
 
 
 def _set_aside(settings: Config) -> Iterator[Check]:
-    backlog = jobs.backlog(settings)
+    backlog = waking.backlog(settings)
     if backlog and backlog.set_aside:
         yield Check(
             "jobs",

@@ -18,7 +18,7 @@ from rq import Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from connector import config, db, embedded, jobs, leases, platforms
+from connector import config, db, embedded, jobs, leases, platforms, waking
 from connector.config import Config
 from connector.domain import fingerprint, wording_tone
 
@@ -74,7 +74,7 @@ def main(config: Config, *, burst: bool = False) -> int:
     gc.collect()
     gc.freeze()  # what is loaded now is shared with the forked jobs for good
     worker = JobWorker(
-        [jobs.queue(config)],
+        [waking.queue(config)],
         connection=embedded.redis(config),
         serializer=JSONSerializer,
         worker_ttl=HEARTBEAT_SECONDS,

@@ -14,7 +14,7 @@ import secrets
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, db, jobs, people, settings
+from connector import connections, db, people, settings, waking
 from connector.platforms import Platform, PlatformError, TryLater, find, names
 from web.sign_in import config, engine, enter, need
 
@@ -97,7 +97,7 @@ def callback(name: str) -> Response:
         for connection in made:
             people.grant(tx, person.id, connection.id, "configure", by=platform.label, now=db.now())
     for connection in made:
-        jobs.wake_sync(config(), connection.id, first=True)  # somebody waits for it
+        waking.sync(config(), connection.id, first=True)  # somebody waits for it
     if made:
         flash(_connected([c.organization for c in made], platform.label), "good")
     after = session.pop("next", None)
@@ -145,7 +145,7 @@ def disconnected(name: str) -> str:
         with db.reading(engine()) as tx:
             known = connections.of(tx, name, external_id)
         if known and known.status == "connected":
-            jobs.wake_sync(config(), known.id)
+            waking.sync(config(), known.id)
     return render_template("disconnected.html", platform=platform)
 
 

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
-from connector import budget, db, failures, jobs
+from connector import budget, db, failures, waking
 from connector.config import Config
 
 PREFIX = "forbear_"
@@ -184,7 +184,7 @@ def _clock(tx: Transaction, now: dt.datetime) -> float:
 
 
 def _queue(config: Config) -> Iterator[Metric]:
-    backlog = jobs.backlog(config)
+    backlog = waking.backlog(config)
     yield _seconds("queue_up", "Whether the queue's server answers", backlog is not None)
     if backlog is not None:
         yield _seconds("queue_waiting", "Jobs that wait for a worker", backlog.waiting)

@@ -23,7 +23,7 @@ from flask.blueprints import BlueprintSetupState
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector import jobs, logs
+from connector import logs, waking
 from connector.config import Config
 from webhooks import front, quickbooks, signature, xero
 from webhooks.front import Posted
@@ -93,7 +93,7 @@ class Receiver:
             _log.error("webhook from %s not recorded: %s", posted.platform, type(problem).__name__)
             return 503, 0
         if woken:
-            jobs.wake_for_news(self._config, woken)
+            waking.for_news(self._config, woken)
         return 200, len(woken)
 
 

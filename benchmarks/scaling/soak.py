@@ -22,7 +22,7 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 
-from connector import db, jobs, leases, plans
+from connector import db, leases, plans, waking
 from sandbox import acts
 from sandbox.ledger import Ledger
 from tests.security.practice import TODAY, WEBHOOK_KEY, Practice, a_practice
@@ -180,7 +180,7 @@ class _Soak:
         practice.until(lambda: _ready(practice.config.public_url), "the pages", 60)
         time.sleep(5)
         for id in self.books:
-            jobs.wake_sync(practice.config, id)
+            waking.sync(practice.config, id)
         end = time.monotonic() + SETTLE
         while time.monotonic() < end and self._waiting():
             practice.installation.look()
@@ -199,7 +199,7 @@ class _Soak:
             )
             found += ["plans"] * any(plans.of_connection(tx, id, states=("approved",)) for id in self.books)
             found += [name for name in leases.held(tx, db.now()) if name != "clock"]
-        line = jobs.backlog(self.practice.config)
+        line = waking.backlog(self.practice.config)
         return found + ["jobs"] * bool(line is None or line.waiting)
 
     def report(self, minutes: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import clock, config, connections, db, inbox, jobs
+from connector import clock, config, connections, db, inbox, waking
 from connector.domain.receivables import Kind
 from connector.inbox import Change
 from tests.connector.json_ledger import Ledgers
@@ -50,7 +50,7 @@ def until(what: object, seconds: float = 10) -> None:
 
 def test_a_clock_wakes_what_is_due(store: Engine, installation: config.Config, connected: str) -> None:
     with running(installation):
-        until(lambda: jobs.queue(installation).count == 1)
+        until(lambda: waking.queue(installation).count == 1)
     assert owner(store) is None
 
 
@@ -74,7 +74,7 @@ def test_a_clock_goes_on_after_a_failure(
         until(lambda: "the sweep failed" in caplog.text)
         with db.transaction(store) as tx:
             tx.exec_driver_sql("ALTER TABLE away RENAME TO inbox")
-        until(lambda: jobs.queue(installation).count == 1)
+        until(lambda: waking.queue(installation).count == 1)
 
 
 def test_tidying_drops_old_changes_and_asks_again_for_a_revocation(

@@ -25,7 +25,9 @@ from connector import (
     inbox,
     jobs,
     leases,
+    sweep,
     sync,
+    waking,
 )
 from connector.connections import Connection
 from connector.domain.receivables import Kind
@@ -56,11 +58,11 @@ def get(store: Engine, connection_id: str) -> Connection:
 
 
 def queued(installation: config.Config) -> list[str]:
-    return [job.func_name.removeprefix("connector.jobs.") for job in jobs.queue(installation).jobs]
+    return [job.func_name.removeprefix("connector.jobs.") for job in waking.queue(installation).jobs]
 
 
 def empty_queue(installation: config.Config) -> None:
-    jobs.queue(installation).empty()
+    waking.queue(installation).empty()
 
 
 def until(done: Callable[[], object], seconds: float = 30) -> None:
@@ -95,7 +97,7 @@ def settled(store: Engine, connected: str, owing: Ledgers, installation: config.
     jobs.review_connection(connected)
     set_connection(store, connected, last_proof_at=db.now())
     embedded.redis(installation).flushall()
-    assert jobs.sweep(installation) == 0
+    assert sweep.sweep(installation) == 0
     return owing
 
 
@@ -105,7 +107,7 @@ def settled(store: Engine, connected: str, owing: Ledgers, installation: config.
 def test_a_wake_up_leads_to_a_sync_and_a_review(
     store: Engine, installation: config.Config, connected: str, owing: Ledgers
 ) -> None:
-    jobs.wake_sync(installation, connected, first=True)
+    waking.sync(installation, connected, first=True)
     work()
     now = get(store, connected)
     assert now.last_sync_at is not None
@@ -113,14 +115,14 @@ def test_a_wake_up_leads_to_a_sync_and_a_review(
     with db.reading(store) as tx:
         assert [i.id for i in books.invoices(tx, connected)] == ["i1", "i2", "i3"]
         assert books.changed(tx, connected) == {}
-    assert jobs.queue(installation).failed_job_registry.count == 0
+    assert waking.queue(installation).failed_job_registry.count == 0
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing_and_leaves_no_orphan(
     store: Engine, installation: config.Config, connected: str, owing: Ledgers
 ) -> None:
     owing.set(slow=1.0)
-    jobs.wake_sync(installation, connected)
+    waking.sync(installation, connected)
     worker = start_worker(FOREVER)
     try:
         for _ in range(300):
@@ -140,7 +142,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_leaves_no_orphan(
         tx.execute(sa.update(db.leases).values(until=db.now()))
     embedded.redis(installation).flushall()
     owing.set(slow=0.0)
-    assert jobs.sweep(installation) == 1
+    assert sweep.sweep(installation) == 1
     work()
     assert get(store, connected).last_sync_at is not None
     with db.reading(store) as tx:
@@ -152,7 +154,7 @@ def test_a_crash_is_counted_and_a_worker_that_is_asked_to_end_hands_over(
     store: Engine, installation: config.Config, connected: str, owing: Ledgers
 ) -> None:
     owing.set(slow=0.5, resumable=True)
-    jobs.wake_sync(installation, connected)
+    waking.sync(installation, connected)
     worker = start_worker(FOREVER)
 
     def begun() -> list[str]:
@@ -173,7 +175,7 @@ def test_a_crash_is_counted_and_a_worker_that_is_asked_to_end_hands_over(
         with db.transaction(store) as tx:  # its lease runs out
             tx.execute(sa.delete(db.leases))
         owing.set(slow=1.5)
-        jobs.wake_sync(installation, connected)
+        waking.sync(installation, connected)
         before = len(owing.calls())
         until(lambda: len(owing.calls()) > before)
         worker.terminate()
@@ -200,11 +202,11 @@ def test_with_the_queue_away_nobody_fails_and_the_sweep_finds_it_later(
     an_event(store)
     monkeypatch.setenv("FORBEAR_REDIS_URL", "unix:///nowhere/s")
     away = config.load()
-    jobs.wake_sync(away, connected)
-    jobs.wake_review(away, connected)
-    jobs.wake_deliver(away, connected)
-    assert jobs.sweep(away) == 0
-    assert jobs.sweep(installation) == 1
+    waking.sync(away, connected)
+    waking.review(away, connected)
+    waking.deliver(away, connected)
+    assert sweep.sweep(away) == 0
+    assert sweep.sweep(installation) == 1
     assert queued(installation) == ["sync_connection"]
 
 
@@ -212,15 +214,15 @@ def test_an_event_is_woken_once_until_the_queue_forgets(
     store: Engine, installation: config.Config, settled: Ledgers, connected: str
 ) -> None:
     an_event(store)
-    assert jobs.sweep(installation) == 1
-    assert jobs.sweep(installation) == 0
+    assert sweep.sweep(installation) == 1
+    assert sweep.sweep(installation) == 0
     embedded.redis(installation).flushall()
-    assert jobs.sweep(installation) == 1
+    assert sweep.sweep(installation) == 1
     jobs.sync_connection(connected)
     jobs.review_connection(connected)
     empty_queue(installation)
     embedded.redis(installation).flushall()
-    assert jobs.sweep(installation) == 0
+    assert sweep.sweep(installation) == 0
 
 
 def test_a_running_sync_is_not_woken_beside_itself(
@@ -228,8 +230,8 @@ def test_a_running_sync_is_not_woken_beside_itself(
 ) -> None:
     an_event(store)
     with leases.hold(store, sync.lease_name(connected)):
-        assert jobs.sweep(installation) == 0
-    assert jobs.sweep(installation) == 1
+        assert sweep.sweep(installation) == 0
+    assert sweep.sweep(installation) == 1
 
 
 def test_an_event_that_arrives_during_a_sync_is_looked_at_after_it(
@@ -255,8 +257,8 @@ def test_what_a_ledger_asked_to_wait_for_is_done_when_it_said(
     settled.fail("TryLater", "Wait.", after=600)
     jobs.sync_connection(connected)
     now = db.now()
-    assert jobs.sweep(installation, now + dt.timedelta(seconds=590)) == 0
-    assert jobs.sweep(installation, now + dt.timedelta(seconds=605)) == 1
+    assert sweep.sweep(installation, now + dt.timedelta(seconds=590)) == 0
+    assert sweep.sweep(installation, now + dt.timedelta(seconds=605)) == 1
 
 
 def test_a_note_of_a_job_that_is_not_in_the_queue_any_more_is_not_believed(
@@ -264,29 +266,29 @@ def test_a_note_of_a_job_that_is_not_in_the_queue_any_more_is_not_believed(
 ) -> None:
     """A worker can die between taking a job out and beginning it; or a note could be left by mistake."""
     an_event(store)
-    jobs.wake_for_news(installation, [connected])
-    queue = jobs.queue(installation)
+    waking.for_news(installation, [connected])
+    queue = waking.queue(installation)
     queue.remove(queue.get_job_ids()[0])
-    jobs.wake_review(installation, "another")  # enqueued later, and waiting
-    assert jobs.sweep(installation) == 0  # it may be about to begin
-    note = jobs._note("sync_connection", connected)
+    waking.review(installation, "another")  # enqueued later, and waiting
+    assert sweep.sweep(installation) == 0  # it may be about to begin
+    note = waking.note("sync_connection", connected)
     embedded.redis(installation).set(note, str(time.time() - 10))
-    assert jobs.sweep(installation) == 1
-    assert jobs.sweep(installation) == 0
+    assert sweep.sweep(installation) == 1
+    assert sweep.sweep(installation) == 0
 
 
 def test_a_wish_for_a_review_outlives_the_queue_and_a_review_under_way(
     store: Engine, installation: config.Config, settled: Ledgers, connected: str
 ) -> None:
     under_way = get(store, connected)
-    jobs.wake_review(installation, connected, all_customers=True)
+    waking.review(installation, connected, all_customers=True)
     embedded.redis(installation).flushall()
     with leases.hold(store, f"review:{connected}"):
         jobs.review_connection(connected)
-    assert jobs.sweep(installation) == 1
+    assert sweep.sweep(installation) == 1
     assert queued(installation) == ["review_connection"]
     first = get(store, connected)
-    jobs.wake_review(installation, connected, all_customers=True)
+    waking.review(installation, connected, all_customers=True)
     with db.transaction(store) as tx:  # reviews that began before the last wish end
         for begun in (under_way, first):
             jobs._reviewed(tx, begun, connections.today(begun, installation))
@@ -307,11 +309,11 @@ def test_a_long_first_reading_takes_turns_with_the_others(
     for n in range(20):
         ledgers.customer(str(n))
     [small] = connections.save_grant(store, installation, "json", grant(OrganizationRef("books-2", "Small")))
-    jobs.wake_sync(installation, connected)
-    jobs.wake_sync(installation, small.id)
+    waking.sync(installation, connected)
+    waking.sync(installation, small.id)
     turns = []
-    while job := jobs.queue(installation).jobs[:1]:
-        jobs.queue(installation).remove(job[0])
+    while job := waking.queue(installation).jobs[:1]:
+        waking.queue(installation).remove(job[0])
         if job[0].func_name.endswith("sync_connection"):
             turns.append(job[0].args[0])
             jobs.sync_connection(*job[0].args)
@@ -329,7 +331,7 @@ def test_customers_whose_review_was_lost_are_reviewed(
 ) -> None:
     with db.transaction(store) as tx:
         books.note_changed(tx, connected, {"1"}, db.now())
-    assert jobs.sweep(installation) == 1
+    assert sweep.sweep(installation) == 1
     assert queued(installation) == ["review_connection"]
 
 
@@ -359,9 +361,10 @@ def test_a_stale_organization_is_pulled_and_at_night_it_is_proved(
             connected,
             last_sync_at=now - dt.timedelta(hours=synced_hours),
             last_proof_at=now - dt.timedelta(hours=proved_hours),
+            last_review_on=dt.date(2026, 11, 21),
         )
         embedded.redis(installation).flushall()
-        jobs.sweep(installation, now)
+        sweep.sweep(installation, now)
         return queued(installation)
 
     assert woken(noon_in_new_york, synced_hours=0.9, proved_hours=21) == []
@@ -375,7 +378,7 @@ def test_a_new_day_is_reviewed_even_if_nothing_changed(
     store: Engine, installation: config.Config, settled: Ledgers, connected: str
 ) -> None:
     set_connection(store, connected, last_review_on=dt.date(2026, 1, 1))
-    assert jobs.sweep(installation) == 1
+    assert sweep.sweep(installation) == 1
     jobs.review_connection(connected)
     now = get(store, connected)
     assert now.last_review_on == connections.today(now, installation)
@@ -390,9 +393,9 @@ def test_routine_waits_while_the_queue_is_full_and_news_do_not(
 ) -> None:
     monkeypatch.setattr(jobs, "ROOM", 0)
     set_connection(store, connected, last_sync_at=db.now() - dt.timedelta(hours=5))
-    assert jobs.sweep(installation) == 0
+    assert sweep.sweep(installation) == 0
     an_event(store)
-    assert jobs.sweep(installation) == 1
+    assert sweep.sweep(installation) == 1
 
 
 def test_nothing_is_woken_for_an_organization_that_is_not_connected(
@@ -400,7 +403,7 @@ def test_nothing_is_woken_for_an_organization_that_is_not_connected(
 ) -> None:
     an_event(store)
     connections.lost(store, connected, "Gone.")
-    assert jobs.sweep(installation) == 0
+    assert sweep.sweep(installation) == 0
     jobs.sync_connection(connected)
     jobs.deliver_connection(connected)
     jobs.prove_connection(connected)
@@ -443,7 +446,7 @@ def a_poisoned_book(settled: Ledgers, store: Engine) -> None:
 def read_again(installation: config.Config, minutes: float) -> bool:
     """Whether a sweep in so many minutes wakes a reading. A new day may by then want a review as well."""
     empty_queue(installation)
-    jobs.sweep(installation, db.now() + dt.timedelta(minutes=minutes))
+    sweep.sweep(installation, db.now() + dt.timedelta(minutes=minutes))
     woken = queued(installation)
     empty_queue(installation)
     return "sync_connection" in woken
@@ -463,7 +466,7 @@ def test_a_job_that_fails_unexpectedly_rests_before_the_sweep_tries_again(
         [failed] = failures.of(tx, connected)
     assert failed.sentence.startswith("Something went wrong on our side while reading the books.")
     assert failed.reason.startswith("ValueError in tests/connector/json_ledger.py:")
-    assert jobs.sweep(installation) == 0
+    assert sweep.sweep(installation) == 0
     embedded.redis(installation).flushall()  # it is the database that remembers
     assert not read_again(installation, 14)
     assert read_again(installation, 16)
@@ -490,7 +493,7 @@ def test_a_job_that_always_fails_is_set_aside_until_a_person_tries_it_again(
     jobs.sync_connection(connected)
     assert len(settled.calls()) == calls
     settled.put("invoice", "i9", date="2026-09-01")
-    assert jobs.try_again(installation, connected) == ["sync_connection"]
+    assert waking.try_again(installation, connected) == ["sync_connection"]
     assert queued(installation) == ["sync_connection"]
     jobs.sync_connection(connected)
     with db.reading(store) as tx:
@@ -523,9 +526,9 @@ def test_a_job_for_a_connection_that_is_gone_ends_quietly(
 def test_a_new_organization_goes_ahead_of_the_queue(
     store: Engine, installation: config.Config, settled: Ledgers, connected: str
 ) -> None:
-    jobs.wake_review(installation, connected)
+    waking.review(installation, connected)
     [new] = connections.save_grant(store, installation, "json", grant())
-    jobs.wake_sync(installation, new.id, first=True)
+    waking.sync(installation, new.id, first=True)
     assert queued(installation) == ["sync_connection", "review_connection"]
 
 
@@ -534,12 +537,12 @@ def test_many_events_of_one_organization_wake_one_job_until_it_starts(
 ) -> None:
     for n in range(50):
         an_event(store, f"e{n}")
-        jobs.wake_for_news(installation, [connected])
+        waking.for_news(installation, [connected])
     assert queued(installation) == ["sync_connection"]
     before = len(settled.calls())
     jobs.sync_connection(connected)
     assert [call for call in settled.calls()[before:] if call.startswith("pull")] == ["pull invoice"]
     empty_queue(installation)
     an_event(store, "later")
-    jobs.wake_for_news(installation, [connected])
+    waking.for_news(installation, [connected])
     assert queued(installation) == ["sync_connection"]

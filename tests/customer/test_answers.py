@@ -331,7 +331,7 @@ def test_an_old_mirror_is_asked_for_news_and_the_page_says_as_of_when(
     assert "We are asking for anything newer" in page
     assert "Invoice 1001" in page
     monkeypatch.setattr("web.customer.pages.PATIENCE", 5.0)
-    monkeypatch.setattr("web.customer.pages.jobs.wake_sync", lambda *_, **more: company.sync())
+    monkeypatch.setattr("web.customer.pages.waking.sync", lambda *_, **more: company.sync())
     page = customer.page()  # a worker is
     assert "We are asking" not in page
     assert "690.00 USD is open on one invoice." in page

@@ -17,7 +17,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from connector import connections, db, jobs, plans
+from connector import connections, db, plans, waking
 from connector.domain.policy import Mode
 from sandbox import acts
 from sandbox.faults import Fault
@@ -149,7 +149,7 @@ def a_row_that_the_database_refuses(practice: Practice, id: str) -> None:
         tx.execute(
             sa.text("CREATE TRIGGER no BEFORE INSERT ON customers BEGIN SELECT RAISE(ABORT, 'no'); END")
         )
-    jobs.wake_sync(practice.config, id, full=True)
+    waking.sync(practice.config, id, full=True)
     practice.until(lambda: "sync_connection of" in practice.log(), "the refused row", 20)
     with db.transaction(practice.engine) as tx:
         tx.execute(sa.text("DROP TRIGGER no"))

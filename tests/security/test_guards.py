@@ -73,7 +73,7 @@ def body_for(tenant: Tenant, n: int = 1) -> bytes:
 
 def test_a_replayed_webhook_wakes_nobody(app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     woken: list[str] = []
-    monkeypatch.setattr(webhooks.jobs, "wake_for_news", lambda settings, ids: woken.extend(ids))
+    monkeypatch.setattr(webhooks.waking, "for_news", lambda settings, ids: woken.extend(ids))
     client = app.test_client()
     assert [deliver(client, body_for(tenant)) for _ in range(20)] == [200] * 20
     assert woken == [tenant.connection_id]
@@ -291,9 +291,9 @@ def test_a_customer_s_name_is_text_on_every_page(app: Flask, engine: Engine, ten
 def test_the_queue_cannot_run_code_from_whoever_can_write_to_it(settings: Config) -> None:
     from rq.serializers import JSONSerializer
 
-    from connector import jobs
+    from connector import waking
 
-    assert jobs.queue(settings).serializer is JSONSerializer
+    assert waking.queue(settings).serializer is JSONSerializer
 
 
 def test_tokens_are_encrypted_with_a_key_that_is_not_in_the_database(settings: Config) -> None:

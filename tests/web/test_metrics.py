@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import Engine
 
 import web
-from connector import config, connections, db, embedded, inbox, jobs, leases, meter
+from connector import config, connections, db, embedded, inbox, leases, meter, waking
 from connector.domain.receivables import Kind
 from connector.inbox import Change
 from connector.platforms import Call
@@ -115,7 +115,7 @@ def test_the_queue_is_counted_while_it_answers(tmp_path: Path) -> None:
     with servers.valkey(tmp_path / "q") as url:
         settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path), "FORBEAR_REDIS_URL": url})
         db.migrate(settings)
-        jobs.wake_review(settings, "c1")
+        waking.review(settings, "c1")
         found = figures(settings)
         assert found["forbear_queue_up", ()] == 1
         assert found["forbear_queue_waiting", ()] == 1

@@ -22,8 +22,8 @@ from connector import (
     customer_view,
     db,
     drafting,
-    jobs,
     printing,
+    waking,
 )
 from connector.answering import Wrong
 from connector.customer_answers import From
@@ -92,9 +92,9 @@ def send(token: str, act: str) -> str | Response | tuple[str, int]:
         return _again(token, wrong, act)
     except sa.exc.IntegrityError:
         pass  # the same form, sent twice at the same moment: one of them counted
-    jobs.wake_review(config(), link.connection_id)
+    waking.review(config(), link.connection_id)
     if act == "agree":
-        jobs.wake_deliver(config(), link.connection_id)
+        waking.deliver(config(), link.connection_id)
     return redirect(f"/c/{token}#told", 303)
 
 
@@ -285,7 +285,7 @@ def _look_again(link: Link) -> bool:
         before = connections.get(tx, link.connection_id)
     if before.status != "connected" or (before.last_sync_at and db.now() - before.last_sync_at < FRESH):
         return False
-    jobs.wake_sync(config(), link.connection_id, first=True)
+    waking.sync(config(), link.connection_id, first=True)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         time.sleep(0.1)

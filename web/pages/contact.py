@@ -20,11 +20,11 @@ from connector import (
     db,
     demanding,
     evidence,
-    jobs,
     personal,
     reminders,
     settings,
     sheets,
+    waking,
 )
 from connector.domain import charges as rules
 from connector.domain.codec import WrongValue
@@ -78,7 +78,7 @@ def heard(connection_id: str, customer_id: str) -> AnyResponse:
         else:
             abort(400, "Press one of the buttons shown.")
         books.note_changed(tx, connection_id, [customer_id], db.now())
-    jobs.wake_review(config(), connection_id)
+    waking.review(config(), connection_id)
     return _back(connection_id, customer_id)
 
 
@@ -94,7 +94,7 @@ def release(connection_id: str, customer_id: str) -> AnyResponse:
         reminders.release(tx, mine[wanted], who=g.person.name, now=db.now())
         books.note_changed(tx, connection_id, [customer_id], db.now())
     flash("Let go. It leaves in the next hours it may, if nothing else holds it.", "good")
-    jobs.wake_review(config(), connection_id)
+    waking.review(config(), connection_id)
     return _back(connection_id, customer_id)
 
 
@@ -252,7 +252,7 @@ def approve_charge(connection_id: str, customer_id: str) -> AnyResponse:
         abort(400, "Press one of the buttons shown.")
     else:
         flash("Waived." if waived else "Approved. It is written and read back within a minute.", "good")
-        jobs.wake_deliver(config(), connection_id)
+        waking.deliver(config(), connection_id)
     return _back(connection_id, customer_id, "pages.charges")
 
 
@@ -284,7 +284,7 @@ def erase_personal(connection_id: str, customer_id: str) -> AnyResponse:
             return _back(connection_id, customer_id)
         personal.erase(tx, connection_id, customer_id, who=g.person.name, now=db.now())
     flash(f"Erased. {personal.KEPT}", "good")
-    jobs.wake_review(config(), connection_id)
+    waking.review(config(), connection_id)
     return _back(connection_id, customer_id)
 
 

@@ -17,10 +17,10 @@ from connector import (
     db,
     drafting,
     holds,
-    jobs,
     plans,
     reminders,
     settings,
+    waking,
 )
 from connector.domain import terms
 from connector.domain.money import to_minor
@@ -192,7 +192,7 @@ def hold(connection_id: str, customer_id: str) -> Response:
             )
             books.note_changed(tx, connection_id, [customer_id], db.now())
         flash("Reminders rest. You can end that with one press below.", "good")
-    jobs.wake_review(config(), connection_id)
+    waking.review(config(), connection_id)
     return _back(connection_id, customer_id)
 
 
@@ -237,7 +237,7 @@ def promise(connection_id: str, customer_id: str) -> Response:
             )
             books.note_changed(tx, connection_id, [customer_id], db.now())
         flash("Noted. Reminders rest until that day.", "good")
-    jobs.wake_review(config(), connection_id)
+    waking.review(config(), connection_id)
     return _back(connection_id, customer_id)
 
 
@@ -266,7 +266,7 @@ def kind(connection_id: str, customer_id: str) -> Response:
         else "The books decide again.",
         "good",
     )
-    jobs.wake_review(config(), connection_id)
+    waking.review(config(), connection_id)
     return _back(connection_id, customer_id)
 
 

@@ -22,8 +22,8 @@ from connector import (
     customer_links,
     customer_view,
     db,
-    jobs,
     settings,
+    waking,
 )
 from connector.customer_answers import Answer, File
 from connector.domain.page_policy import PagePolicy
@@ -142,7 +142,7 @@ def settle_answer(answer_id: int) -> Response:
                 contact=g.person.name,
             )
         flash("Done. The customer's page says so.", "good")
-        jobs.wake_review(config(), found.connection_id)
+        waking.review(config(), found.connection_id)
     except ValueError as wrong:
         flash(f"Nothing was changed, because of the words to the customer. {wrong}", "look")
     if request.form.get("from") == "queue":

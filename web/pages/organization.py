@@ -19,12 +19,12 @@ from connector import (
     expecting,
     failures,
     history,
-    jobs,
     outbox,
     overview,
     plans,
     reminders,
     settings,
+    waking,
 )
 from connector.connections import Connection
 from connector.domain.receivables import Kind
@@ -177,8 +177,8 @@ def _labeled(columns: Sequence[tuple[dt.date, tuple[int, ...]]]) -> list[tuple[s
 def read_now(connection_id: str) -> Response:
     """Ahead of the queue; what failed and was set aside is tried again with it."""
     need(connection_id, "act")
-    jobs.try_again(config(), connection_id)
-    jobs.wake_sync(config(), connection_id, first=True)
+    waking.try_again(config(), connection_id)
+    waking.sync(config(), connection_id, first=True)
     flash("Reading the books now. This page follows.", "good")
     return redirect(url_for("pages.organization", connection_id=connection_id))
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import db, jobs, settings
+from connector import db, settings, waking
 from connector.domain import policy as rules
 from connector.domain.codec import WrongValue
 from web.pages import blueprint
@@ -53,7 +53,7 @@ def save_plan_charges(connection_id: str) -> Response:
                 now=db.now(),
             )
         flash("Kept. It counts for plans from now on; agreed plans stay as they are.", "good")
-        jobs.wake_review(config(), connection_id, all_customers=True)
+        waking.review(config(), connection_id, all_customers=True)
     except WrongValue as wrong:
         flash(f"Nothing was changed: {wrong.sentence}", "look")
     except (ValueError, InvalidOperation):

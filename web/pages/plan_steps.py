@@ -14,7 +14,7 @@ from flask import flash, g, redirect, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, drafting, ending, jobs, plans, printing
+from connector import books, connections, db, drafting, ending, plans, printing, waking
 from connector.domain.agreement import Agreement
 from connector.platforms import find
 from web.pages import blueprint
@@ -62,7 +62,7 @@ def pause(plan_id: str) -> Response:
             (plans.resume if going_on else plans.pause)(tx, plan_id, who=g.person.name, now=db.now())
             books.note_changed(tx, found.connection_id, [found.plan.customer_id], db.now())
         flash("The plan goes on." if going_on else "The plan rests: no reminder, and never late.", "good")
-        jobs.wake_review(config(), found.connection_id)
+        waking.review(config(), found.connection_id)
     except (plans.PlanProblem, plans.EditedMeanwhile) as problem:
         flash(str(problem), "look")
     return back_to(found)
@@ -146,7 +146,7 @@ def _act(plan_id: str, step: Callable[..., object], sentence: str = "", **more: 
         with db.transaction(engine()) as tx:
             today = connections.today(connections.get(tx, found.connection_id), config())
             answer = step(tx, plan_id, who=g.person.name, now=db.now(), today=today, **more)
-        jobs.wake_deliver(config(), found.connection_id)
+        waking.deliver(config(), found.connection_id)
         flash(sentence or str(answer), "good")
     except (plans.PlanProblem, plans.EditedMeanwhile) as problem:
         flash(str(problem), "look")

@@ -11,7 +11,7 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import connections, db, jobs, overview, people, settings
+from connector import connections, db, overview, people, settings, waking
 from connector.connections import Connection
 from connector.domain.codec import WrongValue
 from connector.domain.policy import Policy
@@ -111,7 +111,7 @@ def save_for_many() -> Response:
         flash(str(meanwhile), "look")
         return redirect(url_for("pages.policy"))
     for id in chosen:
-        jobs.wake_review(config(), id, all_customers=True)
+        waking.review(config(), id, all_customers=True)
     flash(
         f"Saved for {many(len(chosen), 'client')}. Running plans keep what they were approved under.", "good"
     )

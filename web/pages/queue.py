@@ -9,7 +9,7 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import audit, books, connections, db, jobs, outbox, overview, people, plans, todos
+from connector import audit, books, connections, db, outbox, overview, people, plans, todos, waking
 from connector.connections import Connection
 from connector.domain.writes import NoteDraft
 from connector.platforms import Platform, find
@@ -121,7 +121,7 @@ def retry(write_id: int) -> Response:
     if write.state == "failed":
         with db.transaction(engine()) as tx:
             outbox.retry(tx, write_id, who=g.person.name, now=db.now())
-        jobs.wake_deliver(config(), write.connection_id)
+        waking.deliver(config(), write.connection_id)
     flash(
         "It will be looked up in the ledger, then tried once more. If it is refused again, it comes back.",
         "good",
@@ -147,7 +147,7 @@ def keep(write_id: int) -> Response:
                 why=write.error,
                 now=db.now(),
             )
-        jobs.wake_deliver(config(), write.connection_id)
+        waking.deliver(config(), write.connection_id)
         flash("The note stays here. The ledger does not have it; nothing else changed.", "good")
     return redirect(url_for("pages.queue"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, ending, jobs, plans
+from connector import books, connections, db, ending, plans, waking
 from connector.platforms import find
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
@@ -53,7 +53,7 @@ def removed(connection_id: str) -> Response:
                 return redirect(url_for("pages.remove", connection_id=connection_id, plan=one or None))
             for removal in found:
                 plans.cancel(tx, removal.plan.id, who=g.person.name, why="removed", now=db.now(), today=today)
-        jobs.wake_deliver(config(), connection_id)
+        waking.deliver(config(), connection_id)
         flash("It is being removed; each plan's page follows.", "good")
     except (plans.PlanProblem, plans.EditedMeanwhile) as problem:
         flash(str(problem), "look")

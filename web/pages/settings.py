@@ -8,7 +8,7 @@ from decimal import InvalidOperation
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, db, invitations, jobs, people, settings
+from connector import connections, db, invitations, people, settings, waking
 from connector.domain.codec import WrongValue
 from connector.domain.policy import Policy
 from connector.platforms import PlatformError, find
@@ -66,7 +66,7 @@ def save_answers(connection_id: str) -> Response:
                 tx, connection_id, income_basis=income, sales_tax_basis=tax, who=g.person.name, now=db.now()
             )
         flash("Your answers are kept, with your name and today's date.", "good")
-        jobs.wake_review(config(), connection_id, all_customers=True)
+        waking.review(config(), connection_id, all_customers=True)
     else:
         flash("Choose one of the answers shown.", "look")
     return _back(connection_id)
@@ -103,7 +103,7 @@ def save_live(connection_id: str) -> Response:
             settings.set_live(tx, connection_id, live, who=g.person.name, now=db.now())
     if "live" in request.form:
         flash("Live: reminders may leave." if live else "Preview: nothing leaves.", "good")
-        jobs.wake_review(config(), connection_id, all_customers=True)
+        waking.review(config(), connection_id, all_customers=True)
     return _back(connection_id)
 
 
@@ -134,7 +134,7 @@ def keep_policy(connection_id: str, read: Callable[[Policy], Policy], kept: str)
                 now=db.now(),
             )
         flash(kept, "good")
-        jobs.wake_review(config(), connection_id, all_customers=True)
+        waking.review(config(), connection_id, all_customers=True)
     except WrongValue as wrong:
         flash(
             f"Nothing was changed. {wrong.field.rpartition('.')[2].replace('_', ' ').capitalize()}: {wrong.sentence}",

@@ -8,7 +8,7 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from connector import connections, db, jobs, settings, texts
+from connector import connections, db, settings, texts, waking
 from connector.domain.letters import FIELDS, letters, variant_for, variants
 from connector.platforms import find
 from web.pages import blueprint
@@ -140,7 +140,7 @@ def save_text(connection_id: str) -> str | Response:
         "The shipped text counts again." if doing == "reset" else "Your text is kept. It counts from now on.",
         "good",
     )
-    jobs.wake_review(config(), connection_id, all_customers=True)
+    waking.review(config(), connection_id, all_customers=True)
     address = url_for(
         "pages.texts_page",
         connection_id=connection_id,
