@@ -25,7 +25,6 @@ from connector import (
     connections,
     contacts,
     db,
-    drafting,
     ending,
     expecting,
     guarding,
@@ -33,6 +32,7 @@ from connector import (
     judging,
     outbox,
     plans,
+    policy_drafts,
     reminders,
     reminding,
     settings,
@@ -184,7 +184,7 @@ def _part(
         charging.grant_earned(
             tx, connection_id, picture.customer.id, decided.policy.charges, now=now, today=today
         )
-        drafted = drafting.draft_by_policy(tx, connection, decided, picture, mine, now=now, today=today)
+        drafted = policy_drafts.draft_by_policy(tx, connection, decided, picture, mine, now=now, today=today)
         reminder = reminding.draw_up(
             tx,
             connection,

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy.engine import Connection, Engine
 
 from connector import (
+    agreements,
     books,
     charging,
     db,
-    drafting,
     leases,
     objections,
     outbox,
@@ -237,7 +237,7 @@ def _preflight(p: Performer, record: Record) -> str:
         return " ".join(dict.fromkeys(f.sentence for f in found))
     with db.reading(p.engine) as tx:
         decided = settings.load(tx, p.connection_id)
-        agreed = drafting.agreed(tx, record)
+        agreed = agreements.agreed(tx, record)
     clearing: Clearing | None = None
     if plan.mode is Mode.SPLIT:
         try:

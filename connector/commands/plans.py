@@ -227,13 +227,13 @@ def _approve(options: argparse.Namespace) -> int:
 
 
 def _renegotiate(options: argparse.Namespace) -> int:
-    from connector import connections, db, drafting, plans
+    from connector import connections, db, plans, renegotiating
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
         record = plans.get(tx, options.id)
         connection = connections.get(tx, record.connection_id)
-        drafting.renegotiation(
+        renegotiating.renegotiation(
             tx,
             options.id,
             who=options.by,
@@ -265,12 +265,12 @@ def _waive(options: argparse.Namespace) -> int:
 
 
 def _agreement(options: argparse.Namespace) -> int:
-    from connector import connections, db, drafting, plans, printing
+    from connector import agreements, connections, db, plans, printing
 
     settings, engine = shell.opened()
     with db.reading(engine) as tx:
         record = plans.get(tx, options.id)
-        agreed = drafting.agreed(tx, record)
+        agreed = agreements.agreed(tx, record)
         today = connections.today(connections.get(tx, record.connection_id), settings)
     if options.pdf:
         options.pdf.write_bytes(printing.agreement(agreed, today))
@@ -282,7 +282,7 @@ def _agreement(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace) -> int:
-    from connector import connections, db, drafting, plans
+    from connector import agreements, connections, db, plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -294,7 +294,7 @@ def _accept(options: argparse.Namespace) -> int:
             accepted_by=options.customer,
             how=options.how,
             on=options.on or today,
-            document_hash=drafting.agreed(tx, record).sha256,
+            document_hash=agreements.agreed(tx, record).sha256,
             who=options.by,
             now=db.now(),
         )

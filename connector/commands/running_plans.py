@@ -76,12 +76,12 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _accelerate(options: argparse.Namespace) -> int:
-    from connector import connections, db, drafting, plans, platforms
+    from connector import connections, db, plans, platforms, renegotiating
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
         connection = connections.get(tx, plans.get(tx, options.id).connection_id)
-        drafting.accelerate(
+        renegotiating.accelerate(
             tx,
             options.id,
             who=options.by,

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import conclusions, db, drafting, plans, review, todos
+from connector import conclusions, db, drafting, plans, previewing, renegotiating, review, todos
 from connector.domain.plan import Plan
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
@@ -201,7 +201,7 @@ def test_bad_requests_are_refused_with_a_sentence(
 def test_the_preview_shows_the_zeros(story: Story) -> None:
     plan = proposed(story, "147", installments=3)
     with db.reading(story.engine) as tx:
-        shown = drafting.preview(tx, plan.id, today=TODAY)
+        shown = previewing.preview(tx, plan.id, today=TODAY)
     assert shown.refusals == ()
     assert shown.effect.neutral
     assert shown.effect.early_income == 73913
@@ -240,7 +240,7 @@ def test_a_renegotiated_plan_credits_its_own_installments(story: Story) -> None:
     story.today, story.now = DAY(2027, 1, 22), dt.datetime(2027, 1, 22, 12, tzinfo=dt.UTC)
     before = story.ledger.trial_balance()
     with db.transaction(story.engine) as tx:
-        drafted = drafting.renegotiation(
+        drafted = renegotiating.renegotiation(
             tx,
             plan.id,
             who="J. Doe",
@@ -274,7 +274,7 @@ def test_a_renegotiation_that_the_ledger_refuses_leaves_the_plan_running_as_it_w
     before = story.ledger.trial_balance()
     wish = Wish(installments=4)
     with db.transaction(story.engine) as tx:
-        drafting.renegotiation(tx, plan.id, who="J. Doe", why="", now=NOON, today=TODAY, wish=wish)
+        renegotiating.renegotiation(tx, plan.id, who="J. Doe", why="", now=NOON, today=TODAY, wish=wish)
     story.approve(plan.id)
     story.ledger.refuse["link"] = Refused("Not today.")
     story.deliver()
@@ -322,7 +322,9 @@ def test_after_a_default_the_rest_falls_due_and_nothing_is_posted(story: Story) 
     before = story.ledger.trial_balance()
     story.today, story.now = DAY(2027, 1, 5), dt.datetime(2027, 1, 5, 12, tzinfo=dt.UTC)
     with db.transaction(story.engine) as tx:
-        drafting.accelerate(tx, plan.id, who="J. Doe", why="missed twice", now=story.now, today=story.today)
+        renegotiating.accelerate(
+            tx, plan.id, who="J. Doe", why="missed twice", now=story.now, today=story.today
+        )
     story.deliver()
     assert story.ledger.trial_balance() == before
     assert story.ledger.documents[third].due == DAY(2027, 1, 5)

@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connector import db, drafting, ending, outbox, plans
+from connector import db, ending, outbox, plans, renegotiating
 from connector.domain.calendar import Rhythm
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
@@ -250,11 +250,13 @@ def happen(practice: Practice, company: Company, plan_id: str, event: str) -> No
         if event == "cancel" and running:
             plans.cancel(tx, plan_id, who="J. Doe", now=company.now(), today=company.today)
         elif event == "accelerate":
-            drafting.accelerate(tx, plan_id, who="J.", why="missed", now=company.now(), today=company.today)
+            renegotiating.accelerate(
+                tx, plan_id, who="J.", why="missed", now=company.now(), today=company.today
+            )
         elif event == "write off":
             ending.propose_write_off(tx, plan_id, who="J.", why="", now=company.now(), today=company.today)
         elif event == "renegotiate":
-            drafting.renegotiation(
+            renegotiating.renegotiation(
                 tx,
                 plan_id,
                 who="J.",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connector import db, drafting, ending, plans, todos
+from connector import agreements, db, ending, plans, renegotiating, todos
 from connector.domain.calendar import Rhythm
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
@@ -115,7 +115,7 @@ def test_voided_installment_is_renegotiated_from_what_is_open(practice: Practice
     company, plan_id = running(practice, platform)
     before = company.movements()
     with db.transaction(practice.engine) as tx:
-        drafting.renegotiation(
+        renegotiating.renegotiation(
             tx,
             plan_id,
             who="J. Doe",
@@ -132,14 +132,14 @@ def test_voided_installment_is_renegotiated_from_what_is_open(practice: Practice
 def test_more_at_a_time_needs_the_customers_yes(practice: Practice, platform: str) -> None:
     company, plan_id = running(practice, platform)
     with db.transaction(practice.engine) as tx:
-        drafting.renegotiation(
+        renegotiating.renegotiation(
             tx, plan_id, who="J.", why="", now=company.now(), today=company.today, wish=Wish(installments=2)
         )
     with pytest.raises(plans.PlanProblem, match="425.00 .*, more than the 283.34") as refused:
         company.approve(plan_id)
     assert refused.value.code == "CONSENT_NEEDED"
     with db.transaction(practice.engine) as tx:
-        text = drafting.agreed(tx, plans.get(tx, plan_id)).sha256
+        text = agreements.agreed(tx, plans.get(tx, plan_id)).sha256
         plans.record_acceptance(
             tx, plan_id, accepted_by="M. Fern", how="signed", on=APPROVAL, document_hash=text, who="J.",
             now=company.now(),

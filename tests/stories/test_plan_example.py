@@ -11,7 +11,7 @@ from itertools import groupby
 
 import pytest
 
-from connector import db, drafting, ending, plans, todos
+from connector import db, ending, plans, renegotiating, todos
 from connector.domain.policy import InterestPolicy, Method
 from connector.domain.propose import Wish
 from sandbox.documents import Ref
@@ -116,7 +116,9 @@ def test_default_posts_nothing(practice: Practice, platform: str) -> None:
     broken(company, plan_id)
     before = company.movements()
     with db.transaction(practice.engine) as tx:
-        drafting.accelerate(tx, plan_id, who="J. Doe", why="missed", now=company.now(), today=company.today)
+        renegotiating.accelerate(
+            tx, plan_id, who="J. Doe", why="missed", now=company.now(), today=company.today
+        )
     company.settle()
     assert drift(before, company.movements()) == 0
     assert company.plan(plan_id).state == "broken"
@@ -177,7 +179,7 @@ def test_renegotiation_into_four(practice: Practice, platform: str) -> None:
     before = company.movements()
     paid = company.invoice("1001-P1.1").id
     with db.transaction(practice.engine) as tx:
-        drafting.renegotiation(
+        renegotiating.renegotiation(
             tx,
             plan_id,
             who="J. Doe",

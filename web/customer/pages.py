@@ -15,13 +15,13 @@ from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
 from connector import (
+    agreements,
     answering,
     connections,
     customer_answers,
     customer_links,
     customer_view,
     db,
-    drafting,
     printing,
     waking,
 )
@@ -64,7 +64,7 @@ def agreement(token: str, plan_id: str) -> Response:
     if found is None:
         _missed()
     with db.reading(engine()) as tx:
-        agreed = drafting.agreed(tx, found)
+        agreed = agreements.agreed(tx, found)
     lang = shown.words.variant if found.acceptance and found.acceptance.get("text") else "en"
     answer = Response(
         printing.agreement(agreed, shown.today, lang=lang.partition("-")[0]), mimetype="application/pdf"

@@ -13,7 +13,7 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, drafting, ending, judging, outbox, plans, proving, settings
+from connector import books, connections, db, ending, judging, outbox, plans, previewing, proving, settings
 from connector.connections import Connection
 from connector.domain.alternatives import alternatives
 from connector.domain.installments import settlement_yearly_percent, yearly_percent
@@ -88,7 +88,7 @@ def _draft_page(found: plans.Record) -> str:
         connection = connections.get(tx, found.connection_id)
         today = connections.today(connection, config())
         platform = find(connection.platform, config())
-        preview = drafting.preview(tx, found.id, today=today, credit_word=platform.credit_word)
+        preview = previewing.preview(tx, found.id, today=today, credit_word=platform.credit_word)
         picture = books.of_customer(tx, found.connection_id, found.plan.customer_id)
         policy = settings.load(tx, found.connection_id).policy.plan
         decided = settings.load(tx, found.connection_id)

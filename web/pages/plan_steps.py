@@ -14,7 +14,7 @@ from flask import flash, g, redirect, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, drafting, ending, plans, printing, waking
+from connector import agreements, books, connections, db, ending, plans, printing, renegotiating, waking
 from connector.domain.agreement import Agreement
 from connector.platforms import find
 from web.pages import blueprint
@@ -77,7 +77,7 @@ def renegotiate(plan_id: str) -> Response:
         asked = wish(found.plan, fresh=True)
         with db.transaction(engine()) as tx:
             today = connections.today(connections.get(tx, found.connection_id), config())
-            drafting.renegotiation(
+            renegotiating.renegotiation(
                 tx, plan_id, who=g.person.name, why=_why(), now=db.now(), today=today, wish=asked
             )
     except (plans.PlanProblem, plans.EditedMeanwhile) as problem:
@@ -117,7 +117,7 @@ def accelerate(plan_id: str) -> Response:
 
     def step(tx: Transaction, id: str, **said: Any) -> None:
         connection = connections.get(tx, plans.get(tx, id).connection_id)
-        drafting.accelerate(tx, id, credit_word=find(connection.platform, config()).credit_word, **said)
+        renegotiating.accelerate(tx, id, credit_word=find(connection.platform, config()).credit_word, **said)
 
     return _act(plan_id, step, "All that is open is due today. Nothing is posted.", why=_why())
 
@@ -176,7 +176,7 @@ def _file(content: bytes, kind: str, name: str) -> Response:
 
 
 def _agreed(tx: Transaction, found: plans.Record, new: bool) -> Agreement:
-    return drafting.agreed(tx, found, found.draft if new and found.draft else found.plan)
+    return agreements.agreed(tx, found, found.draft if new and found.draft else found.plan)
 
 
 def _version(found: plans.Record, new: bool) -> int:
@@ -204,7 +204,7 @@ def accepted(plan_id: str) -> Response:
                 accepted_by=by,
                 how=how,
                 on=on,
-                document_hash=drafting.agreed(tx, plans.get(tx, plan_id)).sha256,
+                document_hash=agreements.agreed(tx, plans.get(tx, plan_id)).sha256,
                 who=g.person.name,
                 now=db.now(),
             )

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from flask import flash, g, request
 from werkzeug.wrappers import Response
 
-from connector import connections, db, drafting, plans
+from connector import connections, db, drafting, plans, renegotiating
 from connector.domain.calendar import Rhythm
 from connector.domain.installments import Change, edit_rows
 from connector.domain.money import to_minor
@@ -31,7 +31,7 @@ def change(plan_id: str) -> Response:
         with db.transaction(engine()) as tx:
             today = connections.today(connections.get(tx, found.connection_id), config())
             if found.draft is not None:
-                drafting.renegotiation(
+                renegotiating.renegotiation(
                     tx, plan_id, who=g.person.name, why="", now=db.now(), today=today, wish=asked
                 )
             else:

@@ -1,0 +1,44 @@
+"""The written agreement of a plan: who agrees with whom, and which text counts."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+
+from connector import books, connections, settings
+from connector.domain.agreement import Agreement, Parties, agreement
+from connector.domain.plan import Plan
+from connector.plans import Record
+
+
+def agreed(tx: Connection, record: Record, plan: Plan | None = None) -> Agreement:
+    """The written agreement of `plan`; without one, of a version that waits for approval, else of the one that counts.
+
+    Where the customer accepted a text on their own page, it is that one.
+    """
+    if (
+        plan is None
+        and record.draft is None
+        and record.acceptance
+        and (text := record.acceptance.get("text"))
+    ):
+        title, _, rest = text.partition("\n\n")
+        return Agreement(
+            title, rest.partition("\n\n")[0].partition("\n")[2], text, record.acceptance["document"]
+        )
+    connection = connections.get(tx, record.connection_id)
+    picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
+    decided = settings.load(tx, record.connection_id)
+    return agreement(plan or record.draft or record.plan, parties(connection, picture, decided))
+
+
+def parties(
+    connection: connections.Connection, picture: books.Receivables | None, decided: settings.Settings
+) -> Parties:
+    """Who agrees with whom, as far as the books know."""
+    return Parties(
+        creditor=connection.organization,
+        customer=picture.customer.name if picture else "",
+        contact=connection.organization,
+        reply="reply to this message",
+        country=decided.policy.country or connection.country,
+    )

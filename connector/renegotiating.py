@@ -1,0 +1,108 @@
+"""Other terms for a plan that runs: new rows for what is still open, or everything at once after a default."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+from sqlalchemy.engine import Connection
+
+from connector import books, connections, drafting, objections, outbox, plans, settings, todos
+from connector.domain import plan_writes, propose
+from connector.domain.plan_words import Words
+from connector.domain.policy import Mode
+from connector.domain.propose import Wish
+from connector.plans import PlanProblem, Record
+
+
+def renegotiation(
+    tx: Connection, plan_id: str, *, who: str, why: str, now: dt.datetime, today: dt.date, wish: Wish
+) -> Record:
+    """Propose new rows for what is still open of a running or broken plan. Raises PlanProblem.
+
+    A split's next version credits its own open installments; in notes mode the invoices stay the sources.
+    """
+    record = plans.get(tx, plan_id)
+    if record.state not in ("running", "broken"):
+        raise PlanProblem(
+            "NOT_RUNNING", f"Plan {plan_id} is {record.state}; only a running plan can be renegotiated."
+        )
+    picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
+    if picture is None:
+        raise LookupError(f"The customer of plan {plan_id} is no longer in the books.")
+    by_id = {i.id: i for i in picture.invoices}
+    old = record.plan
+    if old.mode is Mode.SPLIT:
+        documents = {
+            row.n: objections.document(by_id[row.invoice_id])
+            for row in record.installments
+            if row.invoice_id in by_id
+        }
+        sources = plan_writes.renegotiation_sources(old, documents)
+    else:
+        sources = propose.sources([by_id[s.invoice_id] for s in old.sources if s.invoice_id in by_id])
+        sources = tuple(s for s in sources if s.balance > 0)
+    if not sources:
+        raise PlanProblem("NOT_OPEN", f"Nothing is open on plan {plan_id} any more.")
+    invoices = [by_id[s.invoice_id] for s in sources]
+    wish = drafting.as_said(wish, record.draft or old)
+    decided, organization = settings.load(tx, record.connection_id), connections.get(tx, record.connection_id)
+    made = drafting.proposal(decided, organization, picture, invoices, today, wish)
+    plan = replace(
+        old,
+        sources=sources,
+        originals=old.originals or old.sources if old.mode is Mode.SPLIT else old.originals,
+        rows=made.rows,
+        terms=made.terms,
+        waivers=record.draft.waivers if record.draft else (),
+        drafted_on=today,
+        reasons=(why, *made.reasons) if why else made.reasons,
+    )
+    return plans.renegotiate(tx, plan_id, plan, who=who, why=why, now=now)
+
+
+def accelerate(
+    tx: Connection,
+    plan_id: str,
+    *,
+    who: str,
+    why: str,
+    now: dt.datetime,
+    today: dt.date,
+    credit_word: str = "credit note",
+) -> Record:
+    """After a default everything that is open falls due today: due dates move, nothing is posted (I15).
+
+    Only a split has dates of its own in the ledger. Raises PlanProblem.
+    """
+    record = plans.get(tx, plan_id)
+    if record.state not in ("running", "broken") or record.plan.mode is not Mode.SPLIT:
+        raise PlanProblem(
+            "NOT_RUNNING", f"Plan {plan_id} is {record.state}; only a running split can fall due at once."
+        )
+    picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
+    by_id = {i.id: i for i in picture.invoices} if picture else {}
+    documents = {
+        row.n: objections.document(by_id[row.invoice_id])
+        for row in record.installments
+        if row.invoice_id in by_id
+    }
+    # A document with money set against it keeps its date on some ledgers; a person gets that as a to-do.
+    movable = frozenset(d.id for d in documents.values() if d.balance == d.total)
+    connection = connections.get(tx, record.connection_id)
+    where = plan_writes.Books(Words(credit_word, connection.country), movable=movable)
+    laid = plan_writes.accelerate(record.plan, documents, where, today=today, why=why)
+    plans.accelerated(tx, plan_id, who=who, why=why, now=now)
+    batch = f"{record.batch} accelerate"
+    outbox.lay_out(
+        tx,
+        record.connection_id,
+        batch,
+        laid.drafts,
+        now=now,
+        plan=plans.number_of(plan_id),
+        version=record.plan.version,
+    )
+    for n, task in enumerate(laid.tasks):
+        todos.ask(tx, record.connection_id, f"{batch} task {n}", task, now=now, plan_id=plan_id)
+    return plans.get(tx, plan_id)
