@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from connector.tables.columns import Json, Moment, Text, key, metadata, of, text
+from connector.tables.columns import Json, Moment, Text, count, key, metadata, of, text
 
 __all__ = (
     "customer_answers",
     "customer_files",
     "customer_links",
+    "notices",
 )
 
 customer_links = sa.Table(  # addresses of the customer's page, and of the bookkeeper's news feed
@@ -70,4 +71,15 @@ customer_files = sa.Table(  # what customers sent: kept and handed out as it cam
     text("digest", None),
     sa.Column("content", sa.LargeBinary, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
+)
+
+notices = sa.Table(  # who wants an e-mail when a customer answered
+    "notices",
+    metadata,
+    of(primary=True),
+    sa.Column("person_id", sa.ForeignKey("people.id"), primary_key=True),
+    count("told"),  # the newest answer that they were told of
+    count("failed"),  # tries in a row
+    sa.Column("again_at", Moment),  # not before this
+    sa.Column("since", Moment, nullable=False),
 )
