@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy.engine import Connection
 
 from connector import audit, books, drafting, objections, plans
 from connector.connections import Connection as Organization
 from connector.domain import propose, rails, refusals
+from connector.domain.plan import Plan
 from connector.domain.receivables import Invoice
 from connector.plans import PlanProblem, Record
 from connector.settings import Settings
@@ -32,17 +33,34 @@ def draft_by_policy(
     """
     connection_id, policy = organization.id, decided.policy
     records = _refresh(tx, organization, decided, picture, records, now, today)
-    if any(r.state == "proposed" for r in records):
-        return 0
-    taken = plans.planned(records)
     drafted = 0
-    for group in propose.candidates(picture.invoices, policy.plan, today, taken).values():
+    for plan in wanted(tx, organization, decided, picture, records, today):
+        record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now)
+        drafted += 1
+        if rails.approves_itself(record.plan, today, policy.plan):
+            plans.approve(tx, record.id, who="the policy", now=now, today=today)
+    return drafted
+
+
+def wanted(
+    tx: Connection,
+    organization: Organization,
+    decided: Settings,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    today: dt.date,
+) -> Iterator[Plan]:
+    """The plans that the policy wants for one customer, not stored; none while one waits for an answer."""
+    if any(r.state == "proposed" for r in records):
+        return
+    policy, taken = decided.policy.plan, plans.planned(records)
+    for group in propose.candidates(picture.invoices, policy, today, taken).values():
         if any(_turned_down(r, group) for r in records):
             continue
         try:
             plan = drafting.draft(
                 tx,
-                connection_id,
+                organization.id,
                 picture,
                 group,
                 today,
@@ -52,13 +70,8 @@ def draft_by_policy(
             )
         except PlanProblem:
             continue  # what stands against it is on the customer's page; there is nothing to propose
-        if len(plan.rows) < 2 or rails.problems(plan, today, policy.plan):
-            continue  # one payment is a later due date, not a plan: a reminder does for that
-        record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now)
-        drafted += 1
-        if rails.approves_itself(record.plan, today, policy.plan):
-            plans.approve(tx, record.id, who="the policy", now=now, today=today)
-    return drafted
+        if len(plan.rows) >= 2 and not rails.problems(plan, today, policy):
+            yield plan  # one payment is a later due date, not a plan: a reminder does for that
 
 
 def _turned_down(record: Record, group: Sequence[Invoice]) -> bool:
