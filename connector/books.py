@@ -1,7 +1,6 @@
-"""Our mirror of each organization's receivables: stored in bulk, read back as domain records.
+"""The organization's receivables as our mirror of its ledger has them, read back as domain records.
 
-Disposable: a full sync rebuilds it. Writers compare before they write, so that a pull which repeats what we
-have costs one read per page, and the customers that really changed are known (a review looks at those only).
+`mirror` keeps them; here one reads, and sees which customers changed since the last review.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,19 +18,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection as Transaction
 
 from connector import db
+from connector.book_rows import SHAPES, Shape, mark, parts_of_ids, quote
 from connector.domain.receivables import (
     Allocation,
     CreditNote,
     Customer,
-    Document,
     Invoice,
     Kind,
     Payment,
     Status,
 )
-from connector.platforms import Batch
 
-PART = 500  # ids in one statement, and customers read at once
 _STATUS = {s.value: s for s in Status}
 
 
@@ -43,360 +40,6 @@ class Receivables:
     invoices: tuple[Invoice, ...]
     payments: tuple[Payment, ...]
     credits: tuple[CreditNote, ...]
-
-
-# ---------------------------------------------------------------- how records become rows
-
-Encode = Callable[[Any], Any]
-
-
-def _day_text(value: dt.date | None) -> str | None:
-    return None if value is None else value.isoformat()
-
-
-def _moment_text(value: dt.datetime | None) -> str | None:
-    """As SQLAlchemy's own DateTime writes it to SQLite, so that both ways in agree."""
-    if value is None:
-        return None
-    if value.tzinfo is not dt.UTC:
-        value = value.astimezone(dt.UTC)
-    return value.isoformat(" ", "microseconds").removesuffix("+00:00")
-
-
-def _json_text(value: dict[str, int] | None) -> str | None:
-    return None if value is None else json.dumps(value, sort_keys=True)
-
-
-_FOR_SQLITE: dict[str, Encode] = {"day": _day_text, "moment": _moment_text}
-
-
-def _moment(value: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
-
-
-# What the database gives for a value that is there → what a record holds. SQLite keeps days and moments as text.
-_READ_ALWAYS: dict[str, Encode] = {"json": json.loads, "status": {s.value: s for s in Status}.__getitem__}
-_READ_SQLITE: dict[str, Encode] = {"day": dt.date.fromisoformat, "moment": _moment, "flag": bool}
-_READ_POSTGRESQL: dict[str, Encode] = {"moment": lambda value: value.astimezone(dt.UTC)}
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """How one kind of record lies in its table: columns in the record's own order, then connection and `seen`."""
-
-    table: sa.Table
-    names: tuple[str, ...]
-    special: tuple[tuple[int, str], ...]  # position → what needs encoding there
-    owner: int  # position of the customer's id
-    flags: tuple[int, ...]  # positions of yes or no
-
-    def rows(self, records: Sequence[Any], dialect: str) -> list[list[Any]]:
-        get = attrgetter(*self.names)
-        encoders = [(i, e) for i, what in self.special if (e := _encoder(what, dialect))]
-        made = [list(get(record)) for record in records]
-        for row in made:
-            for i, encode in encoders:
-                row[i] = encode(row[i])
-        return made
-
-    def read(self, rows: Iterable[Sequence[Any]], dialect: str) -> list[list[Any]]:
-        """Raw rows with the values as the records hold them."""
-        decode = _READ_ALWAYS | (_READ_SQLITE if dialect == "sqlite" else _READ_POSTGRESQL)
-        wanted = [*self.special, *((i, "flag") for i in self.flags)]
-        decoders = [(i, decode[what]) for i, what in wanted if what in decode]
-        made = [list(row) for row in rows]
-        for i, read in decoders:
-            for row in made:
-                if row[i] is not None:
-                    row[i] = read(row[i])
-        return made
-
-
-def _encoder(what: str, dialect: str) -> Encode | None:
-    if what == "json":
-        return _json_text
-    if what == "status":
-        return str.__str__
-    return _FOR_SQLITE[what] if dialect == "sqlite" else None
-
-
-def _shape(record: type[Any], table: sa.Table, owner: str) -> _Shape:
-    names = tuple(f.name for f in fields(record) if f.name != "allocations")
-    special = []
-    for i, name in enumerate(names):
-        kind = table.c[name].type
-        if name == "status":
-            special.append((i, "status"))
-        elif name == "ledger_balance":
-            special.append((i, "json"))
-        elif isinstance(kind, sa.Date):
-            special.append((i, "day"))
-        elif isinstance(kind, db.Moment):
-            special.append((i, "moment"))
-    flags = [i for i, name in enumerate(names) if isinstance(table.c[name].type, sa.Boolean)]
-    return _Shape(table, names, tuple(special), names.index(owner), tuple(flags))
-
-
-_SHAPES: dict[Kind, _Shape] = {
-    Kind.CUSTOMER: _shape(Customer, db.customers, "id"),
-    Kind.INVOICE: _shape(Invoice, db.invoices, "customer_id"),
-    Kind.PAYMENT: _shape(Payment, db.payments, "customer_id"),
-    Kind.CREDIT: _shape(CreditNote, db.credits, "customer_id"),
-}
-_ALLOCATION_NAMES = (
-    *("connection_id", "source", "source_id", "customer_id", "n"),
-    *("invoice_id", "amount", "date", "id"),
-)
-
-
-def _mark(tx: Transaction, count: int) -> str:
-    return ", ".join(["?" if tx.dialect.name == "sqlite" else "%s"] * count)
-
-
-def _quote(names: Iterable[str]) -> str:
-    return ", ".join(f'"{n}"' for n in names)
-
-
-def _parts(ids: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), PART):
-        yield list(ids[start : start + PART])
-
-
-# ---------------------------------------------------------------- store
-
-
-def store(
-    tx: Transaction, connection_id: str, batch: Batch, seen: int, *, unsettled: set[str] | None = None
-) -> set[str]:
-    """Put one page of a pull into the books; return the ids of customers whose picture changed.
-
-    `seen` is the sync's generation (see `remove_unseen`). Storing the same page twice changes nothing.
-    `unsettled` collects invoices that some payment or credit settled before and now settles by less: not
-    every ledger reports such an invoice as changed.
-    """
-    changed: set[str] = set()
-    unsettled = set() if unsettled is None else unsettled
-    # Removals first: a record that is both removed and present in one page is present.
-    for kind in Kind:
-        id = _SHAPES[kind].table.c.id
-        for part in _parts([gone for k, gone in batch.removed if k == kind]):
-            # A ledger entry that touches several customers is several records of ours: "9", "9/2", "9/3".
-            split = [id.startswith(f"{one}/", autoescape=True) for one in part]
-            changed |= _remove(tx, connection_id, kind, sa.or_(id.in_(part), *split), unsettled)
-    for kind, records in (
-        (Kind.CUSTOMER, batch.customers),
-        (Kind.INVOICE, batch.invoices),
-        (Kind.PAYMENT, batch.payments),
-        (Kind.CREDIT, batch.credits),
-    ):
-        if records:
-            changed |= _store_kind(tx, connection_id, kind, list(records), seen, unsettled)
-    changed.discard("")
-    return changed
-
-
-def _store_kind(
-    tx: Transaction, connection_id: str, kind: Kind, records: list[Any], seen: int, unsettled: set[str]
-) -> set[str]:
-    shape = _SHAPES[kind]
-    last = {record.id: record for record in records}  # a page may repeat a record: its last word counts
-    rows = dict(zip(last, shape.rows(list(last.values()), tx.dialect.name), strict=True))
-    before = _existing(tx, connection_id, shape, list(last))
-    parts = _parts_of(tx, connection_id, kind, last)
-    parts_before = _parts_before(tx, connection_id, kind, list(last)) if parts is not None else {}
-    changed: set[str] = set()
-    different = []
-    for id, row in rows.items():
-        old = before.get(id)
-        moved_money = parts is not None and parts.get(id, []) != parts_before.get(id, [])
-        if old is None or old != row or moved_money:
-            different.append(id)
-            changed.add(row[shape.owner])
-            if old is not None:
-                changed.add(old[shape.owner])  # a document may have moved to another customer
-            if kind is Kind.CUSTOMER and last[id].merged_into:
-                changed.add(last[id].merged_into)
-    if different:
-        _upsert(tx, connection_id, shape, [rows[id] for id in different], seen)
-        if parts is not None:
-            owners = {id: rows[id][shape.owner] for id in different}
-            _replace_parts(tx, connection_id, kind, owners, parts, parts_before)
-            for id in parts_before.keys() & set(different):
-                unsettled |= _lost_money(parts_before[id], parts.get(id, []))
-    same = sorted(rows.keys() - set(different))
-    for part in _parts(same):
-        c = shape.table.c
-        tx.execute(
-            sa.update(shape.table)
-            .where(c.connection_id == connection_id, c.id.in_(part), c.seen < seen)
-            .values(seen=seen)
-        )
-    return changed
-
-
-def _existing(tx: Transaction, connection_id: str, shape: _Shape, ids: list[str]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for part in _parts(ids):
-        sql = (
-            f"SELECT {_quote(shape.names)} FROM {shape.table.name}"  # noqa: S608 - our own names
-            f" WHERE connection_id = {_mark(tx, 1)} AND id IN ({_mark(tx, len(part))})"
-        )
-        for row in tx.exec_driver_sql(sql, (connection_id, *part)):
-            found[row[0]] = list(row)
-    return found
-
-
-def _upsert(tx: Transaction, connection_id: str, shape: _Shape, rows: list[list[Any]], seen: int) -> None:
-    names = (*shape.names, "connection_id", "seen")
-    updates = ", ".join(f'"{n}" = excluded."{n}"' for n in names if n not in ("id", "connection_id"))
-    sql = (
-        f"INSERT INTO {shape.table.name} ({_quote(names)}) VALUES ({_mark(tx, len(names))})"  # noqa: S608
-        f" ON CONFLICT (connection_id, id) DO UPDATE SET {updates}"
-    )
-    tx.exec_driver_sql(sql, [(*row, connection_id, seen) for row in rows])
-
-
-Parts = dict[str, list[tuple[Any, ...]]]  # source id → (invoice_id, amount, date, id), in the ledger's order
-
-
-def _parts_of(tx: Transaction, connection_id: str, kind: Kind, records: dict[str, Any]) -> Parts | None:
-    if kind not in (Kind.PAYMENT, Kind.CREDIT):
-        return None
-    encode = _day_text if tx.dialect.name == "sqlite" else (lambda day: day)
-    return {
-        id: [(a.invoice_id, a.amount, encode(a.date), a.id) for a in record.allocations]
-        for id, record in records.items()
-        if record.allocations
-    }
-
-
-def _lost_money(before: list[tuple[Any, ...]], now: list[tuple[Any, ...]]) -> set[str]:
-    """The invoices that get less of one payment or credit than before."""
-    sums: dict[str, int] = defaultdict(int)
-    for sign, parts in ((1, before), (-1, now)):
-        for invoice_id, amount, *_ in parts:
-            sums[invoice_id] += sign * amount
-    return {id for id, less in sums.items() if less > 0}
-
-
-def _parts_before(tx: Transaction, connection_id: str, kind: Kind, ids: list[str]) -> Parts:
-    found: Parts = defaultdict(list)
-    for part in _parts(ids):
-        sql = (
-            "SELECT source_id, invoice_id, amount, date, id FROM allocations"  # noqa: S608
-            f" WHERE connection_id = {_mark(tx, 1)} AND source = {_mark(tx, 1)}"
-            f" AND source_id IN ({_mark(tx, len(part))}) ORDER BY source_id, n"
-        )
-        for row in tx.exec_driver_sql(sql, (connection_id, kind.value, *part)):
-            found[row[0]].append(tuple(row[1:]))
-    return found
-
-
-def _replace_parts(
-    tx: Transaction, connection_id: str, kind: Kind, owners: dict[str, str], parts: Parts, before: Parts
-) -> None:
-    _forget_parts(tx, connection_id, kind, [id for id in owners if id in before])
-    rows = [
-        (connection_id, kind.value, id, owner, n, *part)
-        for id, owner in owners.items()
-        for n, part in enumerate(parts.get(id, []))
-    ]
-    if rows:
-        sql = (
-            f"INSERT INTO allocations ({_quote(_ALLOCATION_NAMES)})"  # noqa: S608
-            f" VALUES ({_mark(tx, len(_ALLOCATION_NAMES))})"
-        )
-        tx.exec_driver_sql(sql, rows)
-
-
-def _forget_parts(tx: Transaction, connection_id: str, kind: Kind, ids: list[str]) -> None:
-    c = db.allocations.c
-    for part in _parts(ids):
-        tx.execute(
-            sa.delete(db.allocations).where(
-                c.connection_id == connection_id, c.source == kind.value, c.source_id.in_(part)
-            )
-        )
-
-
-def _remove(
-    tx: Transaction,
-    connection_id: str,
-    kind: Kind,
-    which: sa.ColumnElement[bool],
-    unsettled: set[str] | None = None,
-) -> set[str]:
-    shape = _SHAPES[kind]
-    c = shape.table.c
-    gone = sa.delete(shape.table).where(c.connection_id == connection_id, which)
-    rows = tx.execute(gone.returning(c.id, c[shape.names[shape.owner]])).all()
-    if kind in (Kind.PAYMENT, Kind.CREDIT):
-        ids = [row[0] for row in rows]
-        if unsettled is not None:
-            for parts in _parts_before(tx, connection_id, kind, ids).values():
-                unsettled |= _lost_money(parts, [])
-        _forget_parts(tx, connection_id, kind, ids)
-    return {row[1] for row in rows}
-
-
-def remove_unseen(
-    tx: Transaction,
-    connection_id: str,
-    kinds: Iterable[Kind],
-    seen: int,
-    *,
-    unsettled: set[str] | None = None,
-) -> set[str]:
-    """After a complete pull of `kinds`: drop what it did not bring, for the ledger no longer has it.
-
-    Returns the customers concerned. `unsettled`: see `store`.
-    """
-    changed: set[str] = set()
-    for kind in kinds:
-        changed |= _remove(tx, connection_id, kind, _SHAPES[kind].table.c.seen < seen, unsettled)
-    return changed
-
-
-def put_document(tx: Transaction, connection_id: str, document: Document) -> set[str]:
-    """Take one document that was just read from the ledger into the mirror, ahead of the next sync."""
-    c = db.connections.c
-    seen = tx.scalar(sa.select(c.generation).where(c.id == connection_id)) or 0
-    if document.kind is Kind.INVOICE:
-        old = invoice(tx, connection_id, document.id)
-        base = old or Invoice(
-            document.id,
-            document.number,
-            document.customer_id,
-            document.date,
-            document.due or document.date,
-            document.currency,
-            0,
-            0,
-            document.status,
-        )
-        same = ("number", "customer_id", "date", "currency", "total", "balance", "status", "tax")
-        more = ("marker", "note", "rate", "version")
-        values = {name: getattr(document, name) for name in (*same, *more)}
-        made = replace(base, due=document.due or base.due, **values)
-        return store(tx, connection_id, Batch(invoices=(made,)), seen)
-    if document.kind is Kind.CREDIT:
-        known = [c for c in credits(tx, connection_id, document.customer_id) if c.id == document.id]
-        note = CreditNote(
-            id=document.id,
-            number=document.number,
-            customer_id=document.customer_id,
-            date=document.date,
-            currency=document.currency,
-            total=document.total,
-            remaining=document.balance,
-            allocations=known[0].allocations if known else (),
-            void=document.status is Status.VOID,
-            marker=document.marker,
-            version=document.version,
-            updated_at=known[0].updated_at if known else None,
-        )
-        return store(tx, connection_id, Batch(credits=(note,)), seen)
-    return set()
 
 
 # ---------------------------------------------------------------- what a review has yet to look at
@@ -427,23 +70,12 @@ def reviewed(tx: Transaction, connection_id: str, seen: dict[str, dt.datetime]) 
     for id, moment in seen.items():
         moments[moment].append(id)
     for moment, ids in moments.items():
-        for part in _parts(ids):
+        for part in parts_of_ids(ids):
             tx.execute(
                 sa.delete(db.changed_customers).where(
                     c.connection_id == connection_id, c.customer_id.in_(part), c.changed_at <= moment
                 )
             )
-
-
-def drop_invoice(tx: Transaction, connection_id: str, invoice_id: str) -> set[str]:
-    """The ledger has this invoice no more. Returns the customer concerned."""
-    return _remove(tx, connection_id, Kind.INVOICE, db.invoices.c.id == invoice_id)
-
-
-def forget(tx: Transaction, connection_id: str) -> None:
-    """Drop the whole mirror of one organization. What is ours stays."""
-    for table in db.BOOKS:
-        tx.execute(sa.delete(table).where(table.c.connection_id == connection_id))
 
 
 # ---------------------------------------------------------------- read
@@ -456,17 +88,17 @@ def _raw(tx: Transaction, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
 
 
 def _rows_of(
-    tx: Transaction, shape: _Shape, connection_id: str, ids: Sequence[str], by: str
+    tx: Transaction, shape: Shape, connection_id: str, ids: Sequence[str], by: str
 ) -> list[list[Any]]:
     """The rows whose column `by` is one of `ids`."""
     sql = (
-        f"SELECT {_quote(shape.names)} FROM {shape.table.name}"  # noqa: S608 - our own names
-        f" WHERE connection_id = {_mark(tx, 1)} AND {by} IN ({_mark(tx, len(ids))})"
+        f"SELECT {quote(shape.names)} FROM {shape.table.name}"  # noqa: S608 - our own names
+        f" WHERE connection_id = {mark(tx, 1)} AND {by} IN ({mark(tx, len(ids))})"
     )
     return shape.read(_raw(tx, sql, connection_id, *ids), tx.dialect.name)
 
 
-def _select(shape: _Shape, connection_id: str, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+def _select(shape: Shape, connection_id: str, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     c = shape.table.c
     return sa.select(*(c[n] for n in shape.names)).where(c.connection_id == connection_id, *where)
 
@@ -476,13 +108,13 @@ def _customer(row: Sequence[Any]) -> Customer:
     return replace(made, ledger_balance=json.loads(row[_BALANCE])) if row[_BALANCE] else made
 
 
-_BALANCE = _SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
-_by_day = itemgetter(_SHAPES[Kind.INVOICE].names.index("date"), 0)
+_BALANCE = SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
+_by_day = itemgetter(SHAPES[Kind.INVOICE].names.index("date"), 0)
 _PARTS_AT = {
     kind: [f.name for f in fields(record)].index("allocations")
     for kind, record in ((Kind.PAYMENT, Payment), (Kind.CREDIT, CreditNote))
 }
-_INVOICE_STATUS = _SHAPES[Kind.INVOICE].names.index("status")
+_INVOICE_STATUS = SHAPES[Kind.INVOICE].names.index("status")
 
 
 def _invoice(row: Sequence[Any]) -> Invoice:
@@ -493,11 +125,11 @@ def _invoice(row: Sequence[Any]) -> Invoice:
 
 def customers(tx: Transaction, connection_id: str, ids: Collection[str] | None = None) -> list[Customer]:
     """The organization's customers by name (all, or those of `ids`), inactive and merged ones included."""
-    shape = _SHAPES[Kind.CUSTOMER]
+    shape = SHAPES[Kind.CUSTOMER]
     if ids is None:
         found = [_customer(row) for row in tx.execute(_select(shape, connection_id))]
     else:
-        parts = _parts(sorted(ids))
+        parts = parts_of_ids(sorted(ids))
         found = [Customer(*row) for p in parts for row in _rows_of(tx, shape, connection_id, p, "id")]
     return sorted(found, key=lambda c: (c.name.casefold(), c.id))
 
@@ -524,7 +156,7 @@ def invoices(
         where += [c.balance != 0, c.status.in_([Status.OPEN, Status.PARTLY_PAID])]
     if ids is not None:
         where.append(c.id.in_(sorted(ids)))
-    query = _select(_SHAPES[Kind.INVOICE], connection_id, *where).order_by(c.due, c.id)
+    query = _select(SHAPES[Kind.INVOICE], connection_id, *where).order_by(c.due, c.id)
     return [_invoice(row) for row in tx.execute(query)]
 
 
@@ -546,15 +178,13 @@ def credits(tx: Transaction, connection_id: str, customer_id: str | None = None)
 
 
 def _money(tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None) -> Iterator[Any]:
-    shape, dialect = _SHAPES[kind], tx.dialect.name
-    whose = f" AND customer_id IN ({_mark(tx, len(owners))})" if owners is not None else ""
+    shape, dialect = SHAPES[kind], tx.dialect.name
+    whose = f" AND customer_id IN ({mark(tx, len(owners))})" if owners is not None else ""
     split = (
         "SELECT source_id, n, invoice_id, amount, date, id FROM allocations"  # noqa: S608 - our own names
-        f" WHERE connection_id = {_mark(tx, 1)}{whose} AND source = {_mark(tx, 1)}"
+        f" WHERE connection_id = {mark(tx, 1)}{whose} AND source = {mark(tx, 1)}"
     )
-    whole = (
-        f"SELECT {_quote(shape.names)} FROM {shape.table.name} WHERE connection_id = {_mark(tx, 1)}{whose}"  # noqa: S608
-    )
+    whole = f"SELECT {quote(shape.names)} FROM {shape.table.name} WHERE connection_id = {mark(tx, 1)}{whose}"  # noqa: S608
     parts: dict[str, list[Allocation]] = defaultdict(list)
     read = dt.date.fromisoformat if dialect == "sqlite" else (lambda day: day)
     # Sorted here: asked for this order, SQLite would walk all allocations of the organization to have it.
@@ -592,7 +222,7 @@ def each_customer(
     merged: dict[str, list[str]] = defaultdict(list)
     for old, now in survivor.items():
         merged[now].append(old)
-    for part in _parts(wanted):
+    for part in parts_of_ids(wanted):
         owner = {id: id for id in part} | {old: id for id in part for old in merged[id]}
         yield from _pictures(tx, connection_id, part, owner)
 
@@ -602,7 +232,7 @@ def _pictures(
 ) -> Iterator[Receivables]:
     people = {c.id: c for c in customers(tx, connection_id, ids)}
     of: dict[Kind, dict[str, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
-    rows = _rows_of(tx, _SHAPES[Kind.INVOICE], connection_id, list(owner), "customer_id")
+    rows = _rows_of(tx, SHAPES[Kind.INVOICE], connection_id, list(owner), "customer_id")
     for row in sorted(rows, key=_by_day):
         made = Invoice(*row)
         of[Kind.INVOICE][owner[made.customer_id]].append(made)
@@ -617,7 +247,7 @@ def _pictures(
 
 def survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
     """Merged customer → the customer that lives on (a chain of merges followed to its end)."""
-    sql = f"SELECT id, merged_into FROM customers WHERE connection_id = {_mark(tx, 1)} AND merged_into <> ''"  # noqa: S608
+    sql = f"SELECT id, merged_into FROM customers WHERE connection_id = {mark(tx, 1)} AND merged_into <> ''"  # noqa: S608
     into: dict[str, str] = {row[0]: row[1] for row in _raw(tx, sql, connection_id)}
     last: dict[str, str] = {}
     for id in into:
@@ -637,7 +267,7 @@ def settlements(tx: Transaction, connection_id: str) -> list[tuple[str, dt.date,
     a = db.allocations.c
     found: list[tuple[str, dt.date, int]] = []
     for kind in (Kind.PAYMENT, Kind.CREDIT):
-        table = _SHAPES[kind].table
+        table = SHAPES[kind].table
         joined = sa.and_(
             a.connection_id == table.c.connection_id, a.source == kind.value, a.source_id == table.c.id
         )
@@ -694,5 +324,5 @@ def counts(tx: Transaction, connection_id: str) -> dict[Kind, int]:
             sa.select(sa.func.count()).select_from(s.table).where(s.table.c.connection_id == connection_id)
         )
         or 0
-        for kind, s in _SHAPES.items()
+        for kind, s in SHAPES.items()
     }

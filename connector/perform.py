@@ -18,7 +18,7 @@ from random import Random
 
 from sqlalchemy.engine import Engine
 
-from connector import books, db, leases, logs, outbox
+from connector import db, leases, logs, mirror, outbox
 from connector.customer_links import Maker
 from connector.domain import codec, proof
 from connector.domain.receivables import Document, Kind, Status
@@ -262,7 +262,7 @@ class Performer:
             answer = codec.to_json(document) if document else None
             outbox.done(tx, write.id, external_id, self.clock(), answer)
             if document:
-                books.put_document(tx, self.connection_id, document)
+                mirror.put_document(tx, self.connection_id, document)
         log.info("write done connection=%s write=%s kind=%s", self.connection_id, write.id, write.kind)
 
     def _fail(self, group: Sequence[Write], error: PlatformError) -> None:

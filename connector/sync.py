@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
-from connector import books, connections, db, inbox, leases
+from connector import books, connections, db, inbox, leases, mirror
 from connector.config import Config
 from connector.connections import Connection
 from connector.domain.receivables import Kind
@@ -184,9 +184,9 @@ class _Sync:
             document = ledger.document(Kind.INVOICE, id)
             with db.transaction(self._engine) as tx:
                 if document is None:
-                    changed = books.drop_invoice(tx, self._id, id)
+                    changed = mirror.drop_invoice(tx, self._id, id)
                 else:
-                    changed = books.put_document(tx, self._id, document)
+                    changed = mirror.put_document(tx, self._id, document)
                 books.note_changed(tx, self._id, changed, db.now())
                 inbox.drained(tx, [p.id for p in waiting if p.record_id == id], db.now())
             done.changed |= changed
@@ -237,11 +237,11 @@ class _Sync:
             if still.rowcount != 1:
                 raise Reconnect("The organization was disconnected meanwhile.")
             unsettled: set[str] = set()
-            changed = books.store(tx, self._id, batch, generation, unsettled=unsettled)
+            changed = mirror.store(tx, self._id, batch, generation, unsettled=unsettled)
             _set_aside(tx, self._id, batch, generation, now)
             if batch.complete:
                 done.full = done.full or batch.complete == frozenset(Kind)
-                changed |= books.remove_unseen(tx, self._id, batch.complete, generation, unsettled=unsettled)
+                changed |= mirror.remove_unseen(tx, self._id, batch.complete, generation, unsettled=unsettled)
                 _forget_set_aside(tx, self._id, batch.complete, generation)
             if not done.full:
                 connection = connections.get(tx, self._id)

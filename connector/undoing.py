@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from connector import books, db, outbox, plans, proving
+from connector import db, mirror, outbox, plans, proving
 from connector.domain import codec, plan_writes
 from connector.domain.plan_writes import Written
 from connector.domain.policy import Mode
@@ -127,7 +127,7 @@ def _finish(p: Performer, record: Record) -> None:
     now = proving.read(p.ledger, Kind.INVOICE, {s.invoice_id: s.number for s in plan.sources})
     with db.transaction(p.engine) as tx:
         for document in now:
-            books.put_document(tx, p.connection_id, document)
+            mirror.put_document(tx, p.connection_id, document)
         if record.progress == "cancelling":
             plans.cancelled(tx, plan.id, p.clock())
         else:

@@ -20,6 +20,7 @@ from connector import (
     charging,
     db,
     leases,
+    mirror,
     objections,
     outbox,
     perform,
@@ -398,7 +399,7 @@ def _prove(p: Performer, record: Record) -> None:
             tx, record.id, invoice_ids=rows, proof=proven.to_json(p.clock()), attention="", now=p.clock()
         )
         for document in (*proven.sources, *proven.written):
-            books.put_document(tx, p.connection_id, document)
+            mirror.put_document(tx, p.connection_id, document)
     p.say(f"{record.id}: read back and proven")
 
 

@@ -26,7 +26,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from benchmarks.scaling import tryton
-from connector import books, config, connections, db, review
+from connector import config, connections, db, mirror, review
 from connector.config import Config
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
 from connector.platforms import Batch
@@ -113,7 +113,7 @@ def _fill(settings: Config, organizations: int) -> list[str]:
                     facts=connections.dump_facts(facts), created_at=NOW, last_sync_at=NOW,
                 )
             )  # fmt: skip
-            books.store(tx, id, _books(chance), 1)
+            mirror.store(tx, id, _books(chance), 1)
     for n in range(min(KINDS, organizations)):
         copies = ids[KINDS + n :: KINDS]
         if copies:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, connections, db, objections, outbox, plans, settings, writeback
+from connector import books, connections, db, mirror, objections, outbox, plans, settings, writeback
 from connector.domain import installments
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.plan import Plan
@@ -36,7 +36,7 @@ class Story:
         self.ledger.calls = []
         for batch in self.ledger.pull(None):
             with db.transaction(self.engine) as tx:
-                books.store(tx, self.connection_id, batch, 1)
+                mirror.store(tx, self.connection_id, batch, 1)
         self.ledger.calls, self.ledger.fault = calls, fault
 
     def answer(self, income: str = "accrual", tax: str = "accrual") -> None:

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, conclusions, connections, contacts, db, review, settings
+from connector import books, conclusions, connections, contacts, db, mirror, review, settings
 from connector.domain.policy import FindingPolicy, Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
 from connector.platforms import Batch
@@ -36,7 +36,7 @@ def both(engine: Engine) -> Engine:
 def store(engine: Engine, batch: Batch) -> None:
     with db.transaction(engine) as tx:
         for id in (EVERY_ONE, SOME):
-            books.note_changed(tx, id, books.store(tx, id, batch, 1), NOW)
+            books.note_changed(tx, id, mirror.store(tx, id, batch, 1), NOW)
 
 
 def look(engine: Engine, today: dt.date) -> tuple[int, int]:

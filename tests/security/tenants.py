@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
 
-from connector import audit, books, connections, customer_answers, db, people, review, todos
+from connector import audit, connections, customer_answers, db, mirror, people, review, todos
 from connector.config import Config
 from connector.domain.receivables import Customer, Invoice, Organization, Status
 from connector.platforms import Batch, Identity
@@ -59,7 +59,7 @@ def _tenant(engine: Engine, app: Flask, word: str) -> Tenant:
                 facts=connections.dump_facts(facts),
             )
         )  # fmt: skip
-        books.store(tx, id, _books(word), 1)
+        mirror.store(tx, id, _books(word), 1)
     review.review(engine, id, now=NOW, today=TODAY)
     with db.transaction(engine) as tx:
         todos.ask(tx, id, "call", f"{word}: call them", now=NOW)

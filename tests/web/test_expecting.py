@@ -7,7 +7,7 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, db, expecting
+from connector import db, expecting, mirror
 from connector.conclusions import Prediction
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
 from connector.platforms import Batch
@@ -31,7 +31,7 @@ def _store(engine: Engine, invoices: list[Invoice], paid: dict[str, dt.date], se
         for id, on in paid.items()
     )
     with db.transaction(engine) as tx:
-        books.store(tx, CONNECTION, Batch((Customer("c1", "Kim's Bakery"),), tuple(invoices), money), seen)
+        mirror.store(tx, CONNECTION, Batch((Customer("c1", "Kim's Bakery"),), tuple(invoices), money), seen)
 
 
 def _say(engine: Engine, ids: list[str], today: dt.date) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 
 from sqlalchemy.engine import Engine
 
-from connector import books, db, history, overview
+from connector import db, history, mirror, overview
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
 from connector.platforms import Batch
 from tests.web.office import CONNECTION, TODAY
@@ -20,7 +20,7 @@ def _store(engine: Engine, *, paid: int) -> None:
     late = dt.date(2026, 11, 17)  # the Tuesday of the week that runs on Saturday the 21st
     money = (Payment("p", "c1", late, "USD", paid, 0, (Allocation("1", paid, late),)),) if paid else ()
     with db.transaction(engine) as tx:
-        books.store(tx, CONNECTION, Batch((Customer("c1", "Kim's Bakery"),), (invoice,), money), 1)
+        mirror.store(tx, CONNECTION, Batch((Customer("c1", "Kim's Bakery"),), (invoice,), money), 1)
 
 
 def test_weeks_end_on_the_sundays_before_today() -> None:

@@ -2,7 +2,7 @@
 
 import random
 
-from connector import books, db, review
+from connector import db, mirror, review
 from connector.domain.receivables import Customer
 from connector.platforms import Batch
 from tests.domain.test_prediction import books as weekly
@@ -16,7 +16,7 @@ def reviewed(engine, customers):
     invoices, payments = weekly(customers, 50, TODAY)
     with db.transaction(engine) as tx:
         who = tuple(Customer(name, name, currency="USD") for name in customers)
-        books.store(
+        mirror.store(
             tx, CONNECTION, Batch(customers=who, invoices=tuple(invoices), payments=tuple(payments)), 1
         )
     review.predict(engine, CONNECTION, today=TODAY)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
-from connector import books, config, connections, db, people, review
+from connector import config, connections, db, mirror, people, review
 from connector.domain.receivables import Customer, Invoice, Organization, Status
 from connector.platforms import Batch, Identity
 from tests.web.office import CONNECTION, TODAY
@@ -43,7 +43,7 @@ def owing(first: int, count: int) -> Batch:
 
 def store(engine: Engine, batch: Batch) -> None:
     with db.transaction(engine) as tx:
-        books.store(tx, CONNECTION, batch, 1)
+        mirror.store(tx, CONNECTION, batch, 1)
     review.look(engine, CONNECTION, now=db.now(), today=TODAY, customer_ids=[c.id for c in batch.customers])
 
 
@@ -135,7 +135,7 @@ def test_what_was_paid_long_ago_costs_a_page_nothing(engine: Engine, browser: Fl
     ]  # fmt: skip
     more = tuple(Customer(f"c{n}", f"Customer {n:03}", currency="USD") for n in range(60, 600))
     with db.transaction(engine) as tx:
-        books.store(tx, CONNECTION, Batch(customers=more, invoices=tuple(paid)), 1)
+        mirror.store(tx, CONNECTION, Batch(customers=more, invoices=tuple(paid)), 1)
     after = work(engine, browser)
     one = f"{HOME}/customers/c1"
     grown = {
