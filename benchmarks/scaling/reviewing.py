@@ -129,7 +129,11 @@ def _fill(settings: Config, organizations: int) -> list[str]:
 
 
 def _copy(tx: sa.Connection, table: sa.Table, named: tuple[str, ...], kind: str, copies: list[str]) -> None:
-    ids = sa.func.unnest(sa.bindparam("copies", copies, sa.ARRAY(sa.Text))).table_valued("id").alias("made")
+    ids = (
+        sa.func.unnest(sa.bindparam("copies", copies, sa.ARRAY(sa.Text)))
+        .table_valued("id", name="made")
+        .render_derived()
+    )
     columns = [ids.c.id if c.name in named else c for c in table.c]
     rows = sa.select(*columns).select_from(table).join(ids, sa.true()).where(table.c[named[0]] == kind)
     tx.execute(sa.insert(table).from_select([c.name for c in table.c], rows))
