@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -111,29 +111,51 @@ def store(
     """Replace what was concluded about these customers. A person's override stays. `rules`: see `to_review`."""
     ids = [c.customer_id for c in concluded]
     _store_findings(tx, connection_id, {c.customer_id: c.findings for c in concluded}, today)
-    mine = assessments.c.connection_id == connection_id
-    kept = _overrides(tx, connection_id, ids)
-    tx.execute(sa.delete(assessments).where(mine, assessments.c.customer_id.in_(ids)))
-    if concluded:
-        tx.execute(
-            sa.insert(assessments),
-            [
-                {
-                    "connection_id": connection_id,
-                    "customer_id": c.customer_id,
-                    "segment": c.segment,
-                    "reasons": list(c.reasons),
-                    "priority": c.priority,
-                    "balances": codec.to_json(c.balances),
-                    "data": {"changes": list(c.changes), "path": c.path, **kept.get(c.customer_id, {})},
-                    "as_of": today,
-                    "reviewed_at": now,
-                    "next_on": c.next_on,
-                    "rules": rules,
-                }
-                for c in concluded
-            ],
-        )
+    before = {row.customer_id: row for row in tx.execute(_BEFORE, {"connection": connection_id, "ids": ids})}
+    new, other, same = [], [], []
+    for c in concluded:
+        old = before.get(c.customer_id)
+        override = {"override": old.data["override"]} if old and (old.data or {}).get("override") else {}
+        said = {
+            "segment": c.segment,
+            "reasons": list(c.reasons),
+            "priority": c.priority,
+            "balances": [{name: getattr(b, name) for name in _BALANCE} for b in c.balances],
+            "data": {"changes": list(c.changes), "path": c.path, **override},
+            "next_on": c.next_on,
+            "rules": rules,
+        }
+        if old is None:
+            key = {"connection_id": connection_id, "customer_id": c.customer_id}
+            new.append({**key, "as_of": today, "reviewed_at": now, **said})
+        else:
+            key = {"connection": connection_id, "customer": c.customer_id}
+            kept = all(getattr(old, name) == value for name, value in said.items())
+            row = {**key, "as_of": today, "reviewed_at": now, **({} if kept else said)}
+            (same if kept else other).append(row)
+    for statement, rows in ((_NEW, new), (_OTHER, other), (_SAME, same)):
+        if rows:
+            tx.execute(statement, rows)
+
+
+# Made once: building a statement takes several times as long as running it for one customer.
+_MINE = sa.and_(
+    assessments.c.connection_id == sa.bindparam("connection"),
+    assessments.c.customer_id == sa.bindparam("customer"),
+)
+_BALANCE = tuple(f.name for f in fields(Balance))
+_SAID = ("segment", "reasons", "priority", "balances", "data", "next_on", "rules")
+_BEFORE = sa.select(assessments.c.customer_id, *(assessments.c[name] for name in _SAID)).where(
+    assessments.c.connection_id == sa.bindparam("connection"),
+    assessments.c.customer_id.in_(sa.bindparam("ids", expanding=True)),
+)
+_NEW = sa.insert(assessments)
+_SAME = (
+    sa.update(assessments)
+    .where(_MINE)
+    .values(as_of=sa.bindparam("as_of"), reviewed_at=sa.bindparam("reviewed_at"))
+)
+_OTHER = _SAME.values({name: sa.bindparam(name) for name in _SAID})
 
 
 def to_review(tx: Connection, connection_id: str, today: dt.date, rules: str | None) -> list[str]:
@@ -165,17 +187,6 @@ def forget_merged(tx: Connection, connection_id: str, away: Collection[str], tod
     if gone:
         _store_findings(tx, connection_id, dict.fromkeys(gone, ()), today)
         tx.execute(sa.delete(assessments).where(a.connection_id == connection_id, a.customer_id.in_(gone)))
-
-
-def _overrides(tx: Connection, connection_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    query = sa.select(assessments.c.customer_id, assessments.c.data).where(
-        assessments.c.connection_id == connection_id, assessments.c.customer_id.in_(ids)
-    )
-    return {
-        row.customer_id: {"override": row.data["override"]}
-        for row in tx.execute(query)
-        if (row.data or {}).get("override")
-    }
 
 
 def override(
@@ -219,24 +230,29 @@ def override(
     )
 
 
+_OPEN_FINDINGS = sa.select(findings).where(
+    findings.c.connection_id == sa.bindparam("connection"),
+    findings.c.customer_id.in_(sa.bindparam("ids", expanding=True)),
+    findings.c.closed_on.is_(None),
+)
+
+
+def _shown(evidence: Evidence) -> dict[str, Any]:
+    return {"invoice": evidence.invoice, "date": evidence.date.isoformat(), "amount": evidence.amount}
+
+
 def _store_findings(
     tx: Connection, connection_id: str, seen: Mapping[str, Iterable[Finding]], today: dt.date
 ) -> None:
-    still = sa.and_(
-        findings.c.connection_id == connection_id,
-        findings.c.customer_id.in_(list(seen)),
-        findings.c.closed_on.is_(None),
-    )
-    open_ = {
-        (row.customer_id, row.kind, row.key): row for row in tx.execute(sa.select(findings).where(still))
-    }
+    still = tx.execute(_OPEN_FINDINGS, {"connection": connection_id, "ids": list(seen)})
+    open_ = {(row.customer_id, row.kind, row.key): row for row in still}
     new, changed = [], []
     for customer_id, found in seen.items():
         for position, finding in enumerate(found):
             values = {
                 "position": position,
                 "since": finding.since,
-                "evidence": codec.to_json(finding.evidence),
+                "evidence": [_shown(e) for e in finding.evidence],
                 "text": finding.text,
                 "seen_on": today,
             }
