@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -67,6 +67,12 @@ _WHY = {
     "fee": "It announces fees, interest or costs that no step of your policy charges.",
     "vague": "It hints at consequences without saying which. A vague threat is still a threat.",
     "hint": "It hints at what might happen. A veiled threat is still a threat.",
+    "regret": "It says how sorry you would be if it came to something. That is a threat in mild words.",
+    "decision": "It makes the customer answer for what might happen. That is a threat in mild words.",
+    "gossip": "It hints that others talk about the customer. A debt is nobody else's business.",
+    "warning": "It warns the customer without saying of what. A veiled threat is still a threat.",
+    "ways": "It hints at other means. Say what you will really do, or leave it out.",
+    "dealings": "It makes working together depend on this invoice, and no step of your policy does that.",
     "guilt": "It makes the customer answer for your worries. People who feel guilty hide; they do not pay sooner.",
     "shame": "It judges the person instead of speaking of the invoice.",
     "urgency": "It makes the matter more pressing than it is. Name a date instead.",
@@ -83,6 +89,7 @@ _INSTEAD = {
     "private": "“Tell us what you can manage; we can usually agree a plan.”",
     "capitals": "Write it in ordinary letters.",
 }
+_SHOUTING = "Several exclamation marks read as shouting."
 _CAPITALS = re.compile(r"(?<![\w@.])[A-ZÀ-ÖØ-Þ]{2,}(?![\w@.]*[a-zà-ÿ0-9])")
 _COMPANY = frozenset(
     [
@@ -118,11 +125,26 @@ _COMPANY = frozenset(
 def check(text: str, context: Context | None = None) -> tuple[Objection, ...]:
     """Why this text may not be saved or sent, in its order; () when it may. The same text gives the same answer."""
     context = context or Context()
-    found = [*_tone(text, context), *_capitals(text, context)]
-    found += [_missing(*m) for m in wording_facts.missing(text, context, _tones(text, context)[0])]
-    wrong = wording_facts.wrong(text, context, _tones(text, context)[0])
+    return _in_order([*_tone(text, context), *_capitals(text, context), *facts(text, context)])
+
+
+def facts(text: str, context: Context) -> tuple[Objection, ...]:
+    """The part of `check` that another day may change: what is missing, and sums and dates that are wrong."""
+    said = context.language.partition("-")[0].lower()
+    tone = wording_tone.tone(said if said in wording_tone.languages() else language_of(text))
+    found = [_missing(*m) for m in wording_facts.missing(text, context, tone)]
+    wrong = wording_facts.wrong(text, context, tone)
     found += [Objection(r, "", s.original, w, why, what, s.start, s.end) for r, s, w, why, what in wrong]
+    return _in_order(found)
+
+
+def _in_order(found: Iterable[Objection]) -> tuple[Objection, ...]:
     return tuple(sorted(found, key=lambda o: (not o.sentence, o.start, o.rule)))
+
+
+def is_about_tone(sentence: str) -> bool:
+    """Whether a sentence that was kept is an objection of `check` to how a text is said, not to its facts."""
+    return sentence.startswith((*_WHY.values(), _SHOUTING))
 
 
 @lru_cache(maxsize=256)
@@ -206,7 +228,7 @@ def _capitals(text: str, context: Context) -> Iterator[Objection]:
                 "shouting",
                 part.original,
                 "!!",
-                "Several exclamation marks read as shouting.",
+                _SHOUTING,
                 "End the sentence with a full stop.",
                 part.start,
                 part.end,

@@ -127,8 +127,10 @@ class Tone:
                 yield Hit("urgency", "haste", found[0].strip())
                 break
         ours = bool(self.groups["urgency"]["own"].search(text))
-        for kind in ("pressure", "press"):
-            for found in self.groups["urgency"][kind].finditer(text):
+        for kind, pattern in self.groups["urgency"].items():
+            if kind in ("haste", "own"):
+                continue
+            for found in pattern.finditer(text):
                 if not self._negated(text, found) and not (ours and found[0].strip() in self.words["today"]):
                     yield Hit("urgency", kind, found[0].strip())
                     break
