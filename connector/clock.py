@@ -14,7 +14,8 @@ from types import FrameType
 
 from connector import db, inbox, leases, sweep
 from connector.config import Config
-from connector.connections import revoke_leftovers, rotate
+from connector.connections import revoke_leftovers
+from connector.keys import rotate
 
 log = logging.getLogger(__name__)
 

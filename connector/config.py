@@ -113,7 +113,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     """Read and check every setting. Raises WrongSetting, which names the variable and the remedy.
 
     Without SECRET_KEY and TOKEN_KEYS an embedded installation makes its own in the data folder (see
-    `connections.keys`); they are "" and () here.
+    `keys.of`); they are "" and () here.
     """
     env = os.environ if environment is None else environment
     data_dir = Path(env.get(f"{PREFIX}DATA_DIR") or "var").expanduser().resolve()

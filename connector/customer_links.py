@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from itsdangerous import BadSignature, Signer, URLSafeTimedSerializer
 from sqlalchemy.engine import Connection, Row
 
-from connector import audit, connections, settings
+from connector import audit, connections, keys, settings
 from connector.config import LOCAL_HOSTS, Config
 from connector.db import customer_links as links
 
@@ -224,7 +224,7 @@ class Maker:
 
 def _keys(config: Config) -> list[bytes]:
     """Ours begin with the newest; the signer takes the newest last."""
-    return [key.encode() for key in reversed(connections.keys(config).token_keys)]
+    return [key.encode() for key in reversed(keys.of(config).token_keys)]
 
 
 def _signer(config: Config) -> Signer:

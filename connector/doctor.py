@@ -23,6 +23,7 @@ from connector import (
     embedded,
     failures,
     inbox,
+    keys,
     outbox,
     plans,
     platforms,
@@ -95,7 +96,7 @@ def _settings(settings: Config) -> Iterator[Check]:
 
 
 def _keys(settings: Config) -> Check:
-    count = len(connections.keys(settings).token_keys)
+    count = len(keys.of(settings).token_keys)
     if settings.token_keys and settings.secret_key:
         return Check("keys", GOOD, f"{count} token key(s), from the settings.")
     if settings.database_url.startswith("sqlite"):
@@ -245,8 +246,8 @@ def _pending(tx: sa.engine.Connection, now: dt.datetime) -> Check:
 
 
 def _rotation(engine: Engine, settings: Config) -> Iterator[Check]:
-    several = len(connections.keys(settings).token_keys) > 1
-    if left := connections.on_older_keys(engine, settings) if several else 0:
+    several = len(keys.of(settings).token_keys) > 1
+    if left := keys.on_older_keys(engine, settings) if several else 0:
         yield Check(
             "rotation",
             LOOK,

@@ -20,7 +20,7 @@ from werkzeug.routing import IntegerConverter
 
 import webhooks
 from connector import config as settings
-from connector import connections, db, outbox, overview, people
+from connector import db, keys, outbox, overview, people
 from connector.config import Config
 from web import about, connect, customer, health, limits, pages, sign_in, words
 from web import log as web_log
@@ -34,7 +34,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     config = config or settings.load()
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY=connections.keys(config).secret_key,
+        SECRET_KEY=keys.of(config).secret_key,
         FORBEAR=config,
         ENGINE=engine or db.engine(config),
         SESSION_COOKIE_NAME="forbear",

@@ -40,6 +40,7 @@ from benchmarks.ledger import company
 from benchmarks.ledger.changes import Changes
 from benchmarks.ledger.consent import consent
 from connector import books, config, connections, db, platforms
+from connector.access import StoredAccess
 from connector.config import Config
 from connector.platforms import Ledger, OpenGate, TryLater
 from connector.sync import lease_name, sync
@@ -257,7 +258,7 @@ def opened(engine: Engine, settings: Config, connection_id: str) -> Ledger:
         connection = connections.get(tx, connection_id)
     assert connection.grant_id is not None
     platform = platforms.find(connection.platform, settings)
-    access = connections.StoredAccess(engine, settings, platform, connection.grant_id)
+    access = StoredAccess(engine, settings, platform, connection.grant_id)
     return platform.open(connection.ref, access, OpenGate(), connection.timezone)
 
 

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlalchemy.engine import Engine
 
-from connector import config, connections, db, leases, platforms
+from connector import config, connections, db, keys, leases, platforms
+from connector.access import StoredAccess
 from connector.config import WrongSetting
-from connector.connections import Connection, StoredAccess
+from connector.connections import Connection
 from connector.domain.receivables import Organization
 from connector.platforms import OrganizationRef, Reconnect, TryLater
 from tests.connector.json_ledger import HARBOR, JsonPlatform, Ledgers, grant
@@ -55,8 +56,8 @@ def test_tokens_are_unreadable_in_the_database(store: Engine, installation: conf
 
 def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
     settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path)})
-    first = connections.keys(settings)
-    assert connections.keys(settings) == first
+    first = keys.of(settings)
+    assert keys.of(settings) == first
     assert len(first.secret_key) >= 32
     assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
     assert [p.name for p in tmp_path.iterdir()] == ["keys.json"]
@@ -65,7 +66,7 @@ def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -
 def test_keys_from_the_settings_come_first(tmp_path: Path) -> None:
     key = Fernet.generate_key().decode()
     env = {"FORBEAR_DATA_DIR": str(tmp_path), "FORBEAR_SECRET_KEY": "s", "FORBEAR_TOKEN_KEYS": key}
-    assert connections.keys(config.load(env)) == connections.Keys("s", (key,))
+    assert keys.of(config.load(env)) == keys.Keys("s", (key,))
     assert not (tmp_path / "keys.json").exists()
 
 
@@ -80,7 +81,7 @@ def test_a_new_key_encrypts_and_the_old_one_still_reads_until_rotated(
     assert access(store, with_both, made.id).token() == "a0"
     with pytest.raises(WrongSetting, match="FORBEAR_TOKEN_KEYS"):
         access(store, with_new, made.id).token()
-    assert connections.rotate(store, with_both) == 1
+    assert keys.rotate(store, with_both) == 1
     assert access(store, with_new, made.id).token() == "a0"
     assert get(store, made.id).status == "connected"
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from connector import config, connections, db, drafting, plans, platforms, writeback
+from connector.access import StoredAccess
 from connector.domain.propose import Wish
 from connector.platforms import Ledger, OpenGate, TryLater
 from tests.connector.desk import COMPANY, TODAY, Desk, a_desk
@@ -86,9 +87,7 @@ def test_every_crash_ends_in_one_set_of_documents(
 
         def opened() -> Ledger:
             """Without our own budget, which would make the test wait for the next minute."""
-            access = connections.StoredAccess(
-                engine, settings, desk.office.platform(platform), connection.grant_id or 0
-            )
+            access = StoredAccess(engine, settings, desk.office.platform(platform), connection.grant_id or 0)
             return desk.office.platform(platform).open(connection.ref, access, OpenGate())
 
         cases = 0

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlalchemy.engine import Engine
 
-from connector import cli, config, connections, db, doctor, failures, inbox, leases
+from connector import cli, config, connections, db, doctor, failures, inbox, keys, leases
 from connector.doctor import GOOD, LOOK, WRONG
 from connector.domain.receivables import Kind
 from connector.inbox import Change
@@ -152,7 +152,7 @@ def test_a_rotation_under_way(
     connections.save_grant(store, config.load(), "json", grant())
     monkeypatch.setenv("FORBEAR_TOKEN_KEYS", f"{new},{old}")
     assert sentence("rotation").startswith("1 permission(s) still need an older key.")
-    connections.rotate(store, config.load())
+    keys.rotate(store, config.load())
     assert checks("rotation") == {"rotation": GOOD}
 
 

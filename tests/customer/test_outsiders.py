@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connector import customer_links, db
+from connector import customer_links, db, keys
 from tests.customer import attacks
 from tests.customer.attacks import ATTACKS, Scene
 from tests.customer.desk import Desk, a_customer, switch_on
@@ -46,12 +46,10 @@ def test_addresses_live_through_a_new_key_and_end_with_the_old_one(desk: Desk) -
 
     from cryptography.fernet import Fernet
 
-    from connector import connections
-
     company = desk.company("xero")
     switch_on(company)
     token = a_customer(desk, company).path.removeprefix("/c/")
-    old = connections.keys(desk.practice.settings).token_keys
+    old = keys.of(desk.practice.settings).token_keys
     new = Fernet.generate_key().decode()
     both, only = (
         replace(desk.practice.settings, secret_key="s", token_keys=keys)

@@ -18,7 +18,7 @@ import requests
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from connector import clock, config, connections, db
+from connector import clock, config, connections, db, keys
 from connector.config import Config, WrongSetting
 from connector.platforms import Grant, Identity, OrganizationRef, Token
 from tests.connector import servers
@@ -142,7 +142,7 @@ def _token(settings: Config) -> str:
         [stored] = tx.scalars(sa.select(db.grants.c.token))
         [organization] = tx.scalars(sa.select(db.connections.c.organization))
     assert organization == "Harbor Supply"
-    return connections._decrypt(settings, stored).refresh_token
+    return keys.decrypt(settings, stored).refresh_token
 
 
 def test_a_backup_restores_everything_on_an_empty_machine(installed: Config, tmp_path: Path) -> None:
@@ -204,9 +204,9 @@ def test_keys_rotate_in_three_steps_and_at_no_step_is_a_token_unreadable(tmp_pat
     only_new = config.load({**base, "FORBEAR_TOKEN_KEYS": new})
     with pytest.raises(WrongSetting, match="Put the earlier key back"):
         _token(only_new)
-    assert connections.on_older_keys(db.engine(both), both) == 1
+    assert keys.on_older_keys(db.engine(both), both) == 1
     clock.tidy(both, db.now())  # as the running clock does, a few times a day
-    assert connections.on_older_keys(db.engine(both), both) == 0
+    assert keys.on_older_keys(db.engine(both), both) == 0
     assert _token(only_new) == "refresh-1"
     with pytest.raises(WrongSetting):
         _token(first)

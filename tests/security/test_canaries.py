@@ -17,7 +17,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from connector import connections, db, plans, waking
+from connector import db, keys, plans, waking
 from connector.domain.policy import Mode
 from sandbox import acts
 from sandbox.faults import Fault
@@ -170,7 +170,7 @@ def a_page_while_a_table_is_gone(practice: Practice) -> str:
 def secrets_of(practice: Practice) -> set[str]:
     """Every secret that existed during the day."""
     grants = practice.world.grants
-    ours = connections.keys(practice.config)
+    ours = keys.of(practice.config)
     found = {*grants.access, *grants.refresh, *grants.codes, ours.secret_key, *ours.token_keys}
     found |= {"sandbox-secret", WEBHOOK_KEY, "canary-code-1", "canary-state-1", "canary-token-1"}
     found |= set(practice.browser.session.cookies.values())
@@ -234,7 +234,7 @@ def test_no_secret_stands_on_a_page_or_in_an_export(day: Any) -> None:
 def test_no_token_lies_readable_in_the_data_folder(day: Any) -> None:
     practice, _, secrets, _, _ = day
     kept = {practice.config.data_dir / "keys.json"}
-    ours = set(connections.keys(practice.config).token_keys) | {connections.keys(practice.config).secret_key}
+    ours = set(keys.of(practice.config).token_keys) | {keys.of(practice.config).secret_key}
     for file in sorted(p for p in practice.config.data_dir.rglob("*") if p.is_file() and p not in kept):
         assert found_in(file.read_bytes().decode("latin-1"), secrets | ours) == [], file
 

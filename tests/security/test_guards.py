@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 
 import web
 import webhooks
-from connector import config, connections, db, people
+from connector import config, db, keys, people
 from connector.config import Config, WrongSetting
 from tests.conftest import migrate
 from tests.security import tenants
@@ -297,6 +297,6 @@ def test_the_queue_cannot_run_code_from_whoever_can_write_to_it(settings: Config
 
 
 def test_tokens_are_encrypted_with_a_key_that_is_not_in_the_database(settings: Config) -> None:
-    made = connections.keys(settings)
+    made = keys.of(settings)
     assert made.token_keys[0] not in (settings.data_dir / "forbear.sqlite3").read_bytes().decode("latin-1")
     assert (settings.data_dir / "keys.json").stat().st_mode & 0o077 == 0

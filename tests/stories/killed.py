@@ -11,6 +11,7 @@ import signal
 from pathlib import Path
 
 from connector import config, connections, db, platforms, writeback
+from connector.access import StoredAccess
 from tests.stories.lives import Metered, environment
 
 
@@ -30,7 +31,7 @@ def deliver(url: str, folder: Path, connection_id: str, today: dt.date, at: int,
     with db.reading(engine) as tx:
         connection = connections.get(tx, connection_id)
     face = platforms.find(connection.platform, kept)
-    access = connections.StoredAccess(engine, kept, face, connection.grant_id or 0)
+    access = StoredAccess(engine, kept, face, connection.grant_id or 0)
     writeback.deliver(
         engine,
         connection_id,

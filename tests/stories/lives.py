@@ -34,6 +34,7 @@ from connector import (
     sync,
     writeback,
 )
+from connector.access import StoredAccess
 from connector.domain import installments as rows_of
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.plan import Plan, Waiver
@@ -357,9 +358,7 @@ class Company:
         with db.reading(self.practice.engine) as tx:
             connection = connections.get(tx, self.connection_id)
         face = self.practice.office.platform(self.platform)
-        access = connections.StoredAccess(
-            self.practice.engine, self.practice.settings, face, connection.grant_id or 0
-        )
+        access = StoredAccess(self.practice.engine, self.practice.settings, face, connection.grant_id or 0)
         return face.open(connection.ref, access, gate or Metered(), connection.timezone)
 
     def deliver(self, gate: Metered | None = None, *, later: dt.timedelta = dt.timedelta()) -> Delivered:
