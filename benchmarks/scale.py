@@ -227,7 +227,9 @@ def _drained(office: Office) -> None:
 
 
 def guards(quick: bool) -> dict[str, Any]:
-    found = fuzz.tenants(150 if quick else 10_000) | fuzz.requests(600 if quick else 50_000)
+    found = fuzz.tenants(150 if quick else 10_000) | (
+        fuzz.requests(3, 400) if quick else fuzz.requests(500, 20_000)
+    )
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FORBEAR_", "PORT"))}
     said = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/security/test_canaries.py"],

@@ -22,7 +22,7 @@ import webhooks
 from connector import config as settings
 from connector import db, keys, outbox, overview, people
 from connector.config import Config
-from web import about, connect, customer, health, limits, pages, sign_in, words
+from web import about, connect, customer, health, limits, openapi, pages, sign_in, words
 from web import log as web_log
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.register_blueprint(connect.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(about.blueprint)
+    app.register_blueprint(openapi.blueprint)
     app.register_blueprint(customer.blueprint)
     web_log.follow(app)
     limits.guard(app)

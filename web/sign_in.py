@@ -21,7 +21,7 @@ from connector.platforms import Identity, find, names
 from web import words
 
 blueprint = Blueprint("sign_in", __name__)
-OPEN = ("static", "sign_in.start", "health.", "webhooks.", "connect.", "about.")
+OPEN = ("static", "sign_in.start", "health.", "webhooks.", "connect.", "about.", "openapi.")
 
 
 def engine() -> Engine:

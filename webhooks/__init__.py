@@ -39,6 +39,11 @@ _RECEIVERS: dict[str, ModuleType] = {"quickbooks": quickbooks, "xero": xero}
 _log = logging.getLogger(__name__)
 
 
+def signature_headers() -> dict[str, str]:
+    """The header that holds each platform's signature."""
+    return {name: receiver.SIGNATURE_HEADER for name, receiver in _RECEIVERS.items()}
+
+
 def blueprint(config: Config, engine: Engine) -> Blueprint:
     """The receiving addresses. Outside sign-in, forms' tokens and the session: the signature is the proof."""
     pages = Blueprint("webhooks", __name__)
