@@ -112,7 +112,7 @@ def store(
     ids = [c.customer_id for c in concluded]
     _store_findings(tx, connection_id, {c.customer_id: c.findings for c in concluded}, today)
     before = {row.customer_id: row for row in tx.execute(_BEFORE, {"connection": connection_id, "ids": ids})}
-    new, other, same = [], [], []
+    new, other, same = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
     for c in concluded:
         old = before.get(c.customer_id)
         override = {"override": old.data["override"]} if old and (old.data or {}).get("override") else {}
@@ -175,6 +175,13 @@ def to_review(tx: Connection, connection_id: str, today: dt.date, rules: str | N
         .where(c.connection_id == connection_id, sa.func.coalesce(still, sa.false()).is_(sa.false()))
     )
     return list(tx.scalars(query))
+
+
+def by_rules(tx: Connection, connection_id: str, customer_ids: Collection[str], rules: str) -> set[str]:
+    """Those of these customers about whom the same rules concluded last."""
+    a = assessments.c
+    mine = sa.and_(a.connection_id == connection_id, a.customer_id.in_(list(customer_ids)))
+    return set(tx.scalars(sa.select(a.customer_id).where(mine, a.rules == rules)))
 
 
 def forget_merged(tx: Connection, connection_id: str, away: Collection[str], today: dt.date) -> None:

@@ -8,6 +8,7 @@ Both stand in the table of reminders: one record of every contact, in one order.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -76,10 +77,12 @@ def hear(
     _keep(tx, connection_id, customer_id, HEARD, what, on, who, now, note, invoice_id, did)
 
 
-def heard(tx: Connection, connection_id: str) -> list[Heard]:
-    """Every signal of an organization's customers, oldest first."""
+def heard(tx: Connection, connection_id: str, among: Collection[str] | None = None) -> list[Heard]:
+    """Every signal of an organization's customers, or of some of them, oldest first."""
     r = reminders.c
     query = sa.select(reminders).where(r.connection_id == connection_id, r.level == HEARD).order_by(r.id)
+    if among is not None:
+        query = query.where(r.customer_id.in_(list(among)))
     return [
         Heard(
             row.customer_id,

@@ -19,6 +19,7 @@ from connector.domain.plan import BadPlan, Plan, Waiver
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
 from connector.domain.receivables import Invoice, Status
+from connector.holds import Hold
 from connector.plans import PlanProblem, Record
 from connector.settings import Settings
 
@@ -113,10 +114,11 @@ def draft(
     records: Sequence[Record] | None = None,
     organization: Organization | None = None,
     decided: Settings | None = None,
+    rests: Sequence[Hold] | None = None,
 ) -> Plan:
     """The plan over these invoices, in the mode that the books allow; as if there were no plan `but`. Not stored.
 
-    What the caller has read already may be given: the customer's plans, the organization, what was decided.
+    What the caller has read already may be given: the customer's plans and holds, the organization, what was decided.
     Raises PlanProblem.
     """
     decided = decided or settings.load(tx, connection_id)
@@ -145,6 +147,7 @@ def draft(
         plans=records,
         organization=organization,
         decided=decided,
+        rests=rests,
     )
     # What a person says of the customer is kept with the draft; approval then refuses, and says what to do.
     limits = None if plan.terms.private_person else plan

@@ -52,10 +52,12 @@ def facts(
     plans: Sequence[records.Record] | None = None,
     organization: connections.Connection | None = None,
     decided: decisions.Settings | None = None,
+    rests: Iterable[holds.Hold] | None = None,
 ) -> Facts:
     """What the mirror knows that could stand against a plan. Asked again of the ledger before the first write.
 
-    `picture` and `plans` are the customer's, where somebody has just read them, as `organization` and `decided`.
+    `picture`, `plans` and `rests` (the holds) are the customer's, where somebody has just read them, as
+    `organization` and `decided`.
     Raises LookupError for an unknown customer or invoice.
     """
     connection = organization or connections.get(tx, connection_id)
@@ -79,7 +81,7 @@ def facts(
         invoices=chosen,
         today=today,
         unapplied=unapplied,
-        holds=holds_on(tx, connection_id, customer_id, wanted, today),
+        holds=holds_on(tx, connection_id, customer_id, wanted, today, rests),
         planned=records.planned(plans, but=but) | marked_elsewhere(tx, connection_id, chosen),
     )
 
@@ -91,12 +93,17 @@ def marked_elsewhere(tx: Connection, connection_id: str, documents: Iterable[Doc
 
 
 def holds_on(
-    tx: Connection, connection_id: str, customer_id: str, invoice_ids: Collection[str], today: dt.date
+    tx: Connection,
+    connection_id: str,
+    customer_id: str,
+    invoice_ids: Collection[str],
+    today: dt.date,
+    rests: Iterable[holds.Hold] | None = None,
 ) -> frozenset[str]:
-    """The reasons that hold this customer, or one of these invoices."""
+    """The reasons that hold this customer, or one of these invoices; `rests` as in `facts`."""
     return frozenset(
         hold.reason
-        for hold in holds.active(tx, connection_id, customer_id, today=today)
+        for hold in (holds.active(tx, connection_id, customer_id, today=today) if rests is None else rests)
         if hold.invoice_id is None or hold.invoice_id in invoice_ids
     )
 

@@ -61,7 +61,7 @@ def erase(
     """
     if books.customer(tx, connection_id, customer_id) is None:
         raise LookupError(f"No customer {customer_id} is in the books.")
-    reminders.clear(tx, connection_id, [customer_id])
+    reminders.clear(tx, connection_id, customer_id)
     emptied = {}
     for table, values in (
         (db.reminders, {"text": ""}),

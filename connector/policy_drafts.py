@@ -12,6 +12,7 @@ from connector.connections import Connection as Organization
 from connector.domain import propose, rails, refusals
 from connector.domain.plan import Plan
 from connector.domain.receivables import Invoice
+from connector.holds import Hold
 from connector.plans import PlanProblem, Record
 from connector.settings import Settings
 
@@ -25,16 +26,17 @@ def draft_by_policy(
     *,
     now: dt.datetime,
     today: dt.date,
+    rests: Sequence[Hold] | None = None,
 ) -> int:
     """Draft what the policy wants for one customer, and keep earlier drafts true. Returns how many are new.
 
-    `records` are the customer's plans. One plan for each currency; never for an invoice in a plan; never again
-    what a person turned down.
+    `records` are the customer's plans, `rests` the holds where they have been read. One plan for each currency;
+    never for an invoice in a plan; never again what a person turned down.
     """
     connection_id, policy = organization.id, decided.policy
-    records = _refresh(tx, organization, decided, picture, records, now, today)
+    records = _refresh(tx, organization, decided, picture, records, now, today, rests)
     drafted = 0
-    for plan in wanted(tx, organization, decided, picture, records, today):
+    for plan in wanted(tx, organization, decided, picture, records, today, rests):
         record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now)
         drafted += 1
         if rails.approves_itself(record.plan, today, policy.plan):
@@ -49,6 +51,7 @@ def wanted(
     picture: books.Receivables,
     records: Sequence[Record],
     today: dt.date,
+    rests: Sequence[Hold] | None = None,
 ) -> Iterator[Plan]:
     """The plans that the policy wants for one customer, not stored; none while one waits for an answer."""
     if any(r.state == "proposed" for r in records):
@@ -67,6 +70,7 @@ def wanted(
                 records=records,
                 organization=organization,
                 decided=decided,
+                rests=rests,
             )
         except PlanProblem:
             continue  # what stands against it is on the customer's page; there is nothing to propose
@@ -89,6 +93,7 @@ def _refresh(
     records: Sequence[Record],
     now: dt.datetime,
     today: dt.date,
+    rests: Sequence[Hold] | None,
 ) -> list[Record]:
     """Our own untouched drafts follow the books: one that no longer fits is withdrawn. Returns what is left."""
     by_id = {i.id: i for i in picture.invoices}
@@ -119,6 +124,7 @@ def _refresh(
                 plans=left,
                 organization=organization,
                 decided=decided,
+                rests=rests,
             )
             choice = refusals.choose_mode(known, wanted=decided.policy.plan.mode, plan=record.plan)
             same = choice.mode in (None, record.plan.mode)  # the accountant may have answered meanwhile

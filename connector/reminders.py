@@ -6,11 +6,12 @@ due → held | noted | sent. The text is what the customer would read; the note 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from connector import audit
@@ -54,6 +55,7 @@ class Reminder:
     held_because: tuple[str, ...]
     created_at: dt.datetime
     updated_at: dt.datetime
+    released: bool = False  # a person let a step go that needs one
 
     @property
     def for_a_person(self) -> bool:
@@ -61,74 +63,83 @@ class Reminder:
         return self.state == "held" and any(because.startswith(NEEDS_PERSON) for because in self.held_because)
 
 
-def put(
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The one message that a customer is due for, with what holds it; not stored yet."""
+
+    customer_id: str
+    level: str
+    about: tuple[About, ...]
+    text: str
+    held_because: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        return "held" if self.held_because else "due"
+
+
+def keep(
     tx: Connection,
     connection_id: str,
-    customer_id: str,
-    level: str,
-    about: Sequence[About],
+    found: Mapping[str, Due | None],
+    earlier: Mapping[str, Sequence[Reminder]],
     *,
-    text: str,
-    held_because: Sequence[str],
-    due_on: dt.date,
+    today: dt.date,
     now: dt.datetime,
-) -> Reminder | None:
-    """Keep what is due for a customer, in place of what was due and has not left. None: it left already."""
-    cycle = cycle_of(about)
-    mine = sa.and_(reminders.c.connection_id == connection_id, reminders.c.customer_id == customer_id)
-    same = sa.and_(reminders.c.level == level, reminders.c.cycle == cycle)
-    values: dict[str, Any] = {
-        "invoices": [_dump(a) for a in about],
-        "text": text,
-        "state": "held" if held_because else "due",
-        "held_because": list(held_because),
-        "updated_at": now,
-    }
-    known = tx.execute(sa.select(reminders).where(mine, sa.or_(same, reminders.c.state.in_(OPEN)))).all()
-    old = next((row for row in known if (row.level, row.cycle) == (level, cycle)), None)
-    if any(row is not old for row in known):
-        clear(tx, connection_id, [customer_id], keep=old.id if old else None)
-    if old is None:
-        inserted = tx.execute(
-            sa.insert(reminders).values(
-                connection_id=connection_id,
-                customer_id=customer_id,
-                level=level,
-                cycle=cycle,
-                due_on=due_on,
-                channel="note",
-                created_at=now,
-                **values,
-            )
+) -> list[Due]:
+    """Keep what is due for some customers, in place of what was due and has not left; None: nothing is due.
+
+    `earlier` are all their reminders, as read a moment ago: what leaves meanwhile stays as it left, and what is
+    stored already is not written again. Returns what is kept, without what left already.
+    """
+    new, changed, kept, stay = [], [], [], set[int]()
+    for customer_id, due in found.items():
+        if due is None:
+            continue
+        cycle = cycle_of(due.about)
+        mine = earlier.get(customer_id, ())
+        old = next((r for r in mine if (r.level, r.cycle) == (due.level, cycle)), None)
+        values = {
+            "invoices": [_dump(a) for a in due.about],
+            "text": due.text,
+            "state": due.state,
+            "held_because": list(due.held_because),
+        }
+        if old is None:
+            new.append({"customer_id": customer_id, "level": due.level, "cycle": cycle, **values})
+        elif old.state not in OPEN:
+            continue
+        elif (old.state, old.invoices, old.text, old.held_because) != (
+            due.state,
+            due.about,
+            due.text,
+            due.held_because,
+        ):
+            changed.append({"row": old.id, **values})
+        if old is not None:
+            stay.add(old.id)
+        kept.append(due)
+    waits = sa.or_(*(reminders.c.state == state for state in OPEN))
+    gone = [r.id for id in found for r in earlier.get(id, ()) if r.state in OPEN and r.id not in stay]
+    if gone:
+        tx.execute(sa.delete(reminders).where(reminders.c.id.in_(gone), waits))
+    if changed:
+        tx.execute(
+            sa.update(reminders).where(reminders.c.id == sa.bindparam("row"), waits).values(updated_at=now),
+            changed,
         )
-        return get(tx, inserted.inserted_primary_key[0])  # type: ignore[index]
-    if old.state not in OPEN:
-        return None
-    if all(getattr(old, name) == value for name, value in values.items() if name != "updated_at"):
-        return _reminder(old)
-    tx.execute(sa.update(reminders).where(reminders.c.id == old.id).values(**values))
-    return replace(
-        _reminder(old),
-        invoices=tuple(about),
-        text=text,
-        state=values["state"],
-        held_because=tuple(held_because),
-        updated_at=now,
-    )
+    if new:
+        insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(reminders)
+        always = {"connection_id": connection_id, "due_on": today, "channel": "note"}
+        moments = {"created_at": now, "updated_at": now}
+        tx.execute(insert.on_conflict_do_nothing(), [always | moments | row for row in new])
+    return kept
 
 
-def clear(
-    tx: Connection, connection_id: str, customer_ids: Collection[str], *, keep: int | None = None
-) -> None:
-    """Forget what was due for these customers and never left: it is due no more."""
-    where = sa.and_(
-        reminders.c.connection_id == connection_id,
-        reminders.c.customer_id.in_(list(customer_ids)),
-        reminders.c.state.in_(OPEN),
-    )
-    if keep is not None:
-        where = sa.and_(where, reminders.c.id != keep)
-    tx.execute(sa.delete(reminders).where(where))
+def clear(tx: Connection, connection_id: str, customer_id: str) -> None:
+    """Forget what was due for a customer and never left: it is due no more."""
+    mine = sa.and_(reminders.c.connection_id == connection_id, reminders.c.customer_id == customer_id)
+    tx.execute(sa.delete(reminders).where(mine, reminders.c.state.in_(OPEN)))
 
 
 def retext(tx: Connection, reminder_id: int, text: str) -> None:
@@ -150,20 +161,6 @@ def release(tx: Connection, reminder_id: int, *, who: str, now: dt.datetime) -> 
         now=now,
     )
     return reminder
-
-
-def is_released(
-    tx: Connection, connection_id: str, customer_id: str, level: str, about: Sequence[About]
-) -> bool:
-    """Whether a person let this step go."""
-    r = reminders.c
-    query = sa.select(r.channel).where(
-        r.connection_id == connection_id,
-        r.customer_id == customer_id,
-        r.level == level,
-        r.cycle == cycle_of(about),
-    )
-    return tx.scalar(query) == BY_PERSON
 
 
 def cycle_of(about: Sequence[About]) -> str:
@@ -208,10 +205,11 @@ def waiting_connections(tx: Connection) -> list[str]:
     return list(tx.scalars(sa.select(reminders.c.connection_id).where(reminders.c.state == "due").distinct()))
 
 
-def latest(tx: Connection, connection_id: str, limit: int) -> list[Reminder]:
-    """The newest first, at most `limit`."""
+def latest(tx: Connection, connection_id: str, limit: int, offset: int = 0) -> list[Reminder]:
+    """The newest first, at most `limit` after leaving out `offset`."""
     query = sa.select(reminders).where(reminders.c.connection_id == connection_id)
-    return [_reminder(row) for row in tx.execute(query.order_by(reminders.c.id.desc()).limit(limit))]
+    newest = query.order_by(reminders.c.id.desc()).limit(limit).offset(offset)
+    return [_reminder(row) for row in tx.execute(newest)]
 
 
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Reminder]:
@@ -273,4 +271,5 @@ def _reminder(row: Any) -> Reminder:
         held_because=tuple(row.held_because or ()),
         created_at=row.created_at,
         updated_at=row.updated_at,
+        released=row.channel == BY_PERSON,
     )

@@ -7,6 +7,7 @@ from the ledger right before anything is written, decides everything again, and 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ from connector import (
     settings,
 )
 from connector.connections import Connection as Organization
-from connector.domain import calendar, dunning, page_words, reminder_words, wording
+from connector.domain import calendar, dunning, free_words, page_words, reminder_words, wording
 from connector.domain.dunning import Contact, Open
 from connector.domain.letters import BadText
 from connector.domain.money import Money
@@ -39,12 +40,13 @@ from connector.guarding import Scene
 from connector.outbox import Write
 from connector.perform import Performer, Stopped, groups
 from connector.plans import Record
-from connector.reminders import About, Reminder
+from connector.reminders import About, Due, Reminder
 from connector.settings import Settings
 
 LIVE = (Status.OPEN, Status.PARTLY_PAID)
 STANDING = ("running", "broken")  # plans whose installments are reminded of
 PRETEND_HOUR = 10  # the hour of a pretend day
+_DIGITS = re.compile(r"\d+")
 NOTE_LENGTH = 230  # leaves room for the marker within the shorter ledger's 250
 
 Standing = Sequence[tuple[Record, Progress]]
@@ -65,8 +67,12 @@ def draw_up(
     today: dt.date,
     told: guarding.Told,
     segment: str = "",
-) -> Reminder | None:
-    """Store the one reminder that this customer is due for, with what holds it; forget it when none is due."""
+    same_rules: bool = False,
+) -> Due | None:
+    """The one reminder that this customer is due for, with what holds it; None when none is due. Stores nothing.
+
+    `earlier` are the customer's reminders; `same_rules`: their words were checked by the rules and policy of today.
+    """
     scene = Scene(
         organization,
         decided,
@@ -81,10 +87,15 @@ def draw_up(
     )
     due = decide(tx, scene, standing, reminders.contacts(earlier))
     if due is None:
-        if any(r.state in reminders.OPEN for r in earlier):
-            reminders.clear(tx, organization.id, [picture.customer.id])
         return None
-    return _keep(tx, scene, due, segment)
+    about = tuple(_about(d, due.levels) for d in due.listed)
+    cycle = reminders.cycle_of(about)
+    known = next((r for r in earlier if (r.level, r.cycle) == (due.level, cycle)), None)
+    because = list(due.held_because)
+    if due.needs_person and not (known and known.released):
+        because.append(f"{reminders.NEEDS_PERSON}: look at the customer, then plan, call or send it.")
+    text, objections = written(scene, due, segment, known if same_rules else None)
+    return Due(picture.customer.id, due.level, about, text, (*because, *objections))
 
 
 def decide(
@@ -111,29 +122,14 @@ def decide(
     )
 
 
-def _keep(tx: Connection, scene: Scene, due: dunning.Reminder, segment: str) -> Reminder | None:
-    because = list(due.held_because)
-    about = [_about(d, due.levels) for d in due.listed]
-    if due.needs_person and not reminders.is_released(
-        tx, scene.organization.id, scene.customer.id, due.level, about
-    ):
-        because.append(f"{reminders.NEEDS_PERSON}: look at the customer, then plan, call or send it.")
-    text, objections = written(scene, due, segment)
-    return reminders.put(
-        tx,
-        scene.organization.id,
-        scene.customer.id,
-        due.level,
-        about,
-        text=text,
-        held_because=[*because, *objections],
-        due_on=scene.today,
-        now=scene.now,
-    )
+def written(
+    scene: Scene, due: dunning.Reminder, segment: str = "", known: Reminder | None = None
+) -> tuple[str, list[str]]:
+    """The whole text, and why it may not be sent as it is.
 
-
-def written(scene: Scene, due: dunning.Reminder, segment: str = "") -> tuple[str, list[str]]:
-    """The whole text, and why it may not be sent as it is."""
+    `known` is what was stored when the same rules read it last: where only the count of days is another one, its
+    tone is not read again.
+    """
     customer, policy = scene.customer, scene.decided.policy
     who = sender(scene.organization, policy)
     try:
@@ -142,20 +138,21 @@ def written(scene: Scene, due: dunning.Reminder, segment: str = "") -> tuple[str
         )
     except BadText as bad:
         return "", [f"{bad} Change the text in the settings."]
-    enabled = announced(policy)
+    enabled = free_words.announced(policy)
     context = reminder_words.context(
         due, customer.name, who, scene.today, language=customer.language, enabled=enabled
     )
-    return text, [
-        f"{o.why} {f'It says: “{o.sentence}” ' if o.sentence else ''}{o.suggestion}"
-        for o in wording.check(text, context)
-    ]
+    passed = known is not None and _passed(known, due, text)
+    found = wording.facts(text, context) if passed else wording.check(text, context)
+    return text, [f"{o.why} {f'It says: “{o.sentence}” ' if o.sentence else ''}{o.suggestion}" for o in found]
 
 
-def announced(policy: Policy) -> frozenset[str]:
-    """What a message may announce because a step of the policy does it: a step called "fee" charges one."""
-    ladders = (*policy.reminders.invoice_ladder, *policy.reminders.installment_ladder)
-    return frozenset(step.level for step in ladders)
+def _passed(known: Reminder, due: dunning.Reminder, text: str) -> bool:
+    """Whether this is the text that passed already, about the same sums and dates, but for the days that went by."""
+    same = known.invoices == tuple(_about(d, due.levels) for d in due.listed)
+    if not same or _DIGITS.sub("0", known.text) != _DIGITS.sub("0", text):
+        return False
+    return not any(wording.is_about_tone(sentence) for sentence in known.held_because)
 
 
 def open_documents(

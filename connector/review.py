@@ -38,6 +38,9 @@ from connector import (
     settings,
     track_record,
 )
+from connector.conclusions import Conclusion
+from connector.connections import Connection as Organization
+from connector.contacts import Heard
 from connector.domain import aging, fingerprint
 from connector.domain.aging import Debt
 from connector.domain.findings import Event
@@ -46,7 +49,8 @@ from connector.domain.prediction import outlook
 from connector.domain.prediction.model import fit
 from connector.domain.progress import Progress
 from connector.plans import Record
-from connector.reminders import Reminder
+from connector.reminders import Due, Reminder
+from connector.settings import Settings
 
 PART = 200  # customers in one transaction
 REMINDED = ("running", "broken")
@@ -105,19 +109,20 @@ def look(
 ) -> Reviewed:
     """A review without the predictions: a part of the customers at a time."""
     with db.reading(engine) as tx:
-        rules = _rules(tx, connection_id)
+        organization, decided = connections.get(tx, connection_id), settings.load(tx, connection_id)
+        rules = _rules(organization, decided)
         survivor = books.survivors(tx, connection_id)
         if customer_ids is not None:
             wanted = {survivor.get(id, id) for id in customer_ids}
         else:
             due = conclusions.to_review(tx, connection_id, today, None if quiet_too else rules)
-            heard_of = {*books.changed(tx, connection_id), *_events(tx, connection_id, {}, today)}
+            heard_of = {*books.changed(tx, connection_id), *_spoken_of(tx, connection_id, today)}
             wanted = set(due) - survivor.keys() | {survivor.get(id, id) for id in heard_of}
     total = Reviewed()
     rest = iter(sorted(wanted))
     while part := list(islice(rest, PART)):
         with db.transaction(engine) as tx, audit.at_the_end(tx):
-            total += _part(tx, connection_id, part, now, today, rules)
+            total += _part(tx, organization, decided, part, now, today, rules)
     if survivor:
         with db.transaction(engine) as tx:
             conclusions.forget_merged(tx, connection_id, survivor, today)
@@ -140,30 +145,36 @@ def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
     return len(found)
 
 
-def _rules(tx: Connection, connection_id: str) -> str:
+def _rules(organization: Organization, decided: Settings) -> str:
     """A fingerprint of everything beside a customer's own records that a conclusion rests on."""
-    policy = settings.load(tx, connection_id).policy
-    country = connections.get(tx, connection_id).country
-    text = json.dumps([fingerprint.of_source("connector.domain"), country, policy.to_json()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    known = [fingerprint.of_source("connector.domain"), organization.country, decided.policy.to_json()]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _part(
-    tx: Connection, connection_id: str, ids: list[str], now: dt.datetime, today: dt.date, rules: str
+    tx: Connection,
+    organization: Organization,
+    decided: Settings,
+    ids: list[str],
+    now: dt.datetime,
+    today: dt.date,
+    rules: str,
 ) -> Reviewed:
-    connection = connections.get(tx, connection_id)
-    decided = settings.load(tx, connection_id)
+    connection_id = organization.id
     records = _by_customer(plans.of_customers(tx, connection_id, ids))
     sent: dict[str, list[Reminder]] = {}
     for earlier in reminders.of_customers(tx, connection_id, ids):
         sent.setdefault(earlier.customer_id, []).append(earlier)
-    events = _events(tx, connection_id, records, today)
-    book = conclusions.owed(tx, connection_id)
     told = guarding.told(tx, connection_id, ids, today)
-    total = Reviewed()
-    concluded = []
-    for picture in books.each_customer(tx, connection_id, ids):
-        mine = records.get(picture.customer.id, [])
+    events = _events(contacts.heard(tx, connection_id, ids), told, records)
+    book = conclusions.owed(tx, connection_id)
+    same_rules = conclusions.by_rules(tx, connection_id, ids, rules)
+    drafted = moves = 0
+    concluded: list[Conclusion] = []
+    due: dict[str, Due | None] = {}
+    for picture in books.each_customer(tx, connection_id, ids, brief=True):
+        who = picture.customer.id
+        mine = records.get(who, [])
         standing = [(r, _stand(r, picture, today)) for r in mine if r.state in LIVING]
         conclusion = judging.judge(
             picture.customer,
@@ -172,67 +183,76 @@ def _part(
             picture.credits,
             decided.policy,
             today,
-            country=connection.country,
+            country=organization.country,
             running=[(r.plan, p) for r, p in standing if r.state == "running"],
             contract=_contract(standing),
-            events=events.get(picture.customer.id, ()),
+            events=events.get(who, ()),
             book=book,
         )
         moved = sum(_move(tx, r, p, now) for r, p in standing)
         for record, _ in standing:
             ending.bill_interest(tx, record, decided.policy.plan, now=now, today=today)
-        charging.grant_earned(
-            tx, connection_id, picture.customer.id, decided.policy.charges, now=now, today=today
+        charging.grant_earned(tx, connection_id, who, decided.policy.charges, now=now, today=today)
+        rests = told.holds.get(who, ())
+        new = policy_drafts.draft_by_policy(
+            tx, organization, decided, picture, mine, now=now, today=today, rests=rests
         )
-        drafted = policy_drafts.draft_by_policy(tx, connection, decided, picture, mine, now=now, today=today)
-        reminder = reminding.draw_up(
+        due[who] = reminding.draw_up(
             tx,
-            connection,
+            organization,
             decided,
             picture,
             [(r, s) for r, s in standing if r.state in REMINDED],
-            plans.of_customer(tx, connection_id, picture.customer.id) if drafted or moved else mine,
-            sent.get(picture.customer.id, []),
+            plans.of_customer(tx, connection_id, who) if new or moved else mine,
+            sent.get(who, []),
             now=now,
             today=today,
             told=told,
             segment=conclusion.kind,
+            same_rules=who in same_rules,
         )
         concluded.append(replace(conclusion, next_on=None) if mine else conclusion)
-        total += Reviewed(
-            1,
-            len(conclusion.findings),
-            drafted,
-            moved,
-            int(reminder is not None and reminder.state == "due"),
-            int(reminder is not None and reminder.state == "held"),
-        )
+        drafted += new
+        moves += moved
+    kept = reminders.keep(tx, connection_id, due, sent, today=today, now=now)
     conclusions.store(tx, connection_id, concluded, today=today, now=now, rules=rules)
-    return total
+    return Reviewed(
+        customers=len(concluded),
+        findings=sum(len(c.findings) for c in concluded),
+        plans_drafted=drafted,
+        plans_moved=moves,
+        reminders_due=sum(d.state == "due" for d in kept),
+        reminders_held=sum(d.state == "held" for d in kept),
+    )
+
+
+def _spoken_of(tx: Connection, connection_id: str, today: dt.date) -> set[str]:
+    """The customers with something on record that `_events` makes an event of."""
+    disputed = (h for h in holds.active(tx, connection_id, today=today) if h.reason == "disputed")
+    return {
+        *(s.customer_id for s in contacts.heard(tx, connection_id)),
+        *(p.customer_id for p in holds.promised(tx, connection_id)),
+        *(h.customer_id for h in disputed if h.invoice_id),
+    }
 
 
 def _events(
-    tx: Connection, connection_id: str, records: Mapping[str, Iterable[Record]], today: dt.date
+    heard: Iterable[Heard], told: guarding.Told, records: Mapping[str, Iterable[Record]]
 ) -> dict[str, list[Event]]:
     """By customer: promises, disputes that a person holds reminders for, and plans kept to the end."""
     found: dict[str, list[Event]] = {}
-    for signal in contacts.heard(tx, connection_id):
+    for signal in heard:
         found.setdefault(signal.customer_id, []).append(Event(signal.what, signal.on, signal.invoice_id))
-    for promise in holds.promised(tx, connection_id):
-        found.setdefault(promise.customer_id, []).append(
-            Event(
-                "promise",
-                promise.recorded_at.date(),
-                promise.invoice_id or "",
-                promise.promised_on,
-                promise.amount,
-            )
+    for customer_id, promises in told.promises.items():
+        found.setdefault(customer_id, []).extend(
+            Event("promise", p.recorded_at.date(), p.invoice_id or "", p.promised_on, p.amount)
+            for p in promises
         )
-    for hold in holds.active(tx, connection_id, today=today):
-        if hold.reason == "disputed" and hold.invoice_id:
-            found.setdefault(hold.customer_id, []).append(
-                Event("disputed", hold.set_at.date(), hold.invoice_id)
-            )
+    for customer_id, rests in told.holds.items():
+        for hold in rests:
+            if hold.reason == "disputed" and hold.invoice_id:
+                disputed = Event("disputed", hold.set_at.date(), hold.invoice_id)
+                found.setdefault(customer_id, []).append(disputed)
     for customer_id, mine in records.items():
         for record in mine:
             if record.state == "finished" and (rows := record.plan.rows):

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import TYPE_CHECKING
 
 from connector.domain.wording_text import Sentence, plain, sentences
@@ -116,15 +117,20 @@ def _readings(number: str) -> frozenset[Decimal]:
 
 def dates(part: Sentence, tone: Tone) -> Iterator[tuple[str, dt.date]]:
     """Every full date: 2026-08-31, August 31, 2026, 31 August 2026, 31 de agosto de 2026, 31. August 2026."""
-    month = "|".join(tone.months)
-    day_first = rf"\b(?P<d>\d{{1,2}})(?:\.|st|nd|rd|th|er)? (?:de |of )?(?P<m>{month})\.?,? (?:de |del )?(?P<y>\d{{4}})\b"
-    month_first = rf"\b(?P<m>{month}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y>\d{{4}})\b"
     for found in _ISO.finditer(part.plain):
         yield from _day(found[0], int(found[1]), int(found[2]), int(found[3]))
-    for pattern in (day_first, month_first):
-        for found in re.finditer(pattern, part.plain):
+    for pattern in _named_months(tone.months):
+        for found in pattern.finditer(part.plain):
             number = tone.months.index(found["m"]) + 1
             yield from _day(found[0], int(found["y"]), number, int(found["d"]))
+
+
+@cache
+def _named_months(months: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    month = "|".join(months)
+    day_first = rf"\b(?P<d>\d{{1,2}})(?:\.|st|nd|rd|th|er)? (?:de |of )?(?P<m>{month})\.?,? (?:de |del )?(?P<y>\d{{4}})\b"
+    month_first = rf"\b(?P<m>{month}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y>\d{{4}})\b"
+    return re.compile(day_first), re.compile(month_first)
 
 
 def _day(words: str, year: int, month: int, day: int) -> Iterator[tuple[str, dt.date]]:

@@ -29,8 +29,11 @@ class Sentence:
 @lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """Lower case without accents, straight apostrophes, single spaces: Überfällig’s → uberfallig's."""
-    bare = unicodedata.normalize("NFKD", text.casefold().replace("’", "'").replace("‘", "'"))
-    return " ".join("".join(c for c in bare if not unicodedata.combining(c)).split())
+    bare = text.casefold().replace("’", "'").replace("‘", "'")
+    if not bare.isascii():  # most texts are, or nearly so: then there is nothing to take apart
+        bare = unicodedata.normalize("NFKD", bare)
+        bare = "".join(c for c in bare if not unicodedata.combining(c))
+    return " ".join(bare.split())
 
 
 @lru_cache(maxsize=256)  # each text is cut once for each of the rules
