@@ -103,14 +103,25 @@ def _append(tx: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def of_connection(
-    tx: Connection, connection_id: str | None = None, *, subject: str | None = None, limit: int = 200
+    tx: Connection,
+    connection_id: str | None = None,
+    *,
+    subject: str | None = None,
+    who: str = "",
+    before: int | None = None,
+    limit: int = 200,
 ) -> list[Entry]:
-    """The newest lines first; of every organization when `connection_id` is None."""
+    """The newest lines first; of every organization when `connection_id` is None. `who` is a part of a name in any
+    case; `before` asks for lines older than this `seq`."""
     query = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit)
     if connection_id is not None:
         query = query.where(audit.c.connection_id == connection_id)
     if subject is not None:
         query = query.where(audit.c.subject == subject)
+    if who:
+        query = query.where(sa.func.lower(audit.c.who).contains(who.lower(), autoescape=True))
+    if before is not None:
+        query = query.where(audit.c.seq < before)
     return [_entry(row) for row in tx.execute(query)]
 
 

@@ -294,10 +294,12 @@ def of_plan(tx: Connection, plan_id: str) -> list[Write]:
     return [_write(row) for row in tx.execute(query.order_by(writes.c.id))]
 
 
-def of_connection(tx: Connection, connection_id: str, limit: int | None = None) -> list[Write]:
-    """The newest first."""
+def of_connection(
+    tx: Connection, connection_id: str, limit: int | None = None, offset: int = 0
+) -> list[Write]:
+    """The newest first, leaving out `offset`."""
     query = sa.select(writes).where(writes.c.connection_id == connection_id).order_by(writes.c.id.desc())
-    return [_write(row) for row in tx.execute(query.limit(limit) if limit else query)]
+    return [_write(row) for row in tx.execute(query.limit(limit).offset(offset) if limit else query)]
 
 
 def failures(tx: Connection, connection_id: str) -> list[Write]:

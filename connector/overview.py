@@ -6,6 +6,7 @@ A page may cost the same with 1,000 and with 200,000 invoices: nothing here walk
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -187,8 +188,24 @@ def pressing(tx: Connection, connection_id: str, limit: int) -> tuple[list[str],
 def held(tx: Connection, connection_id: str) -> Counter[str]:
     """How many reminders each reason holds back now."""
     r = db.reminders.c
-    query = sa.select(r.held_because).where(r.connection_id == connection_id, r.state == "held")
-    return Counter(reason for reasons in tx.scalars(query) for reason in reasons or ())
+    reasons = sa.cast(r.held_because, sa.Text).label("reasons")  # equal texts are counted where they lie
+    query = (
+        sa.select(reasons, sa.func.count())
+        .where(r.connection_id == connection_id, r.state == "held")
+        .group_by(reasons)
+    )
+    found: Counter[str] = Counter()
+    for text, count in tx.execute(query):
+        for reason in json.loads(text or "null") or ():
+            found[reason] += count
+    return found
+
+
+def held_count(tx: Connection, connection_id: str) -> int:
+    """How many reminders are held back now."""
+    r = db.reminders.c
+    query = sa.select(sa.func.count()).where(r.connection_id == connection_id, r.state == "held")
+    return tx.scalar(query) or 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from werkzeug.routing import IntegerConverter
 
 import webhooks
 from connector import config as settings
-from connector import db, keys, outbox, overview, people
+from connector import db, keys, outbox, overview, people, tracing
 from connector.config import Config
 from web import about, connect, customer, health, limits, openapi, pages, sign_in, words
 from web import log as web_log
@@ -61,6 +61,8 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
             "moment",
             "age",
             "kind",
+            "said",
+            "step",
         ),
     ):
         app.jinja_env.globals[name] = getattr(words, name)
@@ -77,6 +79,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.register_blueprint(about.blueprint)
     app.register_blueprint(openapi.blueprint)
     app.register_blueprint(customer.blueprint)
+    tracing.configure(config.traces_url, "web")
     web_log.follow(app)
     limits.guard(app)
     app.before_request(sign_in.recognize)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
+from functools import cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date as babel_date
@@ -12,7 +14,7 @@ from flask import g, has_request_context
 from markupsafe import Markup, escape
 
 from connector import connections
-from connector.domain.money import exponent, to_decimal
+from connector.domain.money import exponent, to_decimal, to_minor
 
 _LOCALE_OF_COUNTRY = {
     "US": "en_US",
@@ -177,3 +179,58 @@ def many(count: int, one: str, more: str | None = None) -> str:
     """`1 invoice`, `6 invoices`."""
     digits = format_decimal(count, locale=reader()) if abs(count) > 999 else str(count)
     return f"{digits} {one if count == 1 else (more or one + 's')}"
+
+
+STEPS = {
+    "friendly": "Friendly word before the due date",
+    "due": "Word on the due date",
+    "check": "First question, did it arrive",
+    "direct": "Clear reminder, with a plan offered",
+    "firm": "Firm reminder, with a plan offered",
+    "final": "Last reminder",
+    "review": "Look by a person",
+    "installment_friendly": "Friendly word before a payment",
+    "installment_due": "Word on the day of a payment",
+    "installment_missed": "Word about a missed payment",
+    "installment_cure": "Last word before a plan breaks",
+    "installment_review": "Look by a person at the plan",
+}
+
+
+def step(level: str) -> str:
+    """A step of the ladder in a bookkeeper's words; one of the bookkeeper's own by its name."""
+    return STEPS.get(level, level.replace("_", " ").capitalize())
+
+
+_DAY = re.compile(r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])\b")
+_SUM = re.compile(r"(?<![\w.,])-?\d{1,3}(?:,?\d{3})*(?:\.\d{2,3})? (?P<currency>[A-Z]{3})\b")
+
+
+def said(text: str, today: date | None = None) -> str:
+    """A sentence of ours that was kept in the record's plain form, with its days and sums as the reader writes them.
+
+    2026-11-30 → Mon 30 Nov, 1,490.00 USD → $1,490.00. What is no day or no currency stays.
+    """
+
+    def one_day(found: re.Match[str]) -> str:
+        try:
+            return day(found[0], today)
+        except ValueError:
+            return found[0]
+
+    def one_sum(found: re.Match[str]) -> str:
+        currency = found["currency"]
+        if currency not in _currencies():
+            return found[0]
+        try:
+            minor = to_minor(found[0][: -len(currency) - 1].replace(",", ""), currency)
+        except ValueError:
+            return found[0]
+        return money(minor, currency)
+
+    return _DAY.sub(one_day, _SUM.sub(one_sum, text))
+
+
+@cache
+def _currencies() -> frozenset[str]:
+    return frozenset(Locale.parse("en").currencies)

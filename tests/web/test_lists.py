@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
-from connector import config, connections, db, mirror, people, review
+from connector import audit, config, connections, db, mirror, people, review, settings
 from connector.domain.receivables import Customer, Invoice, Organization, Status
 from connector.platforms import Batch, Identity
 from tests.web.office import CONNECTION, TODAY
@@ -49,14 +49,14 @@ def store(engine: Engine, batch: Batch) -> None:
 
 @pytest.fixture
 def browser(engine: Engine, tmp_path: Path) -> FlaskClient:
-    settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path), "FORBEAR_TODAY": TODAY.isoformat()} | LOCAL)
+    installed = config.load({"FORBEAR_DATA_DIR": str(tmp_path), "FORBEAR_TODAY": TODAY.isoformat()} | LOCAL)
     facts = connections.dump_facts(Organization(CONNECTION, "Harbor Supply", "US", "USD", "America/New_York"))
     with db.transaction(engine) as tx:
         tx.execute(sa.update(db.connections).values(facts=facts, last_sync_at=db.now(), last_review_on=TODAY))
         person = people.sign_in(tx, Identity("test", "1", "j.doe@firm.example", True, "J. Doe"), db.now())
         people.grant(tx, person.id, CONNECTION, "configure", by="test", now=db.now())
         key = people.start_session(tx, person.id, db.now())
-    client = create_app(settings, engine).test_client()
+    client = create_app(installed, engine).test_client()
     with client.session_transaction() as session:
         session["key"] = key
     return client
@@ -146,3 +146,50 @@ def test_what_was_paid_long_ago_costs_a_page_nothing(engine: Engine, browser: Fl
     assert grown == {}
     assert before[HOME] > 5  # the measure counts at all
     assert after[one] < before[one] + 20  # their own ten old invoices, not the others' six thousand
+
+
+def test_what_was_written_and_held_comes_fifty_at_a_time(engine: Engine, browser: FlaskClient) -> None:
+    store(engine, owing(0, 60))  # each is due a reminder, and held because of the preview
+    page = browser.get(f"{HOME}/written").text
+    assert "<b>60 messages are held back</b>" in page
+    assert page.count("<b>Not sent:</b>") == 50
+    assert "Newer reminders" not in page
+    older = browser.get(f"{HOME}/written?messages=50").text
+    assert older.count("<b>Not sent:</b>") == 10
+    assert "Newer reminders" in older
+    assert "Older reminders" not in older
+
+
+def test_the_record_goes_on_to_older_lines_and_finds_a_person_among_all(
+    engine: Engine, browser: FlaskClient
+) -> None:
+    with db.transaction(engine) as tx:
+        for n in range(120):
+            who = "Robin" if n == 3 else "Forbear"
+            audit.record(tx, who=who, what=f"did {n}", connection_id=CONNECTION, now=db.now())
+    page = browser.get("/record").text
+    assert "did 119" in page
+    assert "did 3<" not in page
+    (before,) = re.findall(r"before=(\d+)", page)
+    older = browser.get(f"/record?before={before}").text
+    assert "did 3<" in older
+    assert "did 20<" not in older  # that was the last line of the first hundred
+    assert "did 3<" in browser.get("/record?who=robin").text
+
+
+# ---------------------------------------------------------------- a policy tried before it is kept
+
+
+def test_a_policy_is_shown_at_work_and_not_kept(engine: Engine, browser: FlaskClient) -> None:
+    store(engine, owing(0, 3))  # a draft waits for each
+    shown = browser.get(f"{HOME}/settings").text
+    csrf = re.findall(r'name="csrf" value="([^"]+)"', shown)[0]
+    assert "What it does next" in shown
+    form = {"csrf": csrf, "reminders.proposal_rest_days": "0"}  # a draft rests nobody
+    tried = browser.post(f"{HOME}/settings/try", data=form).text
+    assert "3 customers fare</b> differently" in tried or "3 customers fare differently" in tried
+    assert 'name="reminders.proposal_rest_days" value="0"' in tried  # what was typed stays
+    with db.reading(engine) as tx:
+        assert settings.load(tx, CONNECTION).policy.reminders.proposal_rest_days == 7
+    wrong = browser.post(f"{HOME}/settings/try", data=form | {"reminders.per_week": "99"}).text
+    assert "That cannot be kept: should be between 0 and 7." in wrong

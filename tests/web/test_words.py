@@ -74,3 +74,22 @@ def test_without_an_earlier_word_nothing_is_compared() -> None:
     view = expected.view(Expectation(_said(MONDAY, MONDAY, 100_00, 0), None, None), "USD")
     assert (view.before_on, view.was, view.came) == (None, None, None)
     assert 'class="before"' not in view.chart
+
+
+def test_a_kept_sentence_is_read_in_the_readers_days_and_sums() -> None:
+    today = dt.date(2026, 11, 18)
+    assert (
+        words.said(
+            "The customer promised to pay 1,490.00 USD on 2026-11-30. It goes on after 2027-01-02.", today
+        )
+        == "The customer promised to pay $1,490.00 on Mon 30 Nov. It goes on after Sat 2 Jan 2027."
+    )
+    assert words.said("-89.25 CAD and 128,412,600 JPY") == "−CA$89.25 and ¥128,412,600"
+    # What only looks like a day or a sum stays: numbers of documents, impossible days, finer amounts.
+    for text in ("Invoice 2026-13-40", "INV-2026-11-300", "6210 XYZ", "1.234 USD"):
+        assert words.said(text, today) == text
+
+
+def test_a_step_has_a_bookkeepers_name() -> None:
+    assert words.step("check") == "First question, did it arrive"
+    assert words.step("our_own") == "Our own"

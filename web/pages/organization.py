@@ -60,9 +60,9 @@ class Pages:
         return self.last if self.last < self.count else None
 
 
-def _start() -> int:
+def _start(name: str = "start") -> int:
     """How many rows the address says are left out; 0 when it says nothing that makes sense."""
-    asked = request.args.get("start", "0")
+    asked = request.args.get(name, "0")
     return int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else 0
 
 
@@ -249,21 +249,27 @@ def written(connection_id: str) -> str:
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         today = connections.today(connection, config())
-        writes = outbox.of_connection(tx, connection_id, limit=LIST)
-        messages = reminders.latest(tx, connection_id, LIST)
+        start, first = _start(), _start("messages")
+        writes = outbox.of_connection(tx, connection_id, limit=PAGE + 1, offset=start)
+        messages = reminders.latest(tx, connection_id, PAGE + 1, first)
         people = {m.customer_id for m in messages}
         names = {c.id: c.name for c in books.customers(tx, connection_id, ids=people)}
         decided = settings.load(tx, connection_id)
-        held = overview.held(tx, connection_id)
+        held = overview.held_count(tx, connection_id)
+        refused = overview.waiting(tx, [connection_id])[connection_id].failed
     return render_template(
         "written.html",
         organization=connection,
         platform=find(connection.platform, config()),
         today=today,
         settings=decided,
-        writes=writes,
+        writes=writes[:PAGE],
+        messages=messages[:PAGE],
+        of_writes=(start, len(writes) > PAGE),
+        of_messages=(first, len(messages) > PAGE),
+        page=PAGE,
         held=held,
-        messages=messages,
+        refused=refused,
         names=names,
         tab="written",
     )

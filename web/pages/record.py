@@ -14,21 +14,25 @@ from connector.connections import Connection
 from web.pages import blueprint
 from web.sign_in import engine, role_in
 
-SHOWN = 200
+SHOWN = 100
 EXPORTED = 100_000
 
 
 @blueprint.get("/record")
 def record() -> str:
-    mine, entries, chosen, about, who = _asked(SHOWN)
+    before = request.args.get("before", "")
+    older_than = int(before) if before.isascii() and before.isdecimal() and len(before) < 16 else None
+    mine, entries, chosen, about, who = _asked(SHOWN + 1, older_than)
     return render_template(
         "record.html",
         entries=entries[:SHOWN],
+        older_than=older_than,
+        today=db.now().date(),
         mine=mine,
         chosen=chosen,
         about=about,
         who=who,
-        full=len(entries) >= SHOWN,
+        older=entries[SHOWN - 1].seq if len(entries) > SHOWN else None,
         here="record",
     )
 
@@ -61,7 +65,9 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False) if value is not None else ""
 
 
-def _asked(limit: int) -> tuple[Mapping[str, Connection], list[audit.Entry], str, str, str]:
+def _asked(
+    limit: int, before: int | None = None
+) -> tuple[Mapping[str, Connection], list[audit.Entry], str, str, str]:
     """The organizations of the person, and the lines that the address asks for, newest first."""
     chosen, about = request.args.get("organization", ""), request.args.get("about", "").strip()
     who = request.args.get("who", "").strip()
@@ -73,8 +79,7 @@ def _asked(limit: int) -> tuple[Mapping[str, Connection], list[audit.Entry], str
         entries = [
             e
             for id in wanted
-            for e in audit.of_connection(tx, id, subject=about or None, limit=limit)
-            if not who or who.lower() in e.who.lower()
+            for e in audit.of_connection(tx, id, subject=about or None, who=who, before=before, limit=limit)
         ]
     entries.sort(key=lambda e: e.seq, reverse=True)
     return mine, entries, chosen, about, who

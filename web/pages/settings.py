@@ -13,33 +13,45 @@ from connector.domain.codec import WrongValue
 from connector.domain.policy import Policy
 from connector.platforms import PlatformError, find
 from web import policy_form
-from web.pages import blueprint
-from web.pages.policy import tomorrow
+from web.pages import blueprint, rehearsing
 from web.sign_in import config, engine, need, role_in
 
 
 @blueprint.get("/organizations/<connection_id>/settings")
 def settings_page(connection_id: str) -> str:
+    return _page(connection_id)
+
+
+@blueprint.post("/organizations/<connection_id>/settings/try")
+def try_policy(connection_id: str) -> str:
+    """The settings with what this policy would do tomorrow. Nothing is kept."""
+    return _page(connection_id, tried=True)
+
+
+def _page(connection_id: str, tried: bool = False) -> str:
     role = role_in(connection_id)
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         current = settings.load(tx, connection_id)
+        policy, problem = rehearsing.asked(current) if tried else (current.policy, "")
         team = people.members(tx, connection_id)
         invited = invitations.open_ones(tx, connection_id, db.now()) if people.may(role, "configure") else []
         today = connections.today(connection, config())
-        said = tomorrow(tx, connection, current.policy, today)
+        seen = (
+            rehearsing.preview(tx, connection, current, policy, problem) if connection.last_sync_at else None
+        )
     return render_template(
         "settings.html",
         organization=connection,
         platform=find(connection.platform, config()),
         role=role,
         settings=current,
-        policy=current.policy,
+        policy=policy,
         groups=policy_form.GROUPS,
         team=team,
         invited=invited,
         blocked=not_live_yet(current, connection),
-        tomorrow=said,
+        preview=seen,
         today=today,
         tab="settings",
     )
