@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, make_dataclass
+from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection as Transaction
@@ -44,9 +45,12 @@ def _moment(value: str) -> dt.datetime:
     return dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
 
 
+day = lru_cache(maxsize=32_768)(dt.date.fromisoformat)  # books have few different days, on many records
+
+
 # What the database gives for a value that is there → what a record holds. SQLite keeps days and moments as text.
 _READ_ALWAYS: dict[str, Encode] = {"json": json.loads, "status": {s.value: s for s in Status}.__getitem__}
-_READ_SQLITE: dict[str, Encode] = {"day": dt.date.fromisoformat, "moment": _moment, "flag": bool}
+_READ_SQLITE: dict[str, Encode] = {"day": day, "moment": _moment, "flag": bool}
 _READ_POSTGRESQL: dict[str, Encode] = {"moment": lambda value: value.astimezone(dt.UTC)}
 
 
@@ -69,17 +73,21 @@ class Shape:
                 row[i] = encode(row[i])
         return made
 
+    def only(self, *names: str) -> Shape:
+        """The same with these columns alone, in this order."""
+        at = {name: n for n, name in enumerate(names)}
+        special = [(at[self.names[i]], what) for i, what in self.special if self.names[i] in at]
+        flags = [at[self.names[i]] for i in self.flags if self.names[i] in at]
+        return Shape(self.table, names, tuple(special), at[self.names[self.owner]], tuple(flags))
+
     def read(self, rows: Iterable[Sequence[Any]], dialect: str) -> list[list[Any]]:
-        """Raw rows with the values as the records hold them."""
+        """Raw rows as columns, with the values as the records hold them."""
         decode = _READ_ALWAYS | (_READ_SQLITE if dialect == "sqlite" else _READ_POSTGRESQL)
-        wanted = [*self.special, *((i, "flag") for i in self.flags)]
-        decoders = [(i, decode[what]) for i, what in wanted if what in decode]
-        made = [list(row) for row in rows]
-        for i, read in decoders:
-            for row in made:
-                if row[i] is not None:
-                    row[i] = read(row[i])
-        return made
+        columns: list[Any] = list(zip(*rows, strict=True)) or [[]] * len(self.names)
+        for i, what in (*self.special, *((i, "flag") for i in self.flags)):
+            if read := decode.get(what):
+                columns[i] = [None if value is None else read(value) for value in columns[i]]
+        return columns
 
 
 def _encoder(what: str, dialect: str) -> Encode | None:
@@ -117,6 +125,28 @@ ALLOCATION_NAMES = (
     *("connection_id", "source", "source_id", "customer_id", "n"),
     *("invoice_id", "amount", "date", "id"),
 )
+
+
+Record = TypeVar("Record")
+
+
+def maker(record: type[Record], *names: str) -> Callable[..., Record]:
+    """Makes what `record` makes of the values of these fields (none named: of all), in a third of the time.
+
+    A frozen dataclass sets every field in a roundabout way. Its unfrozen twin has the same layout in memory,
+    so a twin is filled and then declared to be the record. Fields that are not named keep their defaults.
+    """
+    default = {f.name: f.default for f in fields(record)}  # type: ignore[arg-type]
+    wanted: list[Any] = list(names or default)
+    wanted += [(name, Any, default[name]) for name in default if name not in wanted]
+    twin: Any = make_dataclass(record.__name__, wanted, slots=True, eq=False, repr=False)
+
+    def make(*values: Any) -> Record:
+        made = twin(*values)
+        made.__class__ = record
+        return made  # type: ignore[no-any-return]
+
+    return make
 
 
 def mark(tx: Transaction, count: int) -> str:

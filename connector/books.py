@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from operator import itemgetter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection as Transaction
 
 from connector import db
-from connector.book_rows import SHAPES, Shape, mark, parts_of_ids, quote
+from connector.book_rows import SHAPES, Shape, day, maker, mark, parts_of_ids, quote
 from connector.domain.receivables import (
     Allocation,
     CreditNote,
@@ -88,12 +88,12 @@ def _raw(tx: Transaction, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
 
 
 def _rows_of(
-    tx: Transaction, shape: Shape, connection_id: str, ids: Sequence[str], by: str
+    tx: Transaction, shape: Shape, connection_id: str, ids: Sequence[str], by: str, more: str = ""
 ) -> list[list[Any]]:
-    """The rows whose column `by` is one of `ids`."""
+    """The rows whose column `by` is one of `ids`, as columns."""
     sql = (
         f"SELECT {quote(shape.names)} FROM {shape.table.name}"  # noqa: S608 - our own names
-        f" WHERE connection_id = {mark(tx, 1)} AND {by} IN ({mark(tx, len(ids))})"
+        f" WHERE connection_id = {mark(tx, 1)} AND {by} IN ({mark(tx, len(ids))}){more}"
     )
     return shape.read(_raw(tx, sql, connection_id, *ids), tx.dialect.name)
 
@@ -108,19 +108,39 @@ def _customer(row: Sequence[Any]) -> Customer:
     return replace(made, ledger_balance=json.loads(row[_BALANCE])) if row[_BALANCE] else made
 
 
-_BALANCE = SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
-_by_day = itemgetter(SHAPES[Kind.INVOICE].names.index("date"), 0)
-_PARTS_AT = {
-    kind: [f.name for f in fields(record)].index("allocations")
-    for kind, record in ((Kind.PAYMENT, Payment), (Kind.CREDIT, CreditNote))
+_make_allocation = maker(Allocation)
+
+
+def _reader(kind: Kind, record: type[Any], names: Sequence[str] = ()) -> _Reader:
+    shape = SHAPES[kind].only(*names) if names else SHAPES[kind]
+    parted = ("allocations",) if kind in (Kind.PAYMENT, Kind.CREDIT) else ()
+    return shape, maker(record, *shape.names, *parted)
+
+
+_Reader = tuple[Shape, Callable[..., Any]]
+_WHOLE = _reader(Kind.INVOICE, Invoice)
+_MONEY = {Kind.PAYMENT: _reader(Kind.PAYMENT, Payment), Kind.CREDIT: _reader(Kind.CREDIT, CreditNote)}
+# What those who judge ask for: of paid invoices, and of money.
+_CLOSED = _reader(
+    Kind.INVOICE,
+    Invoice,
+    ("id", "number", "customer_id", "date", "due", "currency", "total", "balance", "status", "tax", "marker"),
+)
+_MONEY_BRIEF = _MONEY | {
+    Kind.PAYMENT: _reader(
+        Kind.PAYMENT,
+        Payment,
+        ("id", "customer_id", "date", "currency", "amount", "unapplied", "flavor", "void", "marker"),
+    )
 }
+_BALANCE = SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
 _INVOICE_STATUS = SHAPES[Kind.INVOICE].names.index("status")
 
 
 def _invoice(row: Sequence[Any]) -> Invoice:
     values: list[Any] = list(row)
     values[_INVOICE_STATUS] = _STATUS[row[_INVOICE_STATUS]]
-    return Invoice(*values)
+    return _WHOLE[1](*values)  # type: ignore[no-any-return]
 
 
 def customers(tx: Transaction, connection_id: str, ids: Collection[str] | None = None) -> list[Customer]:
@@ -130,7 +150,7 @@ def customers(tx: Transaction, connection_id: str, ids: Collection[str] | None =
         found = [_customer(row) for row in tx.execute(_select(shape, connection_id))]
     else:
         parts = parts_of_ids(sorted(ids))
-        found = [Customer(*row) for p in parts for row in _rows_of(tx, shape, connection_id, p, "id")]
+        found = [Customer(*row) for p in parts for row in zip(*_rows_of(tx, shape, connection_id, p, "id"), strict=True)]
     return sorted(found, key=lambda c: (c.name.casefold(), c.id))
 
 
@@ -177,26 +197,35 @@ def credits(tx: Transaction, connection_id: str, customer_id: str | None = None)
     return list(_money(tx, connection_id, Kind.CREDIT, owners))
 
 
-def _money(tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None) -> Iterator[Any]:
-    shape, dialect = SHAPES[kind], tx.dialect.name
+def _money(
+    tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None, brief: bool = False
+) -> Iterator[Any]:
     whose = f" AND customer_id IN ({mark(tx, len(owners))})" if owners is not None else ""
     split = (
         "SELECT source_id, n, invoice_id, amount, date, id FROM allocations"  # noqa: S608 - our own names
         f" WHERE connection_id = {mark(tx, 1)}{whose} AND source = {mark(tx, 1)}"
     )
+    parts = _allocations(_raw(tx, split, connection_id, *(owners or ()), kind.value), tx.dialect.name)
+    shape, make = (_MONEY_BRIEF if brief else _MONEY)[kind]
     whole = f"SELECT {quote(shape.names)} FROM {shape.table.name} WHERE connection_id = {mark(tx, 1)}{whose}"  # noqa: S608
+    rows = _raw(tx, whole, connection_id, *(owners or ()))
+    columns = shape.read(sorted(rows, key=itemgetter(shape.names.index("date"), 0)), tx.dialect.name)
+    return map(make, *columns, [tuple(parts.get(id, ())) for id in columns[0]])
+
+
+def _allocations(rows: Sequence[Sequence[Any]], dialect: str) -> dict[str, list[Allocation]]:
+    """By payment or credit, in the ledger's order. (Asked for it, SQLite would walk all of the organization's.)"""
+    read = day if dialect == "sqlite" else (lambda day: day)
     parts: dict[str, list[Allocation]] = defaultdict(list)
-    read = dt.date.fromisoformat if dialect == "sqlite" else (lambda day: day)
-    # Sorted here: asked for this order, SQLite would walk all allocations of the organization to have it.
-    rows = sorted(_raw(tx, split, connection_id, *(owners or ()), kind.value), key=itemgetter(0, 1))
-    for source_id, _, invoice_id, amount, date, id in rows:
-        parts[source_id].append(Allocation(invoice_id, amount, read(date) if date else None, id))
-    record: type[Payment | CreditNote] = Payment if kind is Kind.PAYMENT else CreditNote
-    at = _PARTS_AT[kind]
-    found = shape.read(_raw(tx, whole, connection_id, *(owners or ())), dialect)
-    for values in sorted(found, key=itemgetter(shape.names.index("date"), 0)):
-        values.insert(at, tuple(parts.get(values[0], ())))
-        yield record(*values)
+    places: dict[str, list[int]] = defaultdict(list)
+    for source_id, n, invoice_id, amount, date, id in rows:
+        parts[source_id].append(_make_allocation(invoice_id, amount, read(date) if date else None, id))
+        places[source_id].append(n)
+    for source_id, place in places.items():
+        if len(place) > 1:
+            pairs = sorted(zip(place, parts[source_id], strict=True), key=itemgetter(0))
+            parts[source_id] = [part for _, part in pairs]
+    return parts
 
 
 def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> Receivables | None:
@@ -206,11 +235,12 @@ def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> Receiv
 
 
 def each_customer(
-    tx: Transaction, connection_id: str, ids: Collection[str] | None = None
+    tx: Transaction, connection_id: str, ids: Collection[str] | None = None, *, brief: bool = False
 ) -> Iterator[Receivables]:
     """Every customer's whole picture, a few hundred at a time so that memory stays flat.
 
-    Customers merged into another come as that other's history, not by themselves.
+    Customers merged into another come as that other's history, not by themselves. `brief` leaves empty what
+    nobody who judges asks for: words, links and versions of paid invoices, and those of payments.
     """
     survivor = survivors(tx, connection_id)
     if ids is None:
@@ -224,20 +254,22 @@ def each_customer(
         merged[now].append(old)
     for part in parts_of_ids(wanted):
         owner = {id: id for id in part} | {old: id for id in part for old in merged[id]}
-        yield from _pictures(tx, connection_id, part, owner)
+        yield from _pictures(tx, connection_id, part, owner, brief)
 
 
 def _pictures(
-    tx: Transaction, connection_id: str, ids: list[str], owner: dict[str, str]
+    tx: Transaction, connection_id: str, ids: list[str], owner: dict[str, str], brief: bool
 ) -> Iterator[Receivables]:
     people = {c.id: c for c in customers(tx, connection_id, ids)}
     of: dict[Kind, dict[str, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
-    rows = _rows_of(tx, SHAPES[Kind.INVOICE], connection_id, list(owner), "customer_id")
-    for row in sorted(rows, key=_by_day):
-        made = Invoice(*row)
-        of[Kind.INVOICE][owner[made.customer_id]].append(made)
+    everyone, made = list(owner), list[Invoice]()
+    ways = [(_WHOLE, " AND balance > 0"), (_CLOSED, " AND balance <= 0")] if brief else [(_WHOLE, "")]
+    for (shape, make), which in ways:
+        made += map(make, *_rows_of(tx, shape, connection_id, everyone, "customer_id", which))
+    for invoice in sorted(made, key=attrgetter("date", "id")):
+        of[Kind.INVOICE][owner[invoice.customer_id]].append(invoice)
     for kind in (Kind.PAYMENT, Kind.CREDIT):
-        for record in _money(tx, connection_id, kind, list(owner)):
+        for record in _money(tx, connection_id, kind, everyone, brief):
             of[kind][owner[record.customer_id]].append(record)
     for id in ids:
         if id in people:

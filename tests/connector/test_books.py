@@ -1,14 +1,14 @@
 """The mirror: stored in bulk, read back exactly, and who changed is known exactly."""
 
 import datetime as dt
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import books, db, mirror
-from connector.book_rows import PART
+from connector.book_rows import PART, maker
 from connector.domain.receivables import (
     Allocation,
     CreditNote,
@@ -322,3 +322,30 @@ def test_a_customer_that_changes_during_a_review_is_reviewed_again(store: Engine
         books.note_changed(tx, connected, {"58"}, NOON + dt.timedelta(seconds=1))
         books.reviewed(tx, connected, seen)
         assert set(books.changed(tx, connected)) == {"58"}
+
+
+def test_who_judges_gets_the_same_books_without_words_and_versions(store, connected):
+    paid = replace(INVOICE, id="148", number="1002", balance=0, status=Status.PAID)
+    money = Payment(
+        id="9", customer_id="58", date=dt.date(2026, 9, 1), currency="USD", amount=155_000, unapplied=0,
+        allocations=(Allocation("148", 120_000, None, "b"), Allocation("147", 35_000, None, "a")),
+        reference="check 7", version="2", updated_at=NOON,
+    )  # fmt: skip
+    with db.transaction(store) as tx:
+        mirror.store(tx, connected, Batch(customers=(ADA,), invoices=(INVOICE, paid), payments=(money,)), 1)
+        [brief] = books.each_customer(tx, connected, ["58"], brief=True)
+        [whole] = books.each_customer(tx, connected, ["58"])
+    wordless = {"rate": None, "reference": "", "note": "", "expected_payment": None, "emailed": None}
+    bare = replace(paid, **wordless, pay_link="", version="", updated_at=None)
+    assert whole.invoices == (INVOICE, paid)
+    assert whole.payments == (money,)
+    assert brief.invoices == (INVOICE, bare)
+    assert brief.payments == (replace(money, reference="", version="", updated_at=None),)
+
+
+def test_a_record_made_in_bulk_is_the_record():
+    make = maker(Customer, "id", "name")
+    assert make("58", "Ada") == Customer("58", "Ada")
+    assert hash(make("58", "Ada")) == hash(Customer("58", "Ada"))
+    with pytest.raises(FrozenInstanceError):
+        make("58", "Ada").name = "Bea"
