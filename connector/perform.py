@@ -1,7 +1,8 @@
 """One write, once in effect, whatever crashes between any two lines of this file.
 
 1. Claim it (one conditional update, committed).
-2. Look it up in the ledger by number and marker. Found and identical: adopt. Found and different: stop.
+2. Look it up in the ledger by number and marker, unless it was never sent and its number was seen free a
+   moment ago. Found and identical: adopt. Found and different: stop.
 3. Make it, with the ledger's retry key.
 4. Compare what the ledger answered, to the cent.
 5. Store the ledger's id, and the document in our mirror.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from sqlalchemy.engine import Engine
@@ -68,6 +69,7 @@ class Performer:
     credit_word: str = "credit note"
     say: Callable[[str], None] = lambda text: None
     page: Maker | None = None  # names the customer's own page in what is written
+    free: set[tuple[Kind, str]] = field(default_factory=set)  # numbers that this delivery saw nobody bear
 
     def perform(self, group: Sequence[Write]) -> None:
         """Make one write, or one run of invoices in a single call.
@@ -124,7 +126,8 @@ class Performer:
                 self._invoices([write], [draft])
 
     def _credit(self, write: Write, draft: CreditDraft) -> None:
-        document = self._known(draft, self.ledger.find(Kind.CREDIT, [draft.number]))
+        found = self.ledger.find(Kind.CREDIT, [draft.number]) if self._may_exist(write, draft) else ()
+        document = self._known(draft, found)
         if document is None:
             try:
                 document = self.ledger.create_credit(draft, write.key)
@@ -136,7 +139,8 @@ class Performer:
 
     def _invoices(self, group: Sequence[Write], drafts: Sequence[Draft]) -> None:
         wanted = [(w, d) for w, d in zip(group, drafts, strict=True) if isinstance(d, InvoiceDraft)]
-        found = self.ledger.find(Kind.INVOICE, [d.number for _, d in wanted])
+        doubtful = [d.number for w, d in wanted if self._may_exist(w, d)]
+        found = self.ledger.find(Kind.INVOICE, doubtful) if doubtful else []
         missing = []
         for write, draft in wanted:
             document = self._known(draft, found)
@@ -172,10 +176,15 @@ class Performer:
     def _link(self, write: Write, draft: LinkDraft) -> None:
         link_id = self._linked(draft) if write.attempts else None  # only then it may be there already
         if link_id is None:
-            source = self.ledger.document(Kind.INVOICE, draft.invoice_id)
-            if source is None or source.balance < draft.amount:
-                raise Stopped("BALANCE_CHANGED", "The invoice changed since approval. Review again.")
-            link_id = self.ledger.link(draft, write.key)
+            try:
+                link_id = self.ledger.link(draft, write.key)
+            except (Refused, OutOfDate):
+                source = self.ledger.document(Kind.INVOICE, draft.invoice_id)
+                if source is None or source.balance < draft.amount:
+                    raise Stopped(
+                        "BALANCE_CHANGED", "The invoice changed since approval. Review again."
+                    ) from None
+                raise
         self._done(write, link_id)
 
     def _linked(self, draft: LinkDraft) -> str | None:
@@ -234,6 +243,11 @@ class Performer:
         self._done(write, draft.document_id, document)
 
     # ---------------------------------------------------------------- found, made, done
+
+    def _may_exist(self, write: Write, draft: CreditDraft | InvoiceDraft) -> bool:
+        """Whether an earlier attempt, or somebody else, may have made a document with this number."""
+        kind = Kind.CREDIT if isinstance(draft, CreditDraft) else Kind.INVOICE
+        return write.attempts > 0 or (kind, draft.number) not in self.free
 
     def _known(self, draft: CreditDraft | InvoiceDraft, found: Sequence[Document]) -> Document | None:
         """The one live document with the draft's number, if it is ours. Raises Stopped when it is not."""

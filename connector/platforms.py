@@ -205,6 +205,18 @@ class Clearing:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a plan stands on, read together right before its first write."""
+
+    organization: Organization
+    invoices: tuple[Document, ...]  # those that were asked for, in full; one that is gone is left out
+    payments: tuple[Payment, ...]  # the customer's, with money that is set against nothing
+    credits: tuple[CreditNote, ...]  # the customer's, with something left
+    taken: frozenset[tuple[Kind, str]] = frozenset()  # numbers that a live document bears already; a ledger
+    # that refuses a number twice need not look
+
+
 class Ledger(Protocol):
     """One organization's books, opened. Not shared between threads. Every method may raise the four errors."""
 
@@ -224,6 +236,17 @@ class Ledger(Protocol):
 
     def find(self, kind: Kind, numbers: Sequence[str]) -> list[Document]:
         """Live documents with these numbers, read now: the look-up before any create or retry."""
+
+    def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
+        """`find` for several kinds of one customer's documents, in as few calls as the ledger allows."""
+
+    def standing(
+        self, customer_id: str, invoices: Mapping[str, str], numbers: Mapping[Kind, Sequence[str]]
+    ) -> Standing:
+        """What a plan of this customer stands on, in as few calls as the ledger allows.
+
+        `invoices`: id → number of those to read; `numbers`: those that the plan's own documents will bear.
+        """
 
     def customer(self, id: str) -> Customer | None: ...
 

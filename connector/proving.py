@@ -83,26 +83,30 @@ def read(ledger: Ledger, kind: Kind, numbers: Mapping[str, str]) -> list[Documen
     return documents
 
 
-def prove(ledger: Ledger, record: Record, drafts: Sequence[Draft], *, just_written: bool = False) -> Proven:
+def prove(
+    ledger: Ledger,
+    record: Record,
+    drafts: Sequence[Draft],
+    *,
+    just_written: bool = False,
+    seen: Sequence[Document] = (),
+) -> Proven:
     """Read every document of the plan version back and compare. Network calls; no transaction may be open.
 
-    `just_written`: nobody can have paid yet, so whatever is set against a new installment is wrong (I10).
+    `just_written`: nobody can have paid yet, so whatever is set against a new installment is wrong (I10), and
+    of the credits nothing may be left (I6). `seen`: the plan's own invoices, where they were read a moment ago
+    and nothing was posted since.
     """
     plan = record.plan
     stored = record.proof or {}
     before = [codec.from_json(Document, d) for d in stored.get("before", [])]
     applied_before = [codec.from_json(Applied, a) for a in stored.get("applied_before", [])]
-    credits = [d.number for d in drafts if isinstance(d, CreditDraft)]
-    invoices = [d.number for d in drafts if isinstance(d, InvoiceDraft)]
-    ids = {s.invoice_id: s.number for s in plan.sources}
-    written = ledger.find(Kind.CREDIT, credits) if credits else []
-    sources, more = _together(ledger, ids, invoices)
-    written += more
+    sources, written = _read_back(ledger, plan, drafts, seen)
     differences = proof.compare(drafts, written, just_written=False)
     if plan.mode is Mode.SPLIT:
         differences += proof.settled(sources, [s.invoice_id for s in plan.sources])
     if just_written:
-        differences += _bystanders(drafts, written)
+        differences += _bystanders(drafts, written) + proof.used_up(drafts, written)
         if plan.mode is Mode.NOTES:
             differences += _unmoved(plan, sources)
     links = [
@@ -125,16 +129,21 @@ def prove(ledger: Ledger, record: Record, drafts: Sequence[Draft], *, just_writt
     )
 
 
-def _together(
-    ledger: Ledger, sources: Mapping[str, str], numbers: Sequence[str]
+def _read_back(
+    ledger: Ledger, plan: Plan, drafts: Sequence[Draft], seen: Sequence[Document]
 ) -> tuple[list[Document], list[Document]]:
-    """The plan's own invoices (id → number) and its documents with these numbers, in one look-up where it may be."""
-    if not numbers:
-        return read(ledger, Kind.INVOICE, sources), []
-    found = ledger.find(Kind.INVOICE, [*(n for n in sources.values() if n), *numbers])
-    by_id = {d.id: d for d in found}
-    mine = [d for id in sources if (d := by_id.get(id) or ledger.document(Kind.INVOICE, id)) is not None]
-    return mine, [d for d in found if d.number in numbers and d.id not in sources]
+    """The plan's own invoices, and the documents of its drafts, in as few calls as the ledger allows."""
+    credits = [d.number for d in drafts if isinstance(d, CreditDraft)]
+    invoices = [d.number for d in drafts if isinstance(d, InvoiceDraft)]
+    ids = {s.invoice_id: s.number for s in plan.sources}
+    if not credits and not invoices:
+        return list(seen) or read(ledger, Kind.INVOICE, ids), []
+    wanted = {Kind.CREDIT: credits, Kind.INVOICE: [*filter(None, ids.values()), *invoices]}
+    found = ledger.find_together(plan.customer_id, wanted)
+    by_id = {d.id: d for d in found if d.kind is Kind.INVOICE}
+    mine = [d for id in ids if (d := by_id.get(id) or ledger.document(Kind.INVOICE, id)) is not None]
+    written = [d for d in found if d.number in credits and d.kind is Kind.CREDIT]
+    return mine, written + [d for d in by_id.values() if d.number in invoices and d.id not in ids]
 
 
 def _moves_balance(draft: Draft) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection, Engine
@@ -171,22 +171,25 @@ def _plan(p: Performer, plan_id: str) -> None:
     if record.progress in plans.UNDER_WAY:
         undoing.take_back(p, record)
     elif not batch:
-        refused = _preflight(p, record)
+        refused, seen = _preflight(p, record)
         if refused:
             p.say(f"{plan_id}: {refused}")
             with db.transaction(p.engine) as tx:
                 _still(tx, record)
                 plans.send_back(tx, plan_id, refused, now=p.clock(), tried=False)
             return
-        _forward(p, plan_id)
+        _forward(p, plan_id, seen)
     elif failed := [w for w in batch if w.state == "failed"]:  # we were killed before we could take it back
         _stopped(p, plan_id, Stopped(failed[0].error_code, failed[0].error))
     elif not any(w.not_before and w.not_before > p.clock() for w in batch if w.state in outbox.OPEN):
         _forward(p, plan_id)
 
 
-def _forward(p: Performer, plan_id: str) -> None:
-    """Write, prove, note. Each round looks again: a person may have cancelled meanwhile."""
+def _forward(p: Performer, plan_id: str, seen: Sequence[Document] = ()) -> None:
+    """Write, prove, note. Each round looks again: a person may have cancelled meanwhile.
+
+    `seen`: the plan's invoices as the preflight of this very delivery read them.
+    """
     try:
         while True:
             record = _record(p, plan_id)
@@ -195,7 +198,7 @@ def _forward(p: Performer, plan_id: str) -> None:
                 return
             group = _next(_writes(p, record.batch))
             if record.state != "running" and (not group or group[0].kind in AFTER_PROOF):
-                _prove(p, record)
+                _prove(p, record, seen)
             elif group:
                 p.say(f"{plan_id}: {group[0].what}" + (f" and {len(group) - 1} more" if group[1:] else ""))
                 p.perform(group)
@@ -223,19 +226,19 @@ def _next(batch: list[Write]) -> list[Write]:
     return next(iter(groups([w for w in batch if w.state in outbox.OPEN])), [])
 
 
-def _preflight(p: Performer, record: Record) -> str:
+def _preflight(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
     """Ask the ledger everything that could stand against the plan, then lay out its writes.
 
-    Returns why not, "" when they are laid out. Nothing is written while anything stands against it; the
+    Returns why not, "" when they are laid out, and the plan's invoices as they stand now. Nothing is written while anything stands against it; the
     clearing account, which may have to be created, is asked for last.
     """
     plan, today = record.plan, p.today()
-    facts = _facts(p, plan, today)
+    facts, waived = _facts(p, plan, today)
     found = rules.refusals(facts, plan.mode, plan) + rules.changed(plan, facts.invoices)
-    plan, fees, unfit = _with_fees(p, plan, facts)
+    plan, fees, unfit = _with_fees(plan, facts, waived)
     found += unfit
     if found:
-        return " ".join(dict.fromkeys(f.sentence for f in found))
+        return " ".join(dict.fromkeys(f.sentence for f in found)), ()
     with db.reading(p.engine) as tx:
         decided = settings.load(tx, p.connection_id)
         agreed = agreements.agreed(tx, record)
@@ -245,10 +248,10 @@ def _preflight(p: Performer, record: Record) -> str:
             choice = None if decided.clearing == settings.AUTO else decided.clearing
             clearing = p.ledger.clearing(choice, today)
         except Refused as refusal:
-            return f"The clearing account cannot be used: {refusal}"
+            return f"The clearing account cannot be used: {refusal}", ()
         with db.reading(p.engine) as tx:
             if occupied := settings.occupied(tx, p.connection_id, clearing):
-                return occupied
+                return occupied, ()
     words = Words(p.credit_word, facts.organization.country)
     where = plan_writes.Books(words)
     sentence, address = _page(p, record, facts)
@@ -272,7 +275,7 @@ def _preflight(p: Performer, record: Record) -> str:
         before = proving.starting(tx, p.connection_id, plan.customer_id, (*facts.invoices, *fees))
         plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
         _lay_out(tx, p, record, laid)
-    return ""
+    return "", facts.invoices
 
 
 def _page(p: Performer, record: Record, facts: Facts) -> tuple[str, str]:
@@ -308,14 +311,16 @@ def _dates(p: Performer, facts: Facts, wanted: bool) -> tuple[frozenset[str], fr
     return frozenset(d.id for d in open_ if wanted and d.id not in frozen), frozenset(frozen)
 
 
-def _with_fees(p: Performer, plan: Plan, facts: Facts) -> tuple[Plan, list[Document], list[Refusal]]:
+def _with_fees(
+    plan: Plan, facts: Facts, read: Mapping[str, Document]
+) -> tuple[Plan, list[Document], list[Refusal]]:
     """Waived fees go back to the account and code that they were charged on: read from the fee itself.
 
     A fee with tax is a price reduction with a tax document of its own, which a person makes in the ledger.
     """
     waivers, fees, found = [], [], []
     for waiver in plan.waivers:
-        fee = p.ledger.document(Kind.INVOICE, waiver.invoice_id)
+        fee = read.get(waiver.invoice_id)
         lines = [line for line in fee.lines if line.net] if fee else []
         if fee is None or fee.customer_id != facts.customer.id or fee.balance != waiver.amount:
             sentence = f"The fee on {waiver.number} is not open with that amount any more. Review the waiver."
@@ -360,20 +365,27 @@ def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> No
         )
 
 
-def _facts(p: Performer, plan: Plan, today: dt.date) -> Facts:
-    """Read now, from the ledger: the organization, the plan's invoices, the customer's open money."""
-    organization = p.ledger.organization(reminders=False)
-    documents = proving.read(p.ledger, Kind.INVOICE, {s.invoice_id: s.number for s in plan.sources})
-    _, payments, credits = p.ledger.customer_money(plan.customer_id, invoices=False)
-    unapplied = sum(x.unapplied for x in payments if not x.void and x.currency == plan.currency)
-    unapplied += sum(x.remaining for x in credits if not x.void and x.currency == plan.currency)
+def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, Document]]:
+    """Read now, from the ledger: the organization, the plan's invoices, the customer's open money.
+
+    Beside them the fees to be waived, by id. What numbers are free is remembered.
+    """
+    asked = {s.invoice_id: s.number for s in plan.sources}
+    numbers = plan_writes.numbers(plan)
+    stands = p.ledger.standing(
+        plan.customer_id, asked | {w.invoice_id: w.number for w in plan.waivers}, numbers
+    )
+    p.free.update({(kind, number) for kind, given in numbers.items() for number in given} - stands.taken)
+    documents = [d for d in stands.invoices if d.id in asked]
+    unapplied = sum(x.unapplied for x in stands.payments if not x.void and x.currency == plan.currency)
+    unapplied += sum(x.remaining for x in stands.credits if not x.void and x.currency == plan.currency)
     ids = [s.invoice_id for s in plan.sources]
     with db.reading(p.engine) as tx:
         customer = books.customer(tx, p.connection_id, plan.customer_id)
         if customer is None:
             raise LookupError(f"customer {plan.customer_id} left the books")
-        return Facts(
-            organization=organization,
+        facts = Facts(
+            organization=stands.organization,
             answers=settings.load(tx, p.connection_id).answers,
             customer=customer,
             invoices=tuple(documents),
@@ -383,14 +395,15 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> Facts:
             planned=plans.planned(plans.of_customer(tx, p.connection_id, plan.customer_id), but=plan.id)
             | objections.marked_elsewhere(tx, p.connection_id, documents),
         )
+    return facts, {d.id: d for d in stands.invoices if d.id not in asked}
 
 
-def _prove(p: Performer, record: Record) -> None:
+def _prove(p: Performer, record: Record, seen: Sequence[Document]) -> None:
     """Read back what was written and compare it, before anybody is told that the plan runs."""
     p.lease.keep()
     with db.reading(p.engine) as tx:
         drafts = proving.drafts_of(tx, record)
-    proven = proving.prove(p.ledger, record, drafts, just_written=True)
+    proven = proving.prove(p.ledger, record, drafts, just_written=True, seen=seen)
     if proven.differences:
         raise Stopped("NOT_AS_MEANT", " ".join(d.sentence for d in proven.differences))
     with db.transaction(p.engine) as tx:

@@ -7,6 +7,7 @@ receivable and payable accounts are never used (contract 3.2).
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 
 from adapters.quickbooks import drafts, facts, rows, translate
@@ -19,14 +20,34 @@ ACCOUNT = "Payment plan clearing"
 ITEM = "Payment plan installment (not a sale)"
 
 
+QUESTIONS = tuple(
+    (entity, rows.any_of("Name", [name, f"{name} (deleted)"]))
+    for entity, name in (("Account", ACCOUNT), ("Item", ITEM))
+)  # also when it was made inactive: QuickBooks then renames it
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What was found of the default account and item a moment ago, together with other things."""
+
+    accounts: list[Json]
+    items: list[Json]
+
+
 def find_or_create(
-    transport: Transport, wanted: str | None, organization: Organization, today: date
+    transport: Transport,
+    wanted: str | None,
+    organization: Organization,
+    today: date,
+    pair: Pair | None = None,
 ) -> Clearing:
     """The pair, usable. `wanted`: an account's id, number or name; None for the default, made if missing.
+    `pair`: what `QUESTIONS` brought just now.
 
     Raises Refused, which names what to change in QuickBooks.
     """
-    raw = _named_account(transport, wanted) if wanted else _default_account(transport, today)
+    pair = pair or Pair([], [])
+    raw = _named_account(transport, wanted) if wanted else _default_account(transport, today, pair.accounts)
     account = facts.account(raw, organization.home_currency)
     if not account.usable_for_clearing:
         raise Refused(
@@ -35,7 +56,7 @@ def find_or_create(
             code="CLEARING_INVALID",
         )
     us = organization.country == "US"
-    item = _item(transport, account, us, today)
+    item = _item(transport, account, us, today, pair.items)
     return Clearing(
         account_id=account.id,
         code=account.code,
@@ -58,8 +79,8 @@ def _named_account(transport: Transport, wanted: str) -> Json:
     )
 
 
-def _default_account(transport: Transport, today: date) -> Json:
-    found = _by_name(transport, "Account", ACCOUNT)
+def _default_account(transport: Transport, today: date, known: list[Json]) -> Json:
+    found = _live_first(known) or _by_name(transport, "Account", ACCOUNT)
     if found is None:
         _create(transport, "Account", drafts.clearing_account(ACCOUNT), today)
         found = _by_name(transport, "Account", ACCOUNT)
@@ -72,10 +93,11 @@ def _default_account(transport: Transport, today: date) -> Json:
     return found
 
 
-def _item(transport: Transport, account: Account, us: bool, today: date) -> Json:
+def _item(transport: Transport, account: Account, us: bool, today: date, known: list[Json]) -> Json:
     """The item that posts to `account`. An older item for another account is left as it is."""
     for name in (ITEM, f"{ITEM} {account.id}"):
-        found = _by_name(transport, "Item", name)
+        found = _live_first(known) if name == ITEM else None
+        found = found or _by_name(transport, "Item", name)
         if found is None:
             _create(transport, "Item", drafts.clearing_item(name, account.id, us), today)
             found = _by_name(transport, "Item", name)
@@ -96,9 +118,11 @@ def _item(transport: Transport, account: Account, us: bool, today: date) -> Json
 
 def _by_name(transport: Transport, entity: str, name: str) -> Json | None:
     """The account or item of this name, also when it was made inactive: QuickBooks then renames it."""
-    found = rows.by_ids(transport, entity, "Name", [name, f"{name} (deleted)"])
-    found.sort(key=lambda raw: raw.get("Active") is False)
-    return found[0] if found else None
+    return _live_first(rows.by_ids(transport, entity, "Name", [name, f"{name} (deleted)"]))
+
+
+def _live_first(found: list[Json]) -> Json | None:
+    return min(found, key=lambda raw: raw.get("Active") is False, default=None)
 
 
 def _create(transport: Transport, entity: str, body: Json, today: date) -> None:

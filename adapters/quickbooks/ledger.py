@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from adapters.quickbooks import clearing, drafts, facts, faults, rows, settlement, translate
@@ -44,6 +44,7 @@ from connector.platforms import (
     OutOfDate,
     PlatformError,
     Refused,
+    Standing,
 )
 
 BATCH = 30  # operations in one call
@@ -61,12 +62,16 @@ class QuickBooksLedger:
         self._facts: Organization | None = None
         self._accounts_of_items: dict[str, str] = {}
         self._sources: dict[str, Json] = {}
+        self._pair: clearing.Pair | None = None  # what `standing` read, for the question that follows it
 
     # Facts
 
     def organization(self, *, reminders: bool = True) -> Organization:
         company = _entity(self._transport.get("CompanyInfo", self._realm), "CompanyInfo")
         preferences = _entity(self._transport.get("Preferences"), "Preferences")
+        return self._organization(company, preferences)
+
+    def _organization(self, company: Json, preferences: Json) -> Organization:
         found = facts.organization(self._realm, company, preferences)
         self._home, self._facts = found.home_currency, found
         return found
@@ -98,6 +103,56 @@ class QuickBooksLedger:
         documents = [self._document(kind, raw) for raw in found]
         return [d for d in documents if d.status is not Status.VOID]
 
+    def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
+        """The customer's payments come with them: they alone say what is set against what."""
+        wanted = {kind: list(dict.fromkeys(given)) for kind, given in numbers.items() if given}
+        questions = [
+            (drafts.ENTITIES[kind], rows.any_of("DocNumber", given)) for kind, given in wanted.items()
+        ]
+        *found, payments = rows.several(self._transport, [*questions, _of_customer("Payment", customer_id)])
+        documents = [
+            self._document(kind, raw, payments)
+            for kind, each in zip(wanted, found, strict=True)
+            for raw in each
+        ]
+        return [d for d in documents if d.status is not Status.VOID]
+
+    def standing(
+        self, customer_id: str, invoices: Mapping[str, str], numbers: Mapping[Kind, Sequence[str]]
+    ) -> Standing:
+        """One batch of queries. It also brings the clearing account and item, for `clearing`."""
+        wanted = {kind: list(dict.fromkeys(given)) for kind, given in numbers.items() if given}
+        companies, preferences, sources, payments, credits, accounts, items, *bearing = rows.several(
+            self._transport,
+            [
+                ("CompanyInfo", ""),
+                ("Preferences", ""),
+                ("Invoice", rows.any_of("Id", list(invoices))),
+                _of_customer("Payment", customer_id),
+                _of_customer("CreditMemo", customer_id),
+                *clearing.QUESTIONS,
+                *((drafts.ENTITIES[kind], rows.any_of("DocNumber", given)) for kind, given in wanted.items()),
+            ],
+        )
+        told = companies and preferences
+        organization = self._organization(companies[0], preferences[0]) if told else self.organization()
+        self._pair = clearing.Pair(accounts, items)
+        self._sources |= {translate.id_of(raw): raw for raw in sources}
+        taken = {
+            (kind, document.number)
+            for kind, found in zip(wanted, bearing, strict=True)
+            for raw in found
+            if (document := self._document(kind, raw, payments)).status is not Status.VOID
+        }
+        money, open_credits = self._open_money(payments, credits)
+        return Standing(
+            organization,
+            tuple(self._document(Kind.INVOICE, raw, payments) for raw in sources),
+            tuple(money),
+            tuple(open_credits),
+            frozenset(taken),
+        )
+
     def customer(self, id: str) -> Customer | None:
         raw = self._read(Kind.CUSTOMER, id)
         if raw is None:
@@ -117,12 +172,20 @@ class QuickBooksLedger:
 
         Credit that stands in a journal entry or deposit cannot be asked for by customer: a pull brings it.
         """
-        of_customer = f"CustomerRef = {rows.quoted(id)}"
+        _, of_customer = _of_customer("Invoice", id)
         open_ = self._all("Invoice", f"{of_customer} AND Balance > '0'") if invoices else ()
         found = [translate.invoice(raw, self._currency(raw)) for raw in open_]
+        return found, *self._open_money(
+            self._all("Payment", of_customer), self._all("CreditMemo", of_customer)
+        )
+
+    def _open_money(
+        self, payments_: Iterable[Json], credits_: Iterable[Json]
+    ) -> tuple[list[Payment], list[CreditNote]]:
+        """What of one customer's payments and credit memos is set against nothing yet."""
         joined = settlement.Joined()
         payments: list[Payment] = []
-        for raw in self._all("Payment", of_customer):
+        for raw in payments_:
             settled = settlement.settlement(raw, self._currency(raw))
             joined.add(raw, settled)
             payment = translate.payment(raw, self._currency(raw), settled.money)
@@ -130,9 +193,9 @@ class QuickBooksLedger:
                 payments.append(payment)
         credits = [
             translate.credit(raw, self._currency(raw), joined.of_credit(translate.id_of(raw)))
-            for raw in self._all("CreditMemo", of_customer)
+            for raw in credits_
         ]
-        return found, payments, [c for c in credits if c.remaining]
+        return payments, [c for c in credits if c.remaining]
 
     def balances(self) -> dict[str, dict[str, int]]:
         home = self.home()
@@ -177,28 +240,32 @@ class QuickBooksLedger:
     def _currency(self, raw: Mapping[str, object]) -> str:
         return translate.ref(raw, "CurrencyRef") or self.home()
 
-    def _document(self, kind: Kind, raw: Json) -> Document:
+    def _document(self, kind: Kind, raw: Json, payments: Sequence[Json] = ()) -> Document:
+        """`payments`: those of its customer, where they were just read."""
         currency = self._currency(raw)
         return translate.document(
             kind,
             raw,
             self._home or currency,
-            self._links(kind, raw, currency),
+            self._links(kind, raw, currency, payments),
             self._accounts_behind(raw),
             self.deep_link(kind, translate.id_of(raw)),
         )
 
-    def _links(self, kind: Kind, raw: Json, home: str) -> list[Link]:
+    def _links(self, kind: Kind, raw: Json, home: str, known: Sequence[Json]) -> list[Link]:
         id = translate.id_of(raw)
         if kind is Kind.PAYMENT:
             return settlement.links_of_payment(raw, home)
         if kind is Kind.INVOICE:
-            payments = rows.by_ids(self._transport, "Payment", "Id", settlement.linked_payments(raw))
+            ids = settlement.linked_payments(raw)
+            payments = [payment for payment in known if translate.id_of(payment) in ids]
+            others = sorted(set(ids) - {translate.id_of(payment) for payment in payments})
+            payments += rows.by_ids(self._transport, "Payment", "Id", others)
             return settlement.links_of_invoice(id, payments, home)
         if not translate.is_applied(raw):
             return []
-        where = f"CustomerRef = {rows.quoted(translate.customer_id(raw))}"
-        return settlement.links_of_credit(id, self._all("Payment", where), home)
+        theirs = known or self._all(*_of_customer("Payment", translate.customer_id(raw)))
+        return settlement.links_of_credit(id, theirs, home)
 
     def _accounts_behind(self, raw: Json) -> dict[str, str]:
         """Where the items of a document post, for lines whose answer does not name the account."""
@@ -211,7 +278,8 @@ class QuickBooksLedger:
 
     def clearing(self, account: str | None, today: date) -> Clearing:
         organization = self._facts or self.organization()
-        return clearing.find_or_create(self._transport, account, organization, today)
+        pair, self._pair = self._pair, None  # it answers once: what is made meanwhile must be seen
+        return clearing.find_or_create(self._transport, account, organization, today, pair)
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
         if draft.tax:  # QuickBooks computes tax itself; a share of it cannot be asked for to the cent
@@ -391,6 +459,10 @@ class QuickBooksLedger:
     def deep_link(self, kind: Kind, id: str) -> str:
         entity, _, own = id.rpartition(":")
         return self._address(entity or drafts.ENTITIES[kind], own.split("/")[0])
+
+
+def _of_customer(entity: str, customer_id: str) -> tuple[str, str]:
+    return entity, f"CustomerRef = {rows.quoted(customer_id)}"
 
 
 def _entity(answer: Json, name: str) -> Json:

@@ -23,6 +23,7 @@ _STEP_BACK = PAGE // 2
 _BOTH = "Active IN (true,false)"  # without it, inactive names are left out
 NOT_IN_EVERY_EDITION = ("JournalEntry", "Deposit", "RefundReceipt")
 NAME_LISTS = ("Customer", "Account", "Item", "Term")
+COMPANY = ("CompanyInfo", "Preferences")  # one of each
 
 
 class Row(NamedTuple):
@@ -187,10 +188,46 @@ def plain(raw: Json) -> Row:
     return Row(str(raw.get("Id", "")), raw, raw)
 
 
+def several(transport: Transport, questions: Sequence[tuple[str, str]]) -> list[list[Json]]:
+    """The records of several questions (entity, condition), each with its own list; one call where it may be.
+
+    All queries of a batch bring at most a thousand records together, and a ledger may refuse one of them, or
+    all: what was not answered in full is asked alone. Only of the company itself nothing is brought then.
+    """
+    items = [
+        {
+            "bId": str(n),
+            "Query": f"SELECT * FROM {entity}" if entity in COMPANY else _selecting(entity, where, 1),  # noqa: S608
+        }
+        for n, (entity, where) in enumerate(questions)
+    ]
+    try:
+        answers, _ = transport.batch(items)
+    except Refused:
+        answers = []
+    answered = {str(item.get("bId")): item.get("QueryResponse") for item in answers}
+    found: list[list[Json] | None] = []
+    for n, (entity, _) in enumerate(questions):
+        given = answered.get(str(n))
+        listed = given.get(entity, []) if isinstance(given, dict) else None
+        found.append([row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else None)
+    whole = sum(len(listed) for listed in found if listed) < PAGE
+    result: list[list[Json]] = []
+    for listed, (entity, where) in zip(found, questions, strict=True):
+        alone = entity not in COMPANY and (listed is None or not whole)
+        result.append(_all(transport, entity, where) if alone else listed or [])
+    return result
+
+
 def by_ids(transport: Transport, entity: str, field: str, values: Sequence[str]) -> list[Json]:
     """The records whose `field` is one of `values`."""
     found: list[Json] = []
     for n in range(0, len(values), IDS):
-        for page in pages(transport, entity, any_of(field, values[n : n + IDS])):
-            found += page
+        found += _all(transport, entity, any_of(field, values[n : n + IDS]))
+    return found
+
+
+def _all(transport: Transport, entity: str, where: str) -> list[Json]:
+    """Every matching record, each once."""
+    found = (row for page in pages(transport, entity, where) for row in page)
     return list({str(row.get("Id")): row for row in found}.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from connector.platforms import (
     OutOfDate,
     PlatformError,
     Refused,
+    Standing,
     TryLater,
 )
 
@@ -148,6 +149,29 @@ class XeroLedger:
                 found += self._documents(rows_found, translate.credit_document)
         return [d for d in found if d.number in wanted and d.status != "void"]
 
+    def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
+        """Several credit notes can be named by their customer only: Xero's filter knows no list of numbers."""
+        found: list[Document] = []
+        for kind, given in numbers.items():
+            if kind is Kind.CREDIT and len(set(given)) > 1:
+                theirs = self._all("CreditNotes", "get_credit_notes", where=_of_contact(customer_id))
+                documents = self._documents(theirs, translate.credit_document)
+                found += [d for d in documents if d.number in given and d.status != "void"]
+            elif given:
+                found += self.find(kind, given)
+        return found
+
+    def standing(
+        self, customer_id: str, invoices: Mapping[str, str], numbers: Mapping[Kind, Sequence[str]]
+    ) -> Standing:
+        """No number is looked for: Xero refuses one that is taken."""
+        organization = self.organization(reminders=False)
+        named = [number for number in invoices.values() if number]
+        found = {d.id: d for d in self.find(Kind.INVOICE, named)} if len(named) > 1 else {}
+        read = [found.get(id) or self.document(Kind.INVOICE, id) for id in invoices]
+        _, payments, credits = self.customer_money(customer_id, invoices=False)
+        return Standing(organization, tuple(d for d in read if d), tuple(payments), tuple(credits))
+
     def customer(self, id: str) -> Customer | None:
         found = self._get("Contacts", "get_contact", id)
         if found is None or not found.Contacts:
@@ -160,7 +184,7 @@ class XeroLedger:
         theirs_open: dict[str, Any] = {"contact_i_ds": [id], "statuses": ["AUTHORISED"]}
         open_invoices = self._all("Invoices", "get_invoices", **theirs_open) if invoices else ()
         found = [_understood(translate.invoice, row) for row in open_invoices]
-        theirs = f'Contact.ContactID==guid("{id}")'
+        theirs = _of_contact(id)
         money = [
             _understood(translate.advance, row)
             for name, method in (("Overpayments", "get_overpayments"), ("Prepayments", "get_prepayments"))
@@ -584,6 +608,10 @@ def _one(found: list[msgspec.Raw] | None, what: str) -> msgspec.Raw:
 
 def _remaining(record: Payment | CreditNote) -> int:
     return record.unapplied if isinstance(record, Payment) else record.remaining
+
+
+def _of_contact(id: str) -> str:
+    return f'Contact.ContactID==guid("{id}")'
 
 
 def _parts(items: list[Any], size: int) -> list[list[Any]]:

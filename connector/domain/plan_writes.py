@@ -110,6 +110,16 @@ def approve(
     return WriteSet(tuple(drafts), tuple(tasks), tuple(about))
 
 
+def numbers(plan: Plan) -> dict[Kind, tuple[str, ...]]:
+    """The numbers that the plan's documents will bear."""
+    credits_ = [words.waiver_number(plan, waiver) for waiver in plan.waivers]
+    if plan.mode is not Mode.SPLIT:
+        return {Kind.CREDIT: tuple(credits_)}
+    credits_ += [number for number, _ in _credits(plan)]
+    invoices = tuple(words.installment_number(plan, row.n) for row in plan.rows)
+    return {Kind.CREDIT: tuple(credits_), Kind.INVOICE: invoices}
+
+
 def with_page(laid: WriteSet, sentence: str, address: str) -> WriteSet:
     """The same writes with the customer's own page named: to the customer on each installment, and in each note.
 

@@ -117,6 +117,22 @@ def settled(documents: Iterable[Document], invoice_ids: Iterable[str]) -> list[D
     return found
 
 
+def used_up(drafts: Iterable[Draft], documents: Iterable[Document]) -> list[Difference]:
+    """Credits of which something is left although their links are made: the ledger took less (I6)."""
+    numbers = {d.number for d in drafts if isinstance(d, CreditDraft)}
+    return [
+        Difference(
+            d.number,
+            "open amount",
+            0,
+            d.balance,
+            f"{d.number} still has {Money(d.balance, d.currency)} left; its invoice should have taken all of it.",
+        )
+        for d in documents
+        if d.kind is Kind.CREDIT and d.number in numbers and d.balance and d.status is not Status.VOID
+    ]
+
+
 # 2. Accounts: what moved, per period, on both bases
 
 

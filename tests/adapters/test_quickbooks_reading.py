@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from adapters.quickbooks import rows
+from adapters.quickbooks.transport import Transport
 from connector.domain.receivables import Kind
 from connector.platforms import Batch, TryLater
 from tests.adapters.quickbooks_scripted import Answer, Asked, quickbooks
@@ -303,3 +305,36 @@ def test_a_kind_that_this_edition_does_not_have_stops_nothing() -> None:
         list(server.ledger().pull(batches[-1].cursor))
     assert "RefundReceipt" not in server.asked[-1].query["entities"]
     assert "Deposit" in server.asked[-1].query["entities"]
+
+
+# Several questions in one call
+
+
+@pytest.mark.parametrize("batch", ["refused", "one answer missing", "cut at a thousand", "answered"])
+def test_what_a_batch_of_questions_leaves_out_is_asked_alone(batch: str) -> None:
+    """A ledger may refuse queries in a batch, or one of them, or cut them short: nothing may go missing."""
+    books = Books(
+        Invoice=[an_invoice(n) for n in range(1, 700)],
+        Payment=[a_payment(n, 1) for n in range(1, 600 if batch == "cut at a thousand" else 20)],
+    )
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path != "batch":
+            return books(asked)
+        if batch == "refused":
+            return 400, {"Fault": {"Error": [{"code": "2010", "Message": "no", "Detail": "no"}]}}
+        status, body = books(asked)
+        by_id = {item["bId"]: item for item in body["BatchItemResponse"]}
+        if batch == "one answer missing":
+            by_id["1"] = {"bId": "1", "Fault": {"Error": [{"code": "4000", "Message": "x", "Detail": "x"}]}}
+        if batch == "cut at a thousand":
+            by_id["1"]["QueryResponse"]["Payment"] = by_id["1"]["QueryResponse"]["Payment"][:301]
+        return status, {"BatchItemResponse": list(by_id.values()), "time": NOW}
+
+    with quickbooks(answer) as scripted:
+        transport = Transport(scripted.address, "9130", scripted.tokens, scripted.meter)
+        invoices, payments = rows.several(transport, [("Invoice", ""), ("Payment", "")])
+    assert (len(invoices), len(payments)) == (699, len(books.records["Payment"]))
+    assert len({row["Id"] for row in payments}) == len(payments)
+    asked_alone = [a.body for a in scripted.asked if a.path == "query"]
+    assert bool(asked_alone) == (batch != "answered")

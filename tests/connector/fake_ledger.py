@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from connector.domain.receivables import (
@@ -42,6 +42,7 @@ from connector.platforms import (
     OutOfDate,
     PlatformError,
     Refused,
+    Standing,
     TryLater,
 )
 
@@ -202,6 +203,34 @@ class FakeLedger:
     def find(self, kind: Kind, numbers: Sequence[str]) -> list[Document]:
         self._call("find", lambda: None)
         return [d for d in self.live(kind) if d.number in numbers]
+
+    def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
+        self._call("find_together", lambda: None)
+        return [d for kind, given in numbers.items() for d in self.live(kind) if d.number in given]
+
+    def standing(
+        self, customer_id: str, invoices: Mapping[str, str], numbers: Mapping[Kind, Sequence[str]]
+    ) -> Standing:
+        """One call; whatever refuses `organization` or `customer_money` refuses it too."""
+        for part in ("organization", "customer_money"):
+            if part in self.refuse:
+                raise self.refuse[part]
+        self._call("standing", lambda: None)
+        mine = [
+            d for d in self.documents.values() if d.customer_id == customer_id and d.status is not Status.VOID
+        ]
+        return Standing(
+            self.facts,
+            tuple(self.documents[id] for id in invoices if id in self.documents),
+            tuple(p for p in self.received.values() if p.customer_id == customer_id and p.unapplied),
+            tuple(_as_credit(d) for d in mine if d.kind is Kind.CREDIT and d.balance),
+            frozenset(
+                (kind, d.number)
+                for kind, given in numbers.items()
+                for d in self.live(kind)
+                if d.number in given
+            ),
+        )
 
     def customer(self, id: str) -> Customer | None:
         self._call("customer", lambda: None)
