@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import redis
 from sqlalchemy.engine import Engine
 
-from connector import db, embedded, logs, meter
+from connector import db, embedded, logs, meter, tracing
 from connector.config import Config
 from connector.platforms import Call, TryLater
 
@@ -300,18 +300,17 @@ class Budget:
         """Give the place back, obey what the ledger said about waiting, and meter the call. Never raises:
         the call has been made, and its outcome must reach the caller."""
         counts, slot = self._slots.pop() if self._slots else (_own, "")
-        log.info(
-            "called the ledger",
-            extra=logs.facts(
-                connection=self._connection_id,
-                operation=call.operation,
-                status=call.status,
-                ms=round(1000 * call.seconds),
-                bytes_in=call.bytes_in,
-                bytes_out=call.bytes_out,
-                reference=call.reference,
-            ),
-        )
+        known = {
+            "connection": self._connection_id,
+            "operation": call.operation,
+            "status": call.status,
+            "ms": round(1000 * call.seconds),
+            "bytes_in": call.bytes_in,
+            "bytes_out": call.bytes_out,
+            "reference": call.reference,
+        }
+        log.info("called the ledger", extra=logs.facts(**known))
+        tracing.happened(call.operation, call.seconds, **known)
         try:
             counts.give_back(self._place, slot)
             if call.status in (429, 503) and (call.status == 429 or call.retry_after is not None):

@@ -44,6 +44,7 @@ class Config:
     token_keys: tuple[str, ...] = field(repr=False)
     quickbooks: LedgerApp
     xero: LedgerApp
+    traces_url: str = ""  # "": no traces
     budgets: bool = True  # keep below the ledgers' limits; off only beside a pretend ledger without any
     today: date | None = None  # a pretend date for replays and the demo; never near a real ledger
 
@@ -61,7 +62,8 @@ _LEDGER_DEFAULTS = {
     ),
 }
 KNOWN = frozenset(
-    ["DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "SECRET_KEY", "TOKEN_KEYS", "TODAY", "BUDGETS"]
+    ["DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "SECRET_KEY", "TOKEN_KEYS", "TRACES_URL"]
+    + ["TODAY", "BUDGETS"]
     + [
         ledger + part
         for ledger, (webhook, _, _) in _LEDGER_DEFAULTS.items()
@@ -133,6 +135,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     redis_url = env.get(f"{PREFIX}REDIS_URL", "").strip()
     if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise WrongSetting(f"{PREFIX}REDIS_URL must start with redis://, rediss:// or unix://.")
+    traces = env.get(f"{PREFIX}TRACES_URL", "").strip()
     config = Config(
         database_url=database_url,
         redis_url=redis_url,
@@ -143,6 +146,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         token_keys=_token_keys(env.get(f"{PREFIX}TOKEN_KEYS", "")),
         quickbooks=_ledger("QUICKBOOKS", env),
         xero=_ledger("XERO", env),
+        traces_url=_address("TRACES_URL", traces) if traces else "",
         budgets=_switch("BUDGETS", env.get(f"{PREFIX}BUDGETS", "")),
         today=_pretend_day(env.get(f"{PREFIX}TODAY", "")),
     )

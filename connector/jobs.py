@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
@@ -36,6 +37,7 @@ from connector import (
     platforms,
     review,
     sync,
+    tracing,
     waking,
     writeback,
 )
@@ -56,8 +58,11 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def run(connection_id: str, *more: Any) -> None:
-        with logs.about(**_job_ids(), step=function.__name__, connection=connection_id):
+        name, ordered = function.__name__, _ordered()
+        about = logs.about(job=ordered.id, cause=ordered.cause, step=name, connection=connection_id)
+        with about, tracing.span(name, kind="CONSUMER", parent=ordered.trace):
             open_and_run(connection_id, *more)
+        tracing.flush()
 
     def open_and_run(connection_id: str, *more: Any) -> None:
         settings = config.load()
@@ -88,6 +93,7 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
         except (Reconnect, leases.Lost) as problem:
             log.info("ends: %s", type(problem).__name__)
         except PlatformError as problem:
+            tracing.failed(problem)
             log.warning(
                 "ends: %s",
                 type(problem).__name__,
@@ -96,16 +102,29 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
         except LookupError:
             log.info("ends: this connection does not exist any more")
         except Exception as problem:
+            tracing.failed(problem)
             log.exception("%s of %s failed; the sweep tries again", name, connection_id)
             note_failure(engine, connection_id, name, logs.short(problem))
 
     return run
 
 
-def _job_ids() -> dict[str, str]:
-    """The queue's own id of this job, and the request that caused it; nothing when called by hand."""
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """What the queue says of this job: its own id, the request that caused it, and that one's trace."""
+
+    id: str = ""
+    cause: str = ""
+    trace: Mapping[str, str] = field(default_factory=dict)
+
+
+def _ordered() -> _Ordered:
+    """Nothing when called by hand."""
     job = get_current_job()
-    return {"job": job.id, "cause": job.get_meta(refresh=False).get("cause", "")} if job else {}
+    if job is None:
+        return _Ordered()
+    meta = job.get_meta(refresh=False)
+    return _Ordered(job.id, meta.get("cause", ""), meta.get("trace", {}))
 
 
 def note_failure(engine: Engine, connection_id: str, job: str, reason: str) -> None:

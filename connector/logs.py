@@ -76,6 +76,11 @@ def current(name: str) -> str:
     return _ids.get().get(name, "")
 
 
+def ids() -> dict[str, str]:
+    """All ids of the work under way."""
+    return dict(_ids.get())
+
+
 def facts(**values: object) -> dict[str, Any]:
     """Fields of one line of their own: `log.info("...", extra=facts(status=200))`. Ids and figures only."""
     return {"facts": {name: value for name, value in values.items() if value not in ("", None)}}

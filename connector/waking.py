@@ -19,7 +19,7 @@ from rq import Queue, Retry, Worker
 from rq.queue import EnqueueData
 from rq.serializers import JSONSerializer
 
-from connector import db, embedded, failures, logs
+from connector import db, embedded, failures, logs, tracing
 from connector.config import Config
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def _data(function: str, ids: tuple[Any, ...], first: bool) -> EnqueueData:
         timeout=LONGEST,
         result_ttl=0,
         failure_ttl=7 * 86_400,
-        meta={"cause": logs.current("cause") or logs.current("request")},
+        meta={"cause": logs.current("cause") or logs.current("request"), "trace": tracing.carried()},
         retry=Retry(max=3),  # for a worker that was killed; what a job cannot do it notes and ends
         at_front=first,
     )

@@ -18,7 +18,7 @@ from rq import Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from connector import config, db, embedded, jobs, leases, platforms, waking
+from connector import config, db, embedded, jobs, leases, platforms, tracing, waking
 from connector.config import Config
 from connector.domain import fingerprint, wording_tone
 
@@ -38,6 +38,7 @@ class JobWorker(Worker):
     def main_work_horse(self, *job_and_queue: Any) -> None:
         embedded.die_with_parent(signal.SIGKILL)
         signal.signal(signal.SIGUSR1, lambda *_: leases.stopping.set())
+        tracing.configure(config.load().traces_url, "worker")
         super().main_work_horse(*job_and_queue)
 
     def handle_warm_shutdown_request(self) -> None:
@@ -71,6 +72,7 @@ def main(config: Config, *, burst: bool = False) -> int:
     for name in platforms.names():
         platforms.find(name, config)
     warm()
+    tracing.prepare(config.traces_url)
     gc.collect()
     gc.freeze()  # what is loaded now is shared with the forked jobs for good
     worker = JobWorker(

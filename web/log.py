@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from flask import Flask, Response, g, request
 from gunicorn import glogging
 
-from connector import logs
+from connector import logs, tracing
 
 log = logging.getLogger(__name__)
 QUIET = ("static", "health.process", "health.parts", "health.metrics")
@@ -24,15 +25,20 @@ def follow(app: Flask) -> None:
     """Give every request an id that its jobs carry on, and write one line when it is answered."""
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(_over)
 
 
 def _begin() -> None:
     logs.begin(request=secrets.token_hex(6))
     g.began = time.monotonic()
+    g.span = ExitStack()
+    if request.endpoint not in QUIET:
+        g.span.enter_context(tracing.span(f"{request.method} {request.endpoint}", kind="SERVER"))
 
 
 def _end(response: Response) -> Response:
     if request.endpoint not in QUIET:
+        tracing.note(status=response.status_code)
         log.info(
             "answered",
             extra=logs.facts(
@@ -43,6 +49,11 @@ def _end(response: Response) -> Response:
             ),
         )
     return response
+
+
+def _over(_error: BaseException | None) -> None:
+    if "span" in g:
+        g.span.close()
 
 
 class Gunicorn(glogging.Logger):

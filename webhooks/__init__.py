@@ -23,7 +23,7 @@ from flask.blueprints import BlueprintSetupState
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector import logs, waking
+from connector import logs, tracing, waking
 from connector.config import Config
 from webhooks import front, quickbooks, signature, xero
 from webhooks.front import Posted
@@ -75,7 +75,9 @@ class Receiver:
         logs.begin(request=secrets.token_hex(6))
         woken = 0
         try:
-            status, woken = self._receive(posted)
+            with tracing.span(f"POST webhooks.{posted.platform}", kind="SERVER"):
+                status, woken = self._receive(posted)
+                tracing.note(status=status)
         except Exception:
             _log.exception("unexpected error in a webhook from %s", posted.platform)
             status = 500

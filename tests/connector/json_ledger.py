@@ -145,7 +145,7 @@ class JsonLedger:
         self._gate.before(operation, writes=False)
         with self._ledgers.state() as s:
             s["calls"].append(f"{operation} {token}")
-            self._gate.after(Call(operation, False, 200, 1000, 100, 0.01))
+            self._gate.after(Call(operation, False, 200, 1000, 100, 0.01, "json-tid"))
             _raise_next(s)
             return dict(s)
 
