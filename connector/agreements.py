@@ -15,20 +15,20 @@ def agreed(tx: Connection, record: Record, plan: Plan | None = None) -> Agreemen
 
     Where the customer accepted a text on their own page, it is that one.
     """
-    if (
-        plan is None
-        and record.draft is None
-        and record.acceptance
-        and (text := record.acceptance.get("text"))
-    ):
+    plan = plan or record.draft or record.plan
+    yes = record.draft_acceptance if plan == record.draft else record.acceptance
+    if plan in (record.draft, record.plan) and yes and (text := yes.get("text")):
         title, _, rest = text.partition("\n\n")
-        return Agreement(
-            title, rest.partition("\n\n")[0].partition("\n")[2], text, record.acceptance["document"]
-        )
+        return Agreement(title, rest.partition("\n\n")[0].partition("\n")[2], text, yes["document"])
+    return ours(tx, record, plan)
+
+
+def ours(tx: Connection, record: Record, plan: Plan) -> Agreement:
+    """The agreement in our own words, as a person hands it over or reads it out."""
     connection = connections.get(tx, record.connection_id)
     picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
     decided = settings.load(tx, record.connection_id)
-    return agreement(plan or record.draft or record.plan, parties(connection, picture, decided))
+    return agreement(plan, parties(connection, picture, decided))
 
 
 def parties(

@@ -1,10 +1,9 @@
-"""What customers answered on their own page, the files they sent, and what came of it. What follows is in `answering`."""
+"""What customers answered on their own page, and what came of it. What follows is in `answering` and `agreeing`."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +12,17 @@ from sqlalchemy.engine import Connection
 
 from connector import audit
 from connector.db import customer_answers as answers
-from connector.db import customer_files as files
-from connector.db import plans
+from connector.db import plan_versions, plans
 from connector.outbox import plan_id as shown
 from connector.outbox import plan_number as number_of
 
 CUSTOMER = "the customer"  # who, in the record
+ON_THE_PAGE = "customer page"  # how they agreed, in the record of a yes
 DONE, WAITS, SETTLED = "done", "waits", "settled"
 KINDS = {
     "promise": "named a day",
     "plan": "asked for a plan",
+    "accept": "agreed to your plan",
     "wish": "asked for other payments",
     "dispute": "disputed an invoice",
     "call": "asked for a call",
@@ -65,19 +65,6 @@ class From:
     key: str
     address: str
     agent: str
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """Without its content."""
-
-    id: int
-    connection_id: str
-    answer_id: int
-    name: str
-    type: str
-    size: int
-    digest: str
 
 
 def sent(tx: Connection, key: str) -> Answer | None:
@@ -141,8 +128,14 @@ def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[An
 
 
 def waiting(tx: Connection, connection_ids: Collection[str]) -> list[Answer]:
-    """What waits for a person, oldest first. A plan that somebody approved or put aside waits no more."""
-    decided = sa.and_(answers.c.kind == "plan", plans.c.state != "proposed")
+    """What waits for a person, oldest first. A plan that somebody approved, changed or put aside waits no more."""
+    v = plan_versions.c
+    agreed = sa.and_(v.plan == plans.c.number, v.approved_at.is_(None), v.acceptance.is_not(sa.null()))
+    stands = sa.and_(plans.c.state.in_(("proposed", "running", "broken")), sa.exists().where(agreed))
+    decided = sa.or_(
+        sa.and_(answers.c.kind == "plan", plans.c.state != "proposed"),
+        sa.and_(answers.c.kind == "accept", sa.not_(stands)),
+    )
     query = (
         sa.select(answers)
         .join(plans, plans.c.number == answers.c.plan, isouter=True)
@@ -173,6 +166,17 @@ def answered_links(tx: Connection, connection_id: str) -> frozenset[int]:
     )
 
 
+def agreed_texts(tx: Connection, plan_ids: Collection[str]) -> dict[str, str]:
+    """Fingerprint of each text that the customer agreed to → agreed (a person or the policy said yes, too) or waits."""
+    v = plan_versions.c
+    mine = v.plan.in_([number_of(p) for p in plan_ids])
+    query = sa.select(v.acceptance, v.approved_at).where(mine, v.acceptance.is_not(sa.null()))
+    return {
+        acceptance["document"]: "agreed" if approved_at else "waits"
+        for acceptance, approved_at in tx.execute(query)
+    }
+
+
 def settle(tx: Connection, answer_id: int, *, who: str, now: dt.datetime, what: str, reply: str = "") -> None:
     """A person dealt with it. Twice is harmless: the first one counts."""
     answer = get(tx, answer_id)
@@ -189,44 +193,6 @@ def settle(tx: Connection, answer_id: int, *, who: str, now: dt.datetime, what: 
             after={"answer": answer_id},
             now=now,
         )
-
-
-# ---------------------------------------------------------------- files
-
-
-def keep_file(tx: Connection, answer: Answer, name: str, type: str, content: bytes, now: dt.datetime) -> None:
-    """Store a file as it came. Its type was found from its content; nothing here ever opens it."""
-    tx.execute(
-        sa.insert(files).values(
-            connection_id=answer.connection_id,
-            answer_id=answer.id,
-            name=name[:100],
-            type=type,
-            size=len(content),
-            digest=hashlib.sha256(content).hexdigest(),
-            content=content,
-            created_at=now,
-        )
-    )
-
-
-def files_of(tx: Connection, answer_ids: Sequence[int]) -> dict[int, list[File]]:
-    """By answer, in the order they came."""
-    f = files.c
-    query = sa.select(f.id, f.connection_id, f.answer_id, f.name, f.type, f.size, f.digest)
-    found: dict[int, list[File]] = {}
-    for row in tx.execute(query.where(f.answer_id.in_(list(answer_ids))).order_by(f.id)):
-        found.setdefault(row.answer_id, []).append(File(*row))
-    return found
-
-
-def file(tx: Connection, file_id: int) -> tuple[File, bytes]:
-    """Raises LookupError for an unknown id."""
-    row = tx.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
-    if row is None:
-        raise LookupError(f"There is no file {file_id}.")
-    about = File(row.id, row.connection_id, row.answer_id, row.name, row.type, row.size, row.digest)
-    return about, row.content
 
 
 def _answer(row: Any) -> Answer:

@@ -7,15 +7,15 @@ the letter forwarded learns no more than the letter said.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from connector import books, connections, customer_answers, holds, judging, plans, settings
+from connector import books, connections, customer_answers, holds, judging, offering, plans, settings
 from connector.config import Config
 from connector.connections import Connection as Organization
-from connector.customer_answers import Answer
+from connector.customer_answers import ON_THE_PAGE, Answer
 from connector.customer_links import Link
 from connector.domain import page_words
 from connector.domain import promises as promise_rules
@@ -23,6 +23,7 @@ from connector.domain.calendar import add_business_days
 from connector.domain.letters import variant_for
 from connector.domain.page_policy import HelpSource, help_for
 from connector.domain.page_words import PageWords
+from connector.domain.plan import Plan
 from connector.domain.policy import Mode
 from connector.domain.progress import Progress
 from connector.domain.receivables import Customer, Invoice, Status
@@ -74,6 +75,33 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """A draft, or new terms for a running plan, that a bookkeeper shows: the customer may agree to it.
+
+    `stands`: the books are as it says. `agreed`: they did, and a person confirms. `alone`: their yes is enough.
+    """
+
+    record: Record
+    stands: bool
+
+    @property
+    def plan(self) -> Plan:
+        return self.record.draft or self.record.plan
+
+    @property
+    def agreed(self) -> bool:
+        return _accepted_here(self.record, draft=self.record.draft is not None)
+
+    @property
+    def alone(self) -> bool:
+        return bool((self.record.offered or {}).get("alone"))
+
+    @property
+    def by(self) -> str:
+        return str((self.record.offered or {}).get("by", ""))
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """`by` is the day by which a person answers what is asked now."""
 
@@ -83,7 +111,9 @@ class View:
     documents: tuple[Doc, ...]
     paid: tuple[Paid, ...]
     plans: tuple[Running, ...]
+    offered: tuple[Offered, ...]
     answers: tuple[Answer, ...]
+    became: Mapping[int, str]  # answer about a plan → agreed, waits, changed, or not
     words: PageWords
     person: str
     reply: str
@@ -143,7 +173,8 @@ def view(
     if link is not None:
         answers = [a for a in answers if a.link_id == link.id]
     scope = set(documents) if documents is not None else {i.id for i in picture.invoices}
-    theirs = [r for r in records if _is_theirs(r, scope, answers)]
+    paid_by = plans.with_installments(tx, [r.id for r in records], scope)
+    theirs = [r for r in records if _is_theirs(r, scope, answers, paid_by)]
     for record in theirs:
         scope |= {row.invoice_id for row in record.installments if row.invoice_id}
     policy, country = (
@@ -160,14 +191,19 @@ def view(
     }
     rests = _rests(active, [p for p in named if stands[p.id] == promise_rules.PENDING])
     year = today - dt.timedelta(days=365)
+    held = frozenset(h.reason for h in active if h.invoice_id is None)
     return View(
         organization=organization,
         decided=decided,
         customer=picture.customer,
         documents=_documents(picture.invoices, scope, records, rests),
         paid=_paid(picture, scope, today),
-        plans=tuple(_running(r, picture, today) for r in theirs),
+        plans=tuple(
+            _running(r, picture, today) for r in theirs if r.state != "proposed" or _accepted_here(r)
+        ),
+        offered=() if held & HARD else tuple(_offered(tx, theirs, today)),
         answers=tuple(answers),
+        became=_became(tx, answers, {r.id: r for r in records}),
         words=said,
         person=policy.letters.person or organization.organization,
         reply=policy.letters.reply,
@@ -176,19 +212,49 @@ def view(
         country=country,
         today=today,
         broken=sum(stands[p.id] == promise_rules.BROKEN and p.promised_on >= year for p in named),
-        held=frozenset(h.reason for h in active if h.invoice_id is None),
+        held=held,
         unmatched=any(p.unapplied > 0 and not p.void for p in picture.payments)
         or any(c.remaining > 0 and not c.void for c in picture.credits),
     )
 
 
-def _is_theirs(record: Record, scope: set[str], answers: Sequence[Answer]) -> bool:
-    if record.state == "proposed":  # a draft that only the bookkeeper knows stays theirs
-        return any(a.plan == record.id for a in answers)
-    if any(row.invoice_id in scope for row in record.installments if row.invoice_id):
-        return True
+def _is_theirs(record: Record, scope: set[str], answers: Sequence[Answer], paid_by: Collection[str]) -> bool:
+    """`paid_by` are the plans that had one of these documents as an installment, in whatever version."""
     sources = {s.invoice_id for s in (record.plan.originals or record.plan.sources)}
-    return bool(sources) and sources <= scope
+    covered = bool(sources) and sources <= scope
+    if record.state == "proposed":  # a draft that only the bookkeeper knows stays theirs
+        said = any(a.plan == record.id for a in answers) and _accepted_here(record)
+        return said or (covered and record.offered is not None)
+    return covered or record.id in paid_by
+
+
+def _accepted_here(record: Record, *, draft: bool = False) -> bool:
+    """Whether the customer agreed on their page to the version as it stands."""
+    yes = record.draft_acceptance if draft else record.acceptance
+    return yes is not None and yes["how"] == ON_THE_PAGE
+
+
+def _offered(tx: Connection, theirs: Sequence[Record], today: dt.date) -> Iterator[Offered]:
+    for record in theirs:
+        if record.offered is not None:
+            yield Offered(record, stands=not offering.against(tx, record.id, today))
+
+
+def _became(tx: Connection, answers: Sequence[Answer], records: Mapping[str, Record]) -> dict[int, str]:
+    """How each answer about a plan stands."""
+    texts = customer_answers.agreed_texts(tx, {a.plan for a in answers if a.kind == "accept" and a.plan})
+    found = {}
+    for answer in (a for a in answers if a.kind in ("plan", "accept")):
+        record = records.get(answer.plan or "")
+        if answer.state == customer_answers.DONE:
+            found[answer.id] = "agreed"
+        elif answer.kind == "accept" and record:
+            found[answer.id] = texts.get(answer.data.get("sha256", ""), "changed")
+        elif record and record.state != "proposed":
+            found[answer.id] = "agreed"
+        else:
+            found[answer.id] = "waits" if record or not answer.plan else "not"
+    return found
 
 
 Rests = dict[str | None, tuple[str, dt.date | None]]

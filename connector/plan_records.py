@@ -66,6 +66,7 @@ class Record:
     installments: tuple[Row, ...]
     draft: Plan | None = None
     draft_acceptance: dict[str, Any] | None = None
+    offered: dict[str, Any] | None = None  # the version that waits is shown on the customer's page
 
     @property
     def id(self) -> str:
@@ -200,8 +201,21 @@ def waits_since(of_one_customer: Iterable[Record]) -> dt.date | None:
     return min(found, default=None)
 
 
+def with_installments(
+    tx: Connection, plan_ids: Collection[str], invoice_ids: Collection[str]
+) -> frozenset[str]:
+    """Those of the plans that had one of the invoices as an installment's own, in this version or an earlier one."""
+    query = sa.select(installments.c.plan).where(
+        installments.c.plan.in_([number_of(id) for id in plan_ids]),
+        installments.c.invoice_id.in_(list(invoice_ids)),
+    )
+    return frozenset(shown(n) for n in tx.scalars(query.distinct()))
+
+
 def _records(tx: Connection, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Record]:
     rows = tx.execute(sa.select(plans).where(where).order_by(plans.c.number).limit(limit)).all()
+    if not rows:
+        return []
     numbers = [row.number for row in rows]
     kept: dict[int, list[Any]] = {n: [] for n in numbers}
     for row in tx.execute(
@@ -220,6 +234,7 @@ def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) 
     current = next(v for v in kept if v.version == row.version)
     newest = kept[-1]
     waits = newest.version > row.version and newest.approved_at is None
+    open_ = newest if waits else current if row.state == "proposed" else None
     return Record(
         plan=terms_of.load(current.terms),
         connection_id=row.connection_id,
@@ -238,6 +253,7 @@ def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) 
         installments=tuple(parts.get((row.number, row.version), ())),
         draft=terms_of.load(newest.terms) if waits else None,
         draft_acceptance=newest.acceptance if waits else None,
+        offered=open_.offered if open_ else None,
     )
 
 

@@ -38,6 +38,7 @@ from connector.plan_records import (
     versions,
     waiting_connections,
     waits_since,
+    with_installments,
 )
 from connector.settings import EditedMeanwhile
 
@@ -61,6 +62,7 @@ __all__ = [
     "versions",
     "waiting_connections",
     "waits_since",
+    "with_installments",
 ]
 
 
@@ -396,6 +398,19 @@ def record_acceptance(
     _bump(tx, record, now)
     shown = {name: value for name, value in acceptance.items() if name != "text"}
     _log(tx, record, who, "recorded the customer's acceptance", now, after=shown)
+    return get(tx, plan_id)
+
+
+def offered(
+    tx: Connection, plan_id: str, offer: dict[str, Any] | None, *, revision: int, who: str, now: dt.datetime
+) -> Record:
+    """Show the version that waits for approval on the customer's page; None: no more. A change of it ends that, too."""
+    record = get(tx, plan_id)
+    plan = record.draft or record.plan
+    _bump(tx, record, now, revision=revision)
+    _version(tx, plan, offered=offer)
+    said = "showed a plan to the customer" if offer else "took a plan off the customer's page"
+    _log(tx, record, who, said, now, after={"version": plan.version, **(offer or {})})
     return get(tx, plan_id)
 
 

@@ -294,7 +294,7 @@ def _accept(options: argparse.Namespace) -> int:
             accepted_by=options.customer,
             how=options.how,
             on=options.on or today,
-            document_hash=agreements.agreed(tx, record).sha256,
+            document_hash=agreements.ours(tx, record, record.draft or record.plan).sha256,
             who=options.by,
             now=db.now(),
         )

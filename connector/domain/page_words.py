@@ -121,7 +121,9 @@ def agreement(plan: Plan, parties: Parties, said: PageWords) -> Agreement:
         "schedule": _schedule(plan, said),
         "how": said.term("how_text", how=how, number=number),
         "cost": _cost(plan, said),
-        **{name: said.term(f"{name}_text", **who) for name in ("order", "early")},
+        "order": said.term("order_text", **who),
+        "early": _early(plan, said),
+        **({"waived": _waived(plan, said, who)} if plan.waivers else {}),
         "missed": said.term("missed_text", grace=plan.terms.grace_days, **who),
         **{name: said.term(f"{name}_text", **who) for name in ("rest", "change", "accept")},
     }
@@ -148,7 +150,23 @@ def _owed(plan: Plan, said: PageWords, who: Mapping[str, str]) -> str:
         for s in plan.sources
     ]  # fmt: skip
     first = said.term("owed_text", day=said.day(plan.drafted_on), **who)
-    return "\n".join([first, *rows, said.term("owed_dispute")])
+    replaces = [said.term("replaces_text")] if plan.supersedes else []
+    return "\n".join([first, *rows, *replaces, said.term("owed_dispute")])
+
+
+def _early(plan: Plan, said: PageWords) -> str:
+    percent = plan.terms.settlement_percent
+    discount = " " + said.term("early_discount", percent=percent) if percent else ""
+    return said.term("early_text") + discount
+
+
+def _waived(plan: Plan, said: PageWords, who: Mapping[str, str]) -> str:
+    money = _money(plan, said)
+    rows = [
+        "- " + said.term("waived_row", amount=money(w.amount), number=w.number, reason=w.reason)
+        for w in plan.waivers
+    ]
+    return "\n".join([said.term("waived_text", **who), *rows])
 
 
 def _schedule(plan: Plan, said: PageWords) -> str:

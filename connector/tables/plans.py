@@ -57,7 +57,7 @@ plan_versions = sa.Table(
     sa.Column("approved_at", Moment),
     sa.Column("posted_on", sa.Date),
     sa.Column("acceptance", Json),
-    sa.Column("offered", Json),  # shown on the customer's page: {"by","at","alone"}; NULL: it is not
+    sa.Column("offered", Json),  # shown on the customer's page: {"by","on","alone"}; NULL: it is not
     sa.Column("proof", Json),
 )
 

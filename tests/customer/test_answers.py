@@ -9,7 +9,18 @@ import io
 import pytest
 import sqlalchemy as sa
 
-from connector import audit, customer_answers, customer_effect, db, holds, plans, reminders, review, settings
+from connector import (
+    audit,
+    customer_answers,
+    customer_effect,
+    customer_files,
+    db,
+    holds,
+    plans,
+    reminders,
+    review,
+    settings,
+)
 from connector.domain import shares
 from sandbox import acts
 from tests.customer.desk import TODAY, Customer, Desk, a_customer, deliver, switch_on
@@ -248,7 +259,7 @@ def test_a_dispute_rests_one_document_and_not_the_others(desk: Desk, platform: s
     with db.reading(desk.practice.engine) as tx:
         [hold] = holds.active(tx, company.connection_id, today=TODAY)
         [answer] = customer_answers.waiting(tx, [company.connection_id])
-        [file] = customer_answers.files_of(tx, [answer.id])[answer.id]
+        [file] = customer_files.of_answers(tx, [answer.id])[answer.id]
         record = audit.of_connection(tx, company.connection_id)
     assert (hold.reason, hold.invoice_id) == ("disputed", _id(company, "1001"))
     assert (file.name, file.type, file.size) == ("box.jpg", "image/jpeg", 5004)

@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
 
-from connector import audit, connections, customer_answers, db, mirror, people, review, todos
+from connector import audit, connections, customer_answers, customer_files, db, mirror, people, review, todos
 from connector.config import Config
 from connector.domain.receivables import Customer, Invoice, Organization, Status
 from connector.platforms import Batch, Identity
@@ -97,7 +97,7 @@ def _answered(tx: Any, id: str, word: str) -> None:
     answer = customer_answers.keep(
         tx, whence, "dispute", state="waits", data=data, now=NOW, invoice_id=SHARED_ID
     )
-    customer_answers.keep_file(tx, answer, f"{word}.pdf", "application/pdf", f"%PDF-{word}".encode(), NOW)
+    customer_files.keep(tx, answer, f"{word}.pdf", "application/pdf", f"%PDF-{word}".encode(), NOW)
 
 
 def _plain(word: str) -> str:

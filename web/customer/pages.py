@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import re
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -15,13 +13,16 @@ from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
 from connector import (
+    agreeing,
     agreements,
     answering,
     connections,
     customer_answers,
+    customer_files,
     customer_links,
     customer_view,
     db,
+    plans,
     printing,
     waking,
 )
@@ -29,15 +30,13 @@ from connector.answering import Wrong
 from connector.customer_answers import From
 from connector.customer_links import Link
 from connector.customer_view import View
-from connector.domain.money import to_minor
-from connector.plans import PlanProblem
-from web.customer import MEGABYTES, blueprint, limits, style
+from connector.plans import EditedMeanwhile, PlanProblem
+from web.customer import MEGABYTES, blueprint, forms, limits, style
 from web.sign_in import config, engine
 
 FRESH = dt.timedelta(minutes=5)  # an older mirror is asked for news before the page is made
 PATIENCE = 1.2  # seconds that a reader waits for it
 SEEN_EVERY = dt.timedelta(minutes=10)
-_AMOUNT = re.compile(r"\d{1,3}(?:[.,'’\s]\d{3})*(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?")
 
 
 @blueprint.get("/c/<token>")
@@ -57,15 +56,19 @@ def nothing(rest: str) -> str:
 
 @blueprint.get("/c/<token>/agreement-<plan_id>.pdf")
 def agreement(token: str, plan_id: str) -> Response:
-    """The agreement of a plan that this address shows, to keep."""
+    """The agreement of a plan that this address shows, to keep; `?of=new` of terms that were agreed to meanwhile."""
     link = _link(token)
     shown = _view(link)
-    found = next((p.record for p in shown.plans if p.record.id == plan_id), None)
-    if found is None:
+    plan = {p.record.id: p.record.plan for p in shown.plans}.get(plan_id)
+    if request.args.get("of") == "new":
+        plan = {o.record.id: o.plan for o in shown.offered if o.agreed}.get(plan_id)
+    if plan is None:
         _missed()
     with db.reading(engine()) as tx:
-        agreed = agreements.agreed(tx, found)
-    lang = shown.words.variant if found.acceptance and found.acceptance.get("text") else "en"
+        record = plans.get(tx, plan_id)
+        agreed = agreements.agreed(tx, record, plan)
+        theirs = agreed != agreements.ours(tx, record, plan)
+    lang = shown.words.variant if theirs else "en"
     answer = Response(
         printing.agreement(agreed, shown.today, lang=lang.partition("-")[0]), mimetype="application/pdf"
     )
@@ -83,17 +86,19 @@ def send(token: str, act: str) -> str | Response | tuple[str, int]:
     try:
         with db.transaction(engine()) as tx:
             shown = _view_in(tx, link)
-            whence = _whence(link)
+            whence = forms.whence(link)
             if customer_answers.sent(tx, whence.key) is None:
                 if customer_answers.count_since(tx, link.id, now - dt.timedelta(days=1)) >= answering.A_DAY:
                     raise Wrong("wrong_many")
                 ACTS[act](tx, shown, whence, now)
     except (Wrong, PlanProblem) as wrong:
         return _again(token, wrong, act)
+    except EditedMeanwhile:  # the bookkeeper was at it just then
+        return _again(token, Wrong("wrong_changed"), act)
     except sa.exc.IntegrityError:
         pass  # the same form, sent twice at the same moment: one of them counted
     waking.review(config(), link.connection_id)
-    if act == "agree":
+    if act in ("agree", "accept"):
         waking.deliver(config(), link.connection_id)
     return redirect(f"/c/{token}#told", 303)
 
@@ -102,41 +107,47 @@ def send(token: str, act: str) -> str | Response | tuple[str, int]:
 
 
 def _promise(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
-    invoice_id = _field("invoice")
+    invoice_id = forms.field("invoice")
     doc = shown.named(invoice_id)
     currency = doc.currency if doc else (shown.documents[0].currency if shown.documents else "USD")
-    amount = _amount("amount", currency) if _field("amount") else None
-    answering.promise(tx, shown, whence, _day("day"), amount, invoice_id, now)
+    amount = forms.amount("amount", currency) if forms.field("amount") else None
+    answering.promise(tx, shown, whence, forms.day("day"), amount, invoice_id, now)
 
 
 def _agree(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
-    if not _field("name"):
-        raise Wrong("wrong_name")
-    if _field("agreed") != "yes":
-        raise Wrong("wrong_box")
-    chosen = answering.offer(tx, shown, _count(), _day("first"))
-    answering.agree(tx, shown, whence, chosen, name=_field("name"), read=_field("read"), now=now)
+    forms.signed()
+    chosen = agreeing.offer(tx, shown, forms.count(), forms.day("first"))
+    agreeing.agree(tx, shown, whence, chosen, name=forms.field("name"), read=forms.field("read"), now=now)
+
+
+def _accept(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
+    forms.signed()
+    agreeing.accept(
+        tx, shown, whence, forms.field("plan"), name=forms.field("name"), read=forms.field("read"), now=now
+    )
 
 
 def _wish(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
-    answering.wish(tx, shown, whence, _amount("amount", _currency(shown)), _field("note"), now)
+    agreeing.wish(tx, shown, whence, forms.amount("amount", forms.currency(shown)), forms.field("note"), now)
 
 
 def _dispute(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
     sent = request.files.get("file")
-    content = sent.read(answering.LARGEST_FILE + 1) if sent and sent.filename else b""
-    if len(content) > answering.LARGEST_FILE:
+    content = sent.read(customer_files.LARGEST + 1) if sent and sent.filename else b""
+    if len(content) > customer_files.LARGEST:
         abort(413)
     file = (sent.filename or "", content) if sent and content else None
-    answering.dispute(tx, shown, whence, _field("invoice"), _field("reason"), _field("note"), file, now)
+    answering.dispute(
+        tx, shown, whence, forms.field("invoice"), forms.field("reason"), forms.field("note"), file, now
+    )
 
 
 def _call(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
-    answering.call(tx, shown, whence, _field("reach"), _field("when"), now)
+    answering.call(tx, shown, whence, forms.field("reach"), forms.field("when"), now)
 
 
 def _change(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
-    answering.change(tx, shown, whence, _field("plan"), _field("what"), _field("note"), now)
+    answering.change(tx, shown, whence, forms.field("plan"), forms.field("what"), forms.field("note"), now)
 
 
 def _stop(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
@@ -144,11 +155,11 @@ def _stop(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
 
 
 def _data(tx: Transaction, shown: View, whence: From, now: dt.datetime) -> None:
-    answering.data(tx, shown, whence, _field("what"), _field("note"), now)
+    answering.data(tx, shown, whence, forms.field("what"), forms.field("note"), now)
 
 
 ACTS: dict[str, Callable[[Transaction, View, From, dt.datetime], None]] = {
-    "promise": _promise, "agree": _agree, "wish": _wish, "dispute": _dispute, "call": _call, "change": _change,
+    "promise": _promise, "agree": _agree, "accept": _accept, "wish": _wish, "dispute": _dispute, "call": _call, "change": _change,
     "stop": _stop, "data": _data,
 }  # fmt: skip
 
@@ -161,35 +172,54 @@ def _step(token: str, act: str) -> str | tuple[str, int]:
     link = _link(token)
     try:
         with db.reading(engine()) as tx:
-            _whence(link)
+            forms.whence(link)
             return STEPS[act](tx, token, link, _view_in(tx, link))
     except (Wrong, PlanProblem) as wrong:
         return _again(token, wrong, act)
 
 
 def _offers(tx: Transaction, token: str, link: Link, shown: View) -> str:
-    monthly = _amount("amount", _currency(shown))
-    first = _day("first") if _field("first") else None
+    monthly = forms.amount("amount", forms.currency(shown))
+    first = forms.day("first") if forms.field("first") else None
     return render_template(
         "customer_page/offers.html",
-        offers=answering.offers(tx, shown, monthly, first),
+        offers=agreeing.offers(tx, shown, monthly, first),
         balance=sum(d.open for d in shown.spreadable),
-        asked=_field("amount"),
+        asked=forms.field("amount"),
         **_around(token, link, shown),
     )
 
 
 def _terms(tx: Transaction, token: str, link: Link, shown: View) -> str:
-    chosen = answering.offer(tx, shown, _count(), _day("first"))
+    chosen = agreeing.offer(tx, shown, forms.count(), forms.day("first"))
     return render_template(
         "customer_page/terms.html",
-        offer=chosen,
-        text=answering.text_of(shown, chosen.plan),
+        act="agree",
+        fields={"count": chosen.count, "first": chosen.plan.rows[0].nominal},
+        waits=bool(chosen.waits),
+        text=agreeing.text_of(shown, chosen.plan),
         **_around(token, link, shown),
     )
 
 
-STEPS = {"offers": _offers, "terms": _terms}
+def _offered(tx: Transaction, token: str, link: Link, shown: View) -> str:
+    """The text of a draft that the bookkeeper shows."""
+    found = next((o for o in shown.offered if o.record.id == forms.field("plan") and not o.agreed), None)
+    if found is None:
+        raise Wrong("wrong_choice")
+    if not found.stands:
+        raise Wrong("wrong_changed")
+    return render_template(
+        "customer_page/terms.html",
+        act="accept",
+        fields={"plan": found.record.id},
+        waits=not found.alone,
+        text=agreeing.text_of(shown, found.plan),
+        **_around(token, link, shown),
+    )
+
+
+STEPS = {"offers": _offers, "terms": _terms, "offered": _offered}
 
 
 # ---------------------------------------------------------------- around
@@ -223,8 +253,6 @@ def _around(token: str, link: Link | None, shown: View) -> dict[str, Any]:
         "w": shown.words,
         "say": shown.words.say,
         "style": style(page_policy.color),
-        "agreed": {p.record.id for p in shown.plans if not p.waits},
-        "proposed": {p.record.id for p in shown.plans if p.waits},
         "base": f"/c/{token}",
         "form": (lambda: customer_links.form_token(config(), link.id)) if link else None,
         "until": link.expires_at.date() if link else None,
@@ -300,63 +328,3 @@ def _seen(link: Link) -> None:
     if link.last_seen_at is None or now - link.last_seen_at > SEEN_EVERY:
         with db.transaction(engine()) as tx:
             customer_links.seen(tx, link.id, now)
-
-
-def _whence(link: Link) -> From:
-    """Who sends, with the form's key; the same words sent twice from one form are one answer. Raises Wrong."""
-    key = customer_links.form_key(config(), request.form.get("t", ""), link.id)
-    if key is None:
-        raise Wrong("wrong_old")
-    said = sorted((k, v) for k, v in request.form.items(multi=True) if k != "t")
-    digest = hashlib.sha256(repr(said).encode()).hexdigest()[:16]
-    return From(
-        link.connection_id,
-        link.customer_id,
-        link.id,
-        f"{key} {digest}",
-        request.remote_addr or "",
-        request.user_agent.string,
-    )
-
-
-def _field(name: str) -> str:
-    """One line or more of plain text; control characters are nobody's words."""
-    text = request.form.get(name, "").strip()
-    return "".join(c for c in text if c.isprintable() or c in "\n\t")
-
-
-def _day(name: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(_field(name))
-    except ValueError:
-        raise Wrong("wrong_day") from None
-
-
-def _count() -> int:
-    text = _field("count")
-    if not re.fullmatch(r"[1-9]\d?", text):
-        raise Wrong("wrong_choice")
-    return int(text)
-
-
-def _currency(shown: View) -> str:
-    docs = shown.spreadable
-    if not docs:
-        raise Wrong("wrong_choice")
-    return docs[0].currency
-
-
-def _amount(name: str, currency: str) -> int:
-    """Minor units of what somebody typed: 150, 150.50, 150,50, 1,234.50, 1.234,50. Raises Wrong."""
-    text = _field(name).replace("\u00a0", " ").replace("\u202f", " ")
-    if not _AMOUNT.fullmatch(text):
-        raise Wrong("wrong_amount")
-    point = re.search(r"[.,](\d{1,2})$", text)
-    whole = re.sub(r"\D", "", text[: point.start()] if point else text)
-    try:
-        minor = to_minor(f"{whole}.{point[1]}" if point else whole, currency)
-    except ValueError:
-        raise Wrong("wrong_amount") from None
-    if not 0 < minor < 10**12:
-        raise Wrong("wrong_amount")
-    return minor

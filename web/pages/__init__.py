@@ -12,6 +12,8 @@ blueprint = Blueprint("pages", __name__)
 from web.pages import (  # noqa: E402, F401
     contact,
     customer,
+    customer_addresses,
+    customer_answers,
     customer_page,
     data,
     honesty,

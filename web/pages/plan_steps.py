@@ -183,6 +183,12 @@ def _version(found: plans.Record, new: bool) -> int:
     return (found.draft if new and found.draft else found.plan).version
 
 
+def _ours(tx: Transaction, plan_id: str) -> Agreement:
+    """What a person read out or handed over: our words, whatever was accepted on the customer's page before."""
+    record = plans.get(tx, plan_id)
+    return agreements.ours(tx, record, record.draft or record.plan)
+
+
 @blueprint.post("/plans/<plan_id>/accepted")
 def accepted(plan_id: str) -> Response:
     """Record the customer's yes: who, how, when, and to which text."""
@@ -204,7 +210,7 @@ def accepted(plan_id: str) -> Response:
                 accepted_by=by,
                 how=how,
                 on=on,
-                document_hash=agreements.agreed(tx, plans.get(tx, plan_id)).sha256,
+                document_hash=_ours(tx, plan_id).sha256,
                 who=g.person.name,
                 now=db.now(),
             )
