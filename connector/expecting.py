@@ -58,13 +58,15 @@ class Expectation:
 
 
 def coming(
-    tx: Connection, connection_id: str, predicted: Mapping[str, Prediction], today: dt.date
+    tx: Connection, connection_id: str, predicted: Mapping[str, Prediction], edge: dt.date
 ) -> list[Coming]:
-    """Every open sum with the days on which it may come: predictions, and the dates of running plans."""
+    """Every open sum with the days on which it may come: predictions, and the dates of running plans.
+
+    What was known on the day `edge` counts as older.
+    """
     running = plans.of_connection(tx, connection_id, states=("running", "broken"))
     noted = [r for r in running if r.plan.mode is Mode.NOTES]
     planned = {s.invoice_id for r in noted for s in r.plan.sources}
-    edge = _compared(tx, connection_id, today)
     i = db.invoices.c
     query = sa.select(i.id, i.currency, i.balance, i.date, i.due, i.marker).where(
         i.connection_id == connection_id, i.balance > 0, i.status.in_(_OPEN)
@@ -84,11 +86,15 @@ def coming(
     return [*single, *(c for rows in found for c in rows)]
 
 
-def _compared(tx: Connection, connection_id: str, today: dt.date) -> dt.date:
-    """The day, four weeks ago, whose expectation today's is compared with."""
+def _before(tx: Connection, connection_id: str, today: dt.date) -> tuple[dt.date, dict[str, int | None]]:
+    """The day, four weeks ago, whose expectation today's is compared with, and what is kept as come since then.
+
+    The second is by currency, and empty where nothing was said.
+    """
     c = db.expected_weeks.c
-    query = sa.select(c.said_on).where(c.connection_id == connection_id, c.said_in == monday(today) - BACK)
-    return tx.scalar(query.limit(1)) or monday(today) - BACK
+    mine = sa.and_(c.connection_id == connection_id, c.said_in == monday(today) - BACK)
+    rows = tx.execute(sa.select(c.said_on, c.currency, c.came).where(mine).distinct()).all()
+    return (rows[0].said_on if rows else monday(today) - BACK), {r.currency: r.came for r in rows}
 
 
 def _rows(record: Record) -> list[Coming]:
@@ -102,19 +108,19 @@ def _installment(currency: str, amount: int, due: dt.date) -> Coming:
 
 def keep(tx: Connection, connection_id: str, predicted: Mapping[str, Prediction], *, today: dt.date) -> None:
     """Say what is expected now, in place of what was said earlier in this week."""
-    _store(
-        tx, connection_id, today, expected.weeks(coming(tx, connection_id, predicted, today), today, WEEKS)
-    )
-    _count_what_came(tx, connection_id, today)
-    c = db.expected_weeks.c
-    tx.execute(sa.delete(db.expected_weeks).where(c.connection_id == connection_id, c.said_in < today - KEPT))
+    edge, known = _before(tx, connection_id, today)
+    said = expected.weeks(coming(tx, connection_id, predicted, edge), today, WEEKS)
+    _store(tx, connection_id, today, said)
+    _count_what_came(tx, connection_id, today, edge, known)
 
 
 def _store(
     tx: Connection, connection_id: str, on: dt.date, said: Mapping[str, Iterable[Week]], *, told: bool = True
 ) -> None:
+    """In place of what was said in the same week; what is too old to show goes."""
     c = db.expected_weeks.c
-    tx.execute(sa.delete(db.expected_weeks).where(c.connection_id == connection_id, c.said_in == monday(on)))
+    over = sa.or_(c.said_in == monday(on), c.said_in < on - KEPT)
+    tx.execute(sa.delete(db.expected_weeks).where(c.connection_id == connection_id, over))
     rows = [
         {
             "connection_id": connection_id, "said_in": monday(on), "said_on": on, "told": told, "currency": currency,
@@ -160,18 +166,22 @@ def keep_later(
 ) -> None:
     """Keep what `worked_out_later` found, marked as not said at the time."""
     _store(tx, connection_id, monday(today) - BACK, said, told=False)
-    _count_what_came(tx, connection_id, today)
+    _count_what_came(tx, connection_id, today, *_before(tx, connection_id, today))
 
 
 # ---------------------------------------------------------------- how it went
 
 
-def _count_what_came(tx: Connection, connection_id: str, today: dt.date) -> None:
+def _count_what_came(
+    tx: Connection, connection_id: str, today: dt.date, first: dt.date, known: Mapping[str, int | None]
+) -> None:
     """What came from the day of the earlier expectation to last Sunday, of invoices that were known then.
 
-    Money only, no credits; an installment stands for the invoice that it re-dates.
+    Money only, no credits; an installment stands for the invoice that it re-dates. `first` and `known`: see `_before`.
     """
-    first, last = _compared(tx, connection_id, today), monday(today) - dt.timedelta(days=1)
+    if not known:
+        return
+    last = monday(today) - dt.timedelta(days=1)
     a, p, i = db.allocations.c, db.payments.c, db.invoices.c
     on = sa.func.coalesce(a.date, p.date, type_=sa.Date)
     query = (
@@ -191,11 +201,11 @@ def _count_what_came(tx: Connection, connection_id: str, today: dt.date) -> None
     )
     c = db.expected_weeks.c
     said_then = sa.and_(c.connection_id == connection_id, c.said_in == monday(first))
-    tx.execute(sa.update(db.expected_weeks).where(said_then).values(came=0))
-    for currency, amount in tx.execute(query):
-        tx.execute(
-            sa.update(db.expected_weeks).where(said_then, c.currency == currency).values(came=int(amount))
-        )
+    came = dict.fromkeys(known, 0) | {row[0]: int(row[1]) for row in tx.execute(query)}
+    for currency, kept in known.items():
+        if came[currency] != kept:
+            mine = sa.update(db.expected_weeks).where(said_then, c.currency == currency)
+            tx.execute(mine.values(came=came[currency]))
 
 
 # ---------------------------------------------------------------- for the pages

@@ -121,7 +121,7 @@ def look(
     total = Reviewed()
     rest = iter(sorted(wanted))
     while part := list(islice(rest, PART)):
-        with db.transaction(engine) as tx, audit.at_the_end(tx):
+        with db.transaction(engine, repeatable=True) as tx, audit.at_the_end(tx):
             total += _part(tx, organization, decided, part, now, today, rules)
     if survivor:
         with db.transaction(engine) as tx:
@@ -138,7 +138,7 @@ def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
         columns, ids = bookwide.history(tx, connection_id, today)
     model = fit(columns, today.toordinal())
     found = [conclusions.prediction(o) for o in outlook.answers(model, ids).values()]
-    with db.transaction(engine) as tx:
+    with db.transaction(engine, repeatable=True) as tx:
         conclusions.store_predictions(tx, connection_id, found, today=today)
         track_record.keep(tx, connection_id, model.record, today=today)
         expecting.keep(tx, connection_id, {p.invoice_id: p for p in found}, today=today)
