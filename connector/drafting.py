@@ -252,7 +252,7 @@ def waive(
         )
     if fee.id in {s.invoice_id for s in plan.sources} | {w.invoice_id for w in plan.waivers}:
         raise PlanProblem("ALREADY_PLANNED", f"{fee.number} is in the plan already.")
-    waiver = Waiver(fee.id, fee.number, fee.balance, "", why.strip())
+    waiver = Waiver(fee.id, fee.number, fee.balance, "", why.strip(), tax=fee.tax)
     taken = {c.number for c in picture.credits} if picture else set()
     while plan_words.waiver_number(plan, waiver) in taken:
         waiver = replace(waiver, earlier=waiver.earlier + 1)

@@ -41,7 +41,7 @@ from connector.domain.plan import Plan
 from connector.domain.plan_words import Words
 from connector.domain.plan_writes import Attachment, WriteSet
 from connector.domain.policy import Mode
-from connector.domain.receivables import Document, Kind
+from connector.domain.receivables import Document, Kind, Line
 from connector.domain.refusals import Facts, Refusal
 from connector.outbox import Write
 from connector.perform import Performer, Stopped, Taken, groups
@@ -314,9 +314,9 @@ def _dates(p: Performer, facts: Facts, wanted: bool) -> tuple[frozenset[str], fr
 def _with_fees(
     plan: Plan, facts: Facts, read: Mapping[str, Document]
 ) -> tuple[Plan, list[Document], list[Refusal]]:
-    """Waived fees go back to the account and code that they were charged on: read from the fee itself.
+    """Waived fees go back to the account and tax code that they were charged on: read from the fee itself.
 
-    A fee with tax is a price reduction with a tax document of its own, which a person makes in the ledger.
+    One credit line can do that only for a fee of one account and one code; for others a person makes the credit.
     """
     waivers, fees, found = [], [], []
     for waiver in plan.waivers:
@@ -325,9 +325,9 @@ def _with_fees(
         if fee is None or fee.customer_id != facts.customer.id or fee.balance != waiver.amount:
             sentence = f"The fee on {waiver.number} is not open with that amount any more. Review the waiver."
             found.append(Refusal("BALANCE_CHANGED", sentence))
-        elif fee.tax or len({(x.account_id, x.item_id) for x in lines}) != 1 or not lines[0].account_id:
+        elif not _one_line_returns(fee, lines):
             sentence = (
-                f"The fee on {waiver.number} carries tax, several accounts, or none that the ledger tells. "
+                f"The fee on {waiver.number} has several accounts or tax codes, or none that the ledger tells. "
                 "Credit it in the ledger itself, then take the waiver out of the plan."
             )
             found.append(Refusal("WAIVER_TAX", sentence))
@@ -335,9 +335,23 @@ def _with_fees(
             line = lines[0]
             fees.append(fee)
             waivers.append(
-                replace(waiver, account_id=line.account_id, item_id=line.item_id, tax_code=line.tax_code)
+                replace(
+                    waiver,
+                    account_id=line.account_id,
+                    item_id=line.item_id,
+                    tax_code=line.tax_code,
+                    tax=fee.tax,
+                )
             )
     return replace(plan, waivers=tuple(waivers)), fees, found
+
+
+def _one_line_returns(fee: Document, lines: Sequence[Line]) -> bool:
+    """Whether a credit of one line takes back all of the fee, its tax under its own code."""
+    ways = {(x.account_id, x.item_id, x.tax_code) for x in lines}
+    if len(ways) != 1 or not lines[0].account_id or (fee.tax and not lines[0].tax_code):
+        return False
+    return sum(x.net for x in lines) == fee.total - fee.tax
 
 
 def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.quickbooks.translate import Raw
+from adapters.quickbooks.translate import amount as amount_of
 from connector.domain.money import to_decimal
 from connector.domain.receivables import Kind
 from connector.domain.writes import AttachmentDraft, CreditDraft, InvoiceDraft, LinkDraft, NoteDraft
 
 Json = dict[str, Any]
-US_NO_TAX = "NON"
+US_NO_TAX, US_TAX_CODES = "NON", ("TAX", "NON")
 PRIVATE_NOTE, CUSTOMER_MEMO, NOTE, DESCRIPTION = 4000, 1000, 2000, 4000  # characters that QuickBooks takes
 ENTITIES = {
     Kind.CUSTOMER: "Customer",
@@ -25,8 +26,26 @@ ENTITIES = {
 
 
 def credit_memo(draft: CreditDraft, source: Raw) -> Json:
-    """`source`: the invoice that the plan is for, or {}."""
-    return _sale(draft, source) | {"PrintStatus": "NotSet"}
+    """`source`: the invoice that the plan is for, or the fee that is taken back; or {}.
+
+    A credit with tax names the fee's own code and leaves the sum to QuickBooks, as the fee did.
+    """
+    body = _sale(draft, source) | {"PrintStatus": "NotSet"}
+    if draft.tax:
+        if draft.tax_code not in US_TAX_CODES:
+            body["GlobalTaxCalculation"] = "TaxExcluded"
+        elif rate := (source.get("TxnTaxDetail") or {}).get("TxnTaxCodeRef"):
+            body["TxnTaxDetail"] = {"TxnTaxCodeRef": rate}
+    return body
+
+
+def returns(draft: CreditDraft, source: Raw) -> bool:
+    """Whether the credit takes back all of its source, tax and all."""
+    if not source:
+        return False
+    tax = source.get("TxnTaxDetail") or {}
+    whole = amount_of(source, "TotalAmt", draft.currency), amount_of(tax, "TotalTax", draft.currency)
+    return (draft.amount, draft.tax) == whole
 
 
 def invoice(draft: InvoiceDraft, source: Raw) -> Json:
@@ -44,7 +63,8 @@ def invoice(draft: InvoiceDraft, source: Raw) -> Json:
 
 def _sale(draft: CreditDraft | InvoiceDraft, source: Raw) -> Json:
     """Location, class and receivable account are the source invoice's, so that reports by them net to zero too."""
-    amount = to_decimal(draft.amount, draft.currency)
+    tax = draft.tax if isinstance(draft, CreditDraft) else 0
+    amount = to_decimal(draft.amount - tax, draft.currency)
     detail: Json = {"ItemRef": {"value": draft.item_id}, "Qty": 1, "UnitPrice": amount}
     body: Json = {
         "DocNumber": draft.number,

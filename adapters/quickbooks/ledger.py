@@ -282,13 +282,15 @@ class QuickBooksLedger:
         return clearing.find_or_create(self._transport, account, organization, today, pair)
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
-        if draft.tax:  # QuickBooks computes tax itself; a share of it cannot be asked for to the cent
+        source = self._source(draft.source_invoice_id)
+        if draft.tax and not drafts.returns(draft, source):
+            # QuickBooks computes tax itself: the tax of the whole invoice comes back the same, a share may not
             raise Refused(
                 "QuickBooks does not let an app credit a share of tax exactly. Let discounts not reduce tax "
                 "in the settings, or credit the invoice in QuickBooks.",
                 code="TAX_MISMATCH",
             )
-        body = drafts.credit_memo(draft, self._source(draft.source_invoice_id))
+        body = drafts.credit_memo(draft, source)
         answer = self._transport.create("CreditMemo", body, request_id(key))
         return self._written(Kind.CREDIT, answer)
 

@@ -622,6 +622,8 @@ def _posting(draft: CreditDraft | InvoiceDraft) -> dict[str, Any]:
     }
     if draft.tax_code:
         line["TaxType"] = draft.tax_code
+    if isinstance(draft, CreditDraft) and draft.tax:  # to the cent, whatever Xero would round it to
+        line["TaxAmount"] = _number(draft.tax, draft.currency)
     return {
         "Contact": {"ContactID": draft.customer_id},  # any other field here would edit the contact itself
         "Date": draft.date.isoformat(),

@@ -79,6 +79,7 @@ class Waiver:
     item_id: str = ""
     tax_code: str = ""
     earlier: int = 0  # how many numbers for this fee's credit are taken already
+    tax: int = 0  # the part of `amount` that was charged as tax, and goes back as tax
 
 
 @dataclass(frozen=True, slots=True)

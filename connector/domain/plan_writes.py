@@ -156,6 +156,7 @@ def _waive(plan: Plan, waiver: Waiver, posted_on: dt.date) -> list[Draft]:
             item_id=waiver.item_id,
             tax_code=waiver.tax_code,
             source_invoice_id=waiver.invoice_id,
+            tax=waiver.tax,
         ),
         LinkDraft(
             credit_id=f"@{number}",

@@ -184,9 +184,9 @@ class Effect:
         return all(r.change == 0 for r in self.rows if r.basis == "accrual")
 
     def only_waives(self, amount: int) -> bool:
-        """On accrual nothing moved but a waived fee: off the receivable, and off the income it was charged as."""
+        """On accrual nothing moved but a waived fee: off the receivable, and off the income and tax it was charged as."""
         moved = {r.account: r.change for r in self.totals("accrual") if r.change}
-        income = {a: c for a, c in moved.items() if a not in (RECEIVABLE, TAX, CLEARING, BANK)}
+        income = {a: c for a, c in moved.items() if a not in (RECEIVABLE, CLEARING, BANK)}
         return moved == {RECEIVABLE: -amount} | income and sum(income.values()) == amount > 0
 
     @property

@@ -107,7 +107,7 @@ def lives(platform: str) -> st.SearchStrategy[Life]:
         count=st.integers(1, 7),
         rhythm=st.sampled_from(list(Rhythm)),
         fault=st.sampled_from(FAULTS),
-        at=st.integers(0, 30),
+        at=st.integers(0, 15),
         events=st.lists(st.sampled_from(EVENTS), max_size=3).map(tuple),
     )
 
