@@ -16,8 +16,10 @@ A person may override the segment with a reason; the facts stay beside it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from connector.domain.aging import days_overdue
 from connector.domain.findings.facts import Receivables, days
@@ -68,99 +70,157 @@ class Assessment:
     priority: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Some invoices in a nutshell: all that severity and reasons rest on."""
+
+    count: int = 0
+    late: int = 0  # how many
+    serious: int = 0  # how many more than SERIOUS days
+    sum: int = 0  # of days late, each at most twice SERIOUS
+    worst: int = 0  # days late
+    open: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.count + other.count,
+            self.late + other.late,
+            self.serious + other.serious,
+            self.sum + other.sum,
+            max(self.worst, other.worst),
+            self.open + other.open,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How somebody pays, counted. `waiting` is the longest that something is overdue now, 0 for nothing."""
+
+    recent: Tally  # due in the last RECENTLY days
+    earlier: Tally
+    waiting: int
+    stuck: bool
+    seasonal: Callable[[], bool]  # asked only where it matters
+
+    @property
+    def whole(self) -> Tally:
+        return self.recent + self.earlier
+
+
 def assess(receivables: Receivables, policy: Policy, today: dt.date) -> Assessment:
     """The customer on `today`. Nothing may be dated later."""
     paid = record(receivables, today)
-    segment, reasons, changes = _segment(receivables, paid, policy, today)
+    broken = [e for e, _, _ in broken_promises(receivables, policy, today) if (today - e.date).days <= RECENT]
+    back = [e for e in receivables.said("bounced") if 0 <= (today - e.date).days <= RECENT]
+    habits = habits_of(paid, today)
+    dispute = _disputing(receivables, paid, today)
+    segment, reasons, changes = judge(habits, dispute=dispute, broken=len(broken), back=len(back))
+    return Assessment(segment, reasons, changes, path(segment, habits), priority(receivables, segment, today))
+
+
+def path(segment: str, habits: Habits) -> str:
+    """How to go on."""
+    waits = habits.whole.open > 0
     if segment == NOT_ENOUGH:
-        path = "talk" if any(p.settled is None for p in paid) else "wait"
-    elif segment == "reliable" and any(p.settled is None for p in paid):
-        path = "nudge"
-    else:
-        path = PATHS[segment]
-    return Assessment(segment, reasons, changes, path, priority(receivables, segment, today))
+        return "talk" if waits else "wait"
+    return "nudge" if segment == "reliable" and waits else PATHS[segment]
 
 
-def _segment(
-    receivables: Receivables, paid: Sequence[Paid], policy: Policy, today: dt.date
+def tally(paid: Sequence[Paid]) -> Tally:
+    late = [p.late for p in paid if p.late]
+    return Tally(
+        len(paid),
+        len(late),
+        sum(1 for day in late if day > SERIOUS),
+        sum(min(day, 2 * SERIOUS) for day in late),
+        max(late, default=0),
+        sum(1 for p in paid if p.settled is None),
+    )
+
+
+def habits_of(paid: Sequence[Paid], today: dt.date) -> Habits:
+    """From the record, by due date."""
+    since = today - dt.timedelta(RECENTLY)
+    cut = bisect_left(paid, since, key=attrgetter("due"))
+    recent, earlier = paid[cut:], paid[:cut]
+    past = earlier if len(earlier) >= HABIT else paid
+    return Habits(
+        tally(recent),
+        tally(earlier),
+        max((p.late for p in paid if p.settled is None), default=0),
+        _stuck(recent, paid, today),
+        lambda: _seasonal(past, today),
+    )
+
+
+def judge(
+    habits: Habits, *, dispute: str = "", broken: int = 0, back: int = 0
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    if dispute := _disputing(receivables, paid, today):
+    """(segment, reasons, what would change it). `dispute` is why this is one; `broken` promises, payments that
+    came `back`."""
+    if dispute:
         return "disputing", (dispute,), ("The dispute is settled, and the rest is paid on time.",)
-    settled = [p for p in paid if p.settled is not None]
-    if len(settled) < HABIT:
-        many = (
-            "No invoice has"
-            if not settled
-            else "Only 1 invoice has"
-            if len(settled) == 1
-            else "Only 2 invoices have"
-        )
-        open_ = [p for p in paid if p.settled is None]
-        more = [f"{_many(len(open_))} overdue, but that alone shows no habit."] if open_ else []
+    recent, earlier, whole = habits.recent, habits.earlier, habits.whole
+    if (settled := whole.count - whole.open) < HABIT:
+        many = ("No invoice has", "Only 1 invoice has", "Only 2 invoices have")[settled]
+        more = [f"{_many(whole.open)} overdue, but that alone shows no habit."] if whole.open else []
         return (
             NOT_ENOUGH,
             (f"{many} been paid so far; three make a first judgement.", *more),
             ("Three or more paid invoices.",),
         )
-    recent = [p for p in paid if (today - p.due).days <= RECENTLY]
-    earlier = [p for p in paid if (today - p.due).days > RECENTLY]
-    past = earlier if len(earlier) >= HABIT else list(paid)
-    before = severity([p.late for p in past])
-    now = before
-    if recent:
-        missing = [0.0] * (HABIT - len(recent))
-        now = max(severity([p.late for p in recent] + missing), _stuck(recent, paid, today))
+    before = now = severity(earlier if earlier.count >= HABIT else whole)
+    if recent.count:
+        missing = max(0, HABIT - recent.count)
+        now = max(severity(recent + Tally(missing)), SEVERE if habits.stuck else LOW)
         if missing and before == SEVERE:
             now = SEVERE  # too few to show a change
-    broken = [e for e, _, _ in broken_promises(receivables, policy, today) if (today - e.date).days <= RECENT]
-    back = [e for e in receivables.said("bounced") if 0 <= (today - e.date).days <= RECENT]
-    waiting = [p for p in paid if p.settled is None]
-    reasons = [_how("Of the latest", recent)] if recent else []
-    if earlier:
+    reasons = [_how("Of the latest", recent)] if recent.count else []
+    if earlier.count:
         reasons.append(_how("Of those before", earlier))
-    if any(p.late > 14 for p in waiting) or broken or back:
+    if habits.waiting > 14 or broken or back:
         now = max(now, MILD)
-    if waiting and len(broken) + len(back) >= 2:
+    if whole.open and broken + back >= 2:
         now = SEVERE
     if broken:
-        reasons.append(f"{_times(len(broken), 'promise')} to pay not kept.")
+        reasons.append(f"{_times(broken, 'promise')} to pay not kept.")
     if back:
-        reasons.append(f"{_times(len(back), 'payment')} came back from the bank.")
-    seasonal = now == SEVERE and before == SEVERE and _seasonal(past, today)
-    if seasonal:
+        reasons.append(f"{_times(back, 'payment')} came back from the bank.")
+    if now == SEVERE and before == SEVERE and habits.seasonal():
         before = MILD
         reasons.append(
             "They were as slow at this time last year and on time in between: a season, not a habit."
         )
     segment = _TABLE[now][before]
-    return segment, tuple(reasons), _changes(segment, waiting)
+    return segment, tuple(reasons), _changes(segment, bool(whole.open))
 
 
-def severity(late: Sequence[float]) -> int:
-    """LOW, MILD or SEVERE for the days late of some invoices. Grows with each of them and with nothing else.
+def severity(of: Tally) -> int:
+    """LOW, MILD or SEVERE for how late some invoices were. Grows with each of them and with nothing else.
 
     Severe: a third of them (two at least) more than 30 days late, or 20 days late on the average (60 at most for
     each). Mild: a third late, 5 days on the average, or one more than 30 days late.
     """
-    serious = sum(1 for day in late if day > SERIOUS)
-    mean = sum(min(day, 2 * SERIOUS) for day in late) / len(late)
-    if (serious >= 2 and 3 * serious >= len(late)) or mean >= 20:
+    mean = of.sum / of.count
+    if (of.serious >= 2 and 3 * of.serious >= of.count) or mean >= 20:
         return SEVERE
-    return MILD if serious or 3 * sum(1 for day in late if day > 0) >= len(late) or mean >= 5 else LOW
+    return MILD if of.serious or 3 * of.late >= of.count or mean >= 5 else LOW
 
 
-def _stuck(recent: Sequence[Paid], paid: Sequence[Paid], today: dt.date) -> int:
-    """SEVERE when half of a year's money is seriously late: small ones paid and the big one open is no good sign.
+def _stuck(recent: Sequence[Paid], paid: Sequence[Paid], today: dt.date) -> bool:
+    """Half of a year's money is seriously late: small ones paid and the big one open is no good sign.
 
     An invoice weighs as much as it is larger than the year's mean in its currency.
     """
-    year = [p for p in paid if (today - p.due).days <= 365]
     serious = [p for p in recent if p.late > SERIOUS]
+    if not serious:
+        return False
+    year = [p for p in paid if (today - p.due).days <= 365]
     weight = 0.0
     for one in serious:
         same = [p.invoice.total for p in year if p.invoice.currency == one.invoice.currency]
         weight += one.invoice.total * len(same) / sum(same)
-    return SEVERE if serious and 2 * weight >= max(len(year), HABIT) else LOW
+    return 2 * weight >= max(len(year), HABIT)
 
 
 def _seasonal(past: Sequence[Paid], today: dt.date) -> bool:
@@ -170,7 +230,7 @@ def _seasonal(past: Sequence[Paid], today: dt.date) -> bool:
     return (
         len(in_season) >= 2
         and len(between) >= HABIT
-        and severity([p.late for p in between]) == LOW
+        and severity(tally(between)) == LOW
         and all(p.settled for p in past)
     )
 
@@ -210,14 +270,11 @@ def priority(receivables: Receivables, segment: str, today: dt.date) -> float:
     return round(total * _HELPS[segment], 2)
 
 
-def _how(which: str, paid: Sequence[Paid]) -> str:
-    late = [p for p in paid if p.late]
-    if not late:
-        return f"{which} {_count(len(paid))}, all were on time."
-    worst = max(p.late for p in late)
-    open_ = sum(1 for p in paid if p.settled is None)
-    still = f", {open_} of them still open" if open_ else ""
-    return f"{which} {_count(len(paid))}, {len(late)} {'was' if len(late) == 1 else 'were'} late, by up to {days(worst)}{still}."
+def _how(which: str, paid: Tally) -> str:
+    if not paid.late:
+        return f"{which} {_count(paid.count)}, all were on time."
+    still = f", {paid.open} of them still open" if paid.open else ""
+    return f"{which} {_count(paid.count)}, {paid.late} {'was' if paid.late == 1 else 'were'} late, by up to {days(paid.worst)}{still}."
 
 
 def _count(count: int) -> str:
@@ -232,7 +289,7 @@ def _times(count: int, what: str) -> str:
     return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
-def _changes(segment: str, waiting: Sequence[Paid]) -> tuple[str, ...]:
+def _changes(segment: str, waiting: bool) -> tuple[str, ...]:
     open_ = ("What is overdue is paid.",) if waiting else ()
     more = {
         "reliable": ("Several invoices in a row more than a few days late.",),

@@ -7,8 +7,11 @@ invoice (docs/judgement.md). What is disputed, covered by unapplied money, or ou
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import median
+from typing import Any
 
 from connector.domain.calendar import next_business_day
 from connector.domain.findings.facts import Evidence, Finding, Receivables, by_currency, days, name
@@ -47,37 +50,42 @@ def record(receivables: Receivables, today: dt.date) -> list[Paid]:
     ours = {p.invoice_id for c in receivables.credits if c.marker and not c.void for p in c.allocations}
     spare = _spare(receivables, today)
     found = []
-    for invoice in sorted(receivables.invoices, key=lambda i: _place(receivables, i)):
-        dead = invoice.status in (Status.VOID, Status.DRAFT) or invoice.total <= 0
+    for invoice in sorted(receivables.invoices, key=_place(receivables)):
+        dead = invoice.status in _DEAD or invoice.total <= 0
         if dead or invoice.marker or invoice.id in rest or invoice.id in ours or invoice.date > today:
             continue
         due = receivables.due(invoice)
         settled = None
         if invoice.balance <= 0:
-            if not received.get(invoice.id):
+            if not (parts := received.get(invoice.id)):
                 continue
-            settled = received[invoice.id][-1][0]
+            settled = parts[-1][0]
         elif covered := _cover(spare.get(invoice.currency, []), invoice.balance):
             settled = covered
-        end = settled or today
-        late = _days_late(due, end, receivables.country)
+        late = days_late(due, settled or today, receivables.country)
         if settled or late:
             found.append(Paid(invoice, due, settled, late))
     receivables.memory["record", today] = tuple(found)
     return found
 
 
-def _days_late(due: dt.date, end: dt.date, country: str) -> int:
+def days_late(due: dt.date, end: dt.date, country: str) -> int:
     """Days after the due date; 0 within the grace that follows it, or the business day after it."""
     days = (end - due).days
-    if GRACE < days <= GRACE + LONGEST_HOLIDAY:
+    if days <= GRACE:
+        return 0
+    if days <= GRACE + LONGEST_HOLIDAY:
         return days if end > next_business_day(due, country) + dt.timedelta(GRACE) else 0
-    return days if days > GRACE else 0
+    return days
 
 
-def _place(receivables: Receivables, invoice: Invoice) -> tuple[object, ...]:
-    """By due date. Names come last, so that two names never decide what two amounts could."""
-    return receivables.due(invoice), invoice.date, invoice.total, invoice.balance, invoice.number, invoice.id
+_DEAD = (Status.VOID, Status.DRAFT)
+# By due date. Names come last, so that two names never decide what two amounts could.
+_by_due = attrgetter("due", "date", "total", "balance", "number", "id")
+
+
+def _place(receivables: Receivables) -> Callable[[Invoice], Any]:
+    return (lambda i: (receivables.due(i), *_by_due(i))) if receivables.agreed else _by_due
 
 
 def _spare(receivables: Receivables, today: dt.date) -> dict[str, list[tuple[dt.date, int]]]:
@@ -206,6 +214,6 @@ def latest(paid: list[Paid], today: dt.date) -> tuple[list[Paid], list[Paid]]:
 
 
 def _a_year(receivables: Receivables, today: dt.date) -> list[Invoice]:
-    live = [i for i in receivables.invoices if i.status not in (Status.VOID, Status.DRAFT) and not i.marker]
-    found = [i for i in live if 0 <= (today - i.date).days <= 365]
-    return sorted(found, key=lambda i: (i.date, i.due, i.number, i.id))
+    since = today - dt.timedelta(365)
+    of_it = [i for i in receivables.invoices if since <= i.date <= today]
+    return [i for i in of_it if i.status not in _DEAD and not i.marker]

@@ -147,14 +147,18 @@ def unapplied(receivables: Receivables, policy: Policy, today: dt.date) -> list[
 
 def unapplied_money(receivables: Receivables, today: dt.date) -> dict[str, int]:
     """By currency: payments and credits up to `today` that are set against nothing."""
+    if ("unapplied", today) in receivables.memory:
+        return dict(receivables.memory["unapplied", today])
     found: dict[str, int] = {}
     for payment in receivables.payments:
-        if _counts(payment, payment.currency, today):
+        if payment.unapplied and _counts(payment, payment.currency, today):
             found[payment.currency] = found.get(payment.currency, 0) + payment.unapplied
     for credit in receivables.credits:
         if _counts(credit, credit.currency, today):
             found[credit.currency] = found.get(credit.currency, 0) + credit.remaining
-    return {currency: amount for currency, amount in found.items() if amount > 0}
+    found = {currency: amount for currency, amount in found.items() if amount > 0}
+    receivables.memory["unapplied", today] = dict(found)
+    return found
 
 
 def _counts(record: Payment | CreditNote, currency: str, today: dt.date) -> bool:
