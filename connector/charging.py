@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from connector import audit, books, connections, db, guarding, holds, outbox, plan_records, settings
 from connector.db import charges
 from connector.domain import charges as rules
-from connector.domain import late_interest
+from connector.domain import free_words, late_interest
 from connector.domain.charges import Charged, Offer
 from connector.domain.late_interest import Regime
 from connector.domain.money import Money
@@ -321,7 +321,8 @@ def grant_earned(
 
 
 def still(p: Performer, batch: str) -> bool:
-    """Whether an approved charge may be written now: its invoice has the balance that the person saw.
+    """Whether an approved charge may be written now: its invoice has the balance that the person saw, and no money of
+    the customer waits to be matched.
 
     Otherwise the charge is withdrawn, and offered anew as it is then. A batch that was begun goes on: its writes are
     looked up before they are repeated.
@@ -336,11 +337,20 @@ def still(p: Performer, batch: str) -> bool:
     if begun:
         return True
     document = p.ledger.document(Kind.INVOICE, charge.invoice_id)
-    if document is not None and document.status is not Status.VOID and document.balance == balance:
+    why = ""
+    if document is None or document.status is Status.VOID or document.balance != balance:
+        why = "The invoice changed in the ledger before it was charged."
+    elif charge.kind != rules.DISCOUNT:
+        _, payments, credits = p.ledger.customer_money(charge.customer_id)
+        why = (
+            rules.UNMATCHED
+            if rules.unmatched(payments, credits)
+            else free_words.unfit(charge.rule, formal=True)
+        )
+    if not why:
         return True
     with db.transaction(p.engine) as tx:
         outbox.drop(tx, p.connection_id, batch, p.clock())
-        why = "The invoice changed in the ledger before it was charged."
         _set(tx, charge.id, state="withdrawn", why=why)
         books.note_changed(tx, p.connection_id, [charge.customer_id], p.clock())
     p.say(f"{charge.what}: {why}")

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from connector import audit, books, charging, connections, guarding, holds, plan_records, reminding, settings
 from connector.domain import charges as rules
-from connector.domain import demand
+from connector.domain import demand, free_words
 from connector.domain.demand import Claimed, Demand
 from connector.domain.policy import ChargePolicy, Ledgered
 from connector.domain.receivables import Status
@@ -53,6 +53,7 @@ def against(
     synced = connections.get(tx, connection_id).last_sync_at
     if synced is None or now - synced > dt.timedelta(hours=FRESH_HOURS):
         found.append(f"The books were not read within the last {FRESH_HOURS} hours. Sync first.")
+    found += free_words.problems(settings.load(tx, connection_id).policy)
     if not any(i.balance > 0 and i.due < today for i in picture.invoices):
         found.append("Nothing is overdue.")
     return list(dict.fromkeys(found))
@@ -125,7 +126,7 @@ def draw_up(
         country=country,
         individual=bool(person),
     )
-    return demand.demand(parties, claimed, today, reminding.announced(policy))
+    return demand.demand(parties, claimed, today, free_words.announced(policy))
 
 
 def taken(

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from connector import books, connections, objections, plans, settings
 from connector.connections import Connection as Organization
-from connector.domain import plan_words, propose, rails, refusals
+from connector.domain import free_words, plan_words, propose, rails, refusals
 from connector.domain.plan import BadPlan, Plan, Waiver
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
@@ -241,6 +241,8 @@ def waive(
     plan = record.draft or record.plan
     if not why.strip():
         raise PlanProblem("NO_REASON", "Say why the fee is waived; the credit states it.")
+    if unfit := free_words.unfit(why):
+        raise PlanProblem("WORDS", unfit)
     picture = books.of_customer(tx, record.connection_id, plan.customer_id)
     fee = next((i for i in picture.invoices if i.id == invoice_id), None) if picture else None
     if fee is None:

@@ -213,6 +213,7 @@ def guard(tx: Connection, scene: Scene) -> Guard:
         ledger_reminders_on=_ledger_reminders(scene.organization, decided),
         hours_since_sync=(scene.now - synced).total_seconds() / 3600 if synced else None,
         unapplied=unapplied,
+        same_address=_of_same_address(tx, scene) if scene.fresh else {},
         payments=tuple(payments),
         ledger_balance={code: theirs for code, (theirs, _) in differences.items()} or None,
         mirrored_balance={code: ours for code, (_, ours) in differences.items()},
@@ -223,6 +224,25 @@ def guard(tx: Connection, scene: Scene) -> Guard:
         plan_proposed_on=plans.waits_since(scene.records),
         writing=any(r.state == "approved" or r.progress in plans.UNDER_WAY for r in scene.records),
     )
+
+
+def _of_same_address(tx: Connection, scene: Scene) -> dict[str, int]:
+    """Unmatched money of other records with the same e-mail address: often one customer entered twice, and paid under
+    the other name. By the mirror, and only for a message that is about to leave."""
+    c, customer = db.customers.c, scene.customer
+    if not customer.email:
+        return {}
+    same = sa.select(c.id).where(
+        c.connection_id == scene.organization.id,
+        sa.func.lower(c.email) == customer.email.lower(),
+        c.id.notin_([customer.id, *scene.kin]),
+    )
+    found: dict[str, int] = {}
+    for id in tx.scalars(same).all():
+        theirs = books.of_customer(tx, scene.organization.id, id)
+        for currency, amount in _unapplied(theirs.payments, theirs.credits).items() if theirs else ():
+            found[currency] = found.get(currency, 0) + max(0, amount)
+    return found
 
 
 def unexplained(invoices: Iterable[Invoice], payments: Iterable[Payment]) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from connector import audit, connections, db, outbox
 from connector.config import Config
 from connector.db import settings
+from connector.domain import free_words
 from connector.domain import policy as rules
 from connector.domain.money import Money
 from connector.domain.policy import Answers, Basis, Policy
@@ -119,12 +120,16 @@ def answer(
 def save_policy(
     tx: Connection, connection_id: str, policy: Policy, *, revision: int, who: str, now: dt.datetime
 ) -> Settings:
-    """Save the policy. `revision` is the one it was edited from. Raises EditedMeanwhile."""
+    """Save the policy. `revision` is the one it was edited from.
+
+    Raises EditedMeanwhile, and WrongValue for words that customers would read and that may not be said.
+    """
     before = load(tx, connection_id)
     if before.revision != revision:
         raise EditedMeanwhile(
             "Somebody else changed these settings while you were editing. Look at their version and save again."
         )
+    free_words.refuse(before.policy, policy)
     return _save(tx, before, {"policy": policy.to_json()}, who, now, "changed the policy", policy.to_json())
 
 

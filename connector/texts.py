@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connector import books, connections, db, reminding, settings
+from connector.domain import free_words, reminder_words, wording
 from connector.domain import letters as shipped
-from connector.domain import reminder_words, wording
 from connector.domain.codec import WrongValue
 from connector.domain.dunning import Open, Reminder
 from connector.domain.letters import BACKLOG, DEFAULT, BadText
@@ -122,7 +122,7 @@ def attempt(
     except BadText as bad:
         return Tried("", problem=str(bad))
     context = reminder_words.context(
-        reminder, name, sender, today, language=variant, enabled=reminding.announced(policy)
+        reminder, name, sender, today, language=variant, enabled=free_words.announced(policy)
     )
     return Tried(said, wording.check(said, context))
 

@@ -19,6 +19,9 @@ from connector.domain.policy import ChargePolicy, Ledgered
 from connector.domain.receivables import CreditNote, Customer, Invoice, Payment, Status
 
 LATE_FEE, INTEREST, FIXED_SUM, DISCOUNT = "late_fee", "interest", "fixed_sum", "discount"
+UNMATCHED = (
+    "Money or credit of the customer is not matched to an invoice. Match it first: it may have been on time."
+)
 WARN_ABOVE = Decimal(18)  # percent a year from which agreed interest is unusual (accounting.md 5, US)
 
 
@@ -87,8 +90,17 @@ def _before(around: Around, kind: str, invoice: Invoice) -> list[Charged]:
     return [c for c in around.charged if c.kind == kind and c.invoice_id == invoice.id]
 
 
+def unmatched(payments: Iterable[Payment], credits: Iterable[CreditNote]) -> bool:
+    """Whether money or credit of the customer, in any currency, is matched to nothing: it may have been on time."""
+    return any(p.unapplied > 0 for p in payments if not p.void) or any(
+        c.remaining > 0 for c in credits if not c.void
+    )
+
+
 def _why_not(around: Around, rules: ChargePolicy, kind: str) -> tuple[str, ...]:
     reasons = list(around.rests) if kind != DISCOUNT else []
+    if kind != DISCOUNT and unmatched(around.payments, around.credits):
+        reasons.append(UNMATCHED)
     if around.customer.is_person and kind != DISCOUNT:
         reasons.append("The customer is a person: fees and interest to consumers are not charged from here.")
     if not target(rules, kind).account:

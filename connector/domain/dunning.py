@@ -174,6 +174,7 @@ class Guard:
     ledger_reminders_on: bool | None
     hours_since_sync: float | None  # None: never synced
     unapplied: Mapping[str, int] = field(default_factory=dict)  # currency → minor units
+    same_address: Mapping[str, int] = field(default_factory=dict)  # of other records with the same e-mail
     payments: tuple[Payment, ...] = ()  # of this customer; those dated after today count as announced
     ledger_balance: Mapping[str, int] | None = None  # the ledger's own figure, currency → minor units
     mirrored_balance: Mapping[str, int] = field(default_factory=dict)  # the same by our mirror
@@ -210,6 +211,13 @@ def guard(facts: Guard, documents: Iterable[Open], policy: ReminderPolicy, today
     currencies = sorted({d.invoice.currency for d in documents})
     for currency in currencies:
         reasons += _money_in_sight(facts, currency, today)
+    reasons += _in_other_currencies(facts, currencies, today)
+    reasons += [
+        f"{Money(amount, currency)} of another customer with the same e-mail address is not matched to an invoice. "
+        "It goes on when that is matched, or when the two have addresses of their own."
+        for currency, amount in sorted(facts.same_address.items())
+        if amount > 0
+    ]
     if facts.promised_for is not None:
         until = facts.promised_for + dt.timedelta(policy.promise_grace_days)
         if today <= until:
@@ -241,6 +249,20 @@ def guard(facts: Guard, documents: Iterable[Open], policy: ReminderPolicy, today
     if not facts.live:
         reasons.append("This organization is in preview: nothing leaves until someone goes live.")
     return tuple(reasons)
+
+
+def _in_other_currencies(facts: Guard, asked: Sequence[str], today: dt.date) -> list[str]:
+    """Money booked in another currency may be the payment itself: entered in the wrong one, or simply sent so."""
+    coming: dict[str, int] = {}
+    for payment in facts.payments:
+        if not payment.void and payment.date > today:
+            coming[payment.currency] = coming.get(payment.currency, 0) + payment.amount
+    return [
+        f"{Money(amount, currency)} is in the books but not matched to an invoice, and the message asks for "
+        f"{' and '.join(asked)}. It goes on when it is matched or given back."
+        for currency in sorted({*facts.unapplied, *coming} - {*asked})
+        if (amount := max(facts.unapplied.get(currency, 0), coming.get(currency, 0))) > 0
+    ]
 
 
 def _money_in_sight(facts: Guard, currency: str, today: dt.date) -> list[str]:

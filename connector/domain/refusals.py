@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from connector.domain import free_words
 from connector.domain.calendar import add_months
 from connector.domain.money import Money
 from connector.domain.plan import Plan
@@ -70,6 +71,8 @@ def refusals(facts: Facts, mode: Mode, plan: Plan | None = None) -> list[Refusal
     found = _always(facts)
     if plan is not None:
         found += _consumer(facts, plan)
+        said = (free_words.unfit(waiver.reason) for waiver in plan.waivers)
+        found += [Refusal("WORDS", why) for why in said if why]
     if mode is Mode.SPLIT:
         found += _split(facts)
     elif mode is Mode.MIRROR:

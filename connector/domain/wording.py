@@ -91,6 +91,7 @@ _INSTEAD = {
 }
 _SHOUTING = "Several exclamation marks read as shouting."
 _CAPITALS = re.compile(r"(?<![\w@.])[A-ZÀ-ÖØ-Þ]{2,}(?![\w@.]*[a-zà-ÿ0-9])")
+_BANK = frozenset(["IBAN", "BIC", "SWIFT", "BSB", "ACH", "SEPA", "BACS", "CHAPS"])  # what follows is a code
 _COMPANY = frozenset(
     [
         "LTD",
@@ -213,7 +214,7 @@ def _capitals(text: str, context: Context) -> Iterator[Objection]:
             continue
         for run in _runs(part.original):
             shouted = [w for w in run if w not in names]
-            if _COMPANY & set(run) or not shouted:
+            if (_COMPANY | _BANK) & set(run) or not shouted:
                 continue
             loud = len(shouted) > 1 and max(map(len, shouted)) > 3
             if loud or len(shouted[0]) > 5 or any(plain(w) in stress for w in shouted):

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from connector import charging, db, holds, outbox, settings
+from connector.domain import charges as rules
 from connector.domain.policy import load
 from connector.platforms import Refused
 from tests.connector.conftest import NOON, TODAY
@@ -52,6 +53,17 @@ def test_paid_a_moment_before_nothing_is_charged_and_it_may_be_offered_again(sto
     )
     with db.reading(story.engine) as tx:  # by the mirror, which has not heard of the payment
         assert [o.key for o in charging.offered(tx, story.connection_id, "58", today=TODAY)] == [FEE]
+
+
+def test_money_came_a_moment_before_and_is_not_matched_yet(story: Story) -> None:
+    approve(story)
+    story.ledger.pay(None, 85000, TODAY, "58")  # nobody synced since
+    story.deliver()
+    assert "create_invoices" not in story.ledger.calls
+    assert [c.why for c in kept(story)] == [rules.UNMATCHED]
+    story.sync()
+    with pytest.raises(charging.ChargeProblem, match="not matched"):
+        approve(story)
 
 
 def test_what_forbids_it_is_said(story: Story) -> None:

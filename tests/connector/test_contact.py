@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import conclusions, contacts, customer_time, db, holds, plans, reminders, settings
+from connector.domain.codec import WrongValue
 from connector.domain.policy import LetterPolicy, Mode, OwnText, PlanPolicy, Policy, ReminderPolicy
 from connector.domain.receivables import Customer, Payment
 from connector.platforms import TryLater
@@ -27,6 +28,13 @@ def set_policy(story: Story, policy: Policy) -> None:
     with db.transaction(story.engine) as tx:
         revision = settings.load(tx, story.connection_id).revision
         settings.save_policy(tx, story.connection_id, policy, revision=revision, who="Ann", now=AT_TEN)
+
+
+def had_policy(story: Story, policy: Policy) -> None:
+    """As an earlier release, or a restored backup, may have left it: not refused at save."""
+    set_policy(story, Policy())
+    with db.transaction(story.engine) as tx:
+        tx.execute(sa.update(db.settings).values(policy=policy.to_json()))
 
 
 def go_to(story: Story, day: dt.date) -> None:
@@ -86,6 +94,42 @@ def test_money_under_the_parents_name_holds_the_sub_customers_message(story: Sto
     story.ledger.pay(None, 40000, TUESDAY, "59")
     story.sync()
     held(story, "400.00 USD is in the books but not matched")
+
+
+def test_money_in_another_currency_holds(story: Story) -> None:
+    story.ledger.pay(None, 36000, TUESDAY, "58")
+    story.ledger.received["p1"] = replace(story.ledger.received["p1"], currency="EUR")
+    story.sync()
+    held(story, "360.00 EUR is in the books but not matched to an invoice, and the message asks for USD")
+
+
+def test_money_of_a_twin_record_holds_at_the_last_look(story: Story) -> None:
+    """One customer entered twice: the payment stands under the other name, with the same address."""
+    story.ledger.customers["58"] = replace(story.ledger.customers["58"], email="pat@brook.example")
+    story.ledger.customers["61"] = Customer("61", "Brook Cafe Ltd", email="Pat@Brook.example")
+    story.ledger.pay(None, 40000, TUESDAY, "61")
+    story.sync()
+    assert [r.state for r in reviewed(story)] == ["due"]
+    story.deliver()
+    (found,) = kept(story)
+    assert found.state == "held"
+    assert "400.00 USD of another customer with the same e-mail address" in found.held_because[0]
+    assert story.ledger.remarks == {}
+
+
+def test_two_organizations_with_the_same_customer_are_two(story: Story, engine: Engine) -> None:
+    """What another organization's customer of the same id, name and address paid concerns nobody here."""
+    with db.transaction(engine) as tx:
+        row = tx.execute(sa.select(db.connections)).mappings().one()
+        other = dict(row) | {"id": "other", "external_id": "other-realm"}
+        tx.execute(sa.insert(db.connections).values(**other))
+        twin = tx.execute(sa.select(db.customers)).mappings().first()
+        assert twin is not None
+        tx.execute(sa.insert(db.customers).values(**dict(twin) | {"connection_id": "other"}))
+        holds.put(tx, "other", "58", "insolvency", who="Ann", now=AT_TEN)
+    assert [r.state for r in reviewed(story)] == ["due"]
+    story.deliver()
+    assert [r.state for r in kept(story)] == ["noted"]
 
 
 def test_what_was_heard_takes_no_place_and_is_kept(story: Story) -> None:
@@ -288,9 +332,22 @@ def test_the_words_are_those_of_the_day_on_which_they_leave(story: Story) -> Non
 
 def test_a_text_that_fails_the_check_holds_with_its_sentence(story: Story) -> None:
     own = OwnText("en-US", "check", "default", "Pay {amount} or we will sue you.")
-    set_policy(story, Policy(letters=LetterPolicy(person="Jo", own=(own,))))
+    unfit = Policy(letters=LetterPolicy(person="Jo", own=(own,)))
+    with pytest.raises(WrongValue, match="Customers would read “Pay {amount} or we will sue you.”"):
+        set_policy(story, unfit)
+    had_policy(story, unfit)
     found = held(story, "It says: “Pay 400.00 USD or we will sue you.”")
     assert "no step of your policy takes any" in found.held_because[0]
+
+
+def test_how_to_pay_is_read_by_customers_too(story: Story) -> None:
+    kind = LetterPolicy(how_to_pay="Bank transfer to IBAN DE89 3704 0044 0532 0130 00, BIC COBADEFFXXX")
+    set_policy(story, Policy(letters=kind))
+    harsh = Policy(letters=LetterPolicy(how_to_pay="Pay at once or our lawyer will call"))
+    with pytest.raises(WrongValue, match="or our lawyer will call"):
+        set_policy(story, harsh)
+    had_policy(story, harsh)
+    held(story, "Pay at once or our lawyer will call")
 
 
 def test_a_text_with_an_unknown_field_holds(story: Story) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.installments import balloon_rows, draft_rows
+from connector.domain.plan import Waiver
 from connector.domain.policy import Answers, Basis, InterestPolicy, Method, Mode, PlanPolicy
 from connector.domain.rails import approves_itself, cautions, problems, rows_within
 from connector.domain.receivables import Status
@@ -287,3 +288,13 @@ def test_only_a_small_short_plain_plan_approves_itself():
 
 def test_how_many_rows_fit_into_a_year():
     assert [rows_within(12, r) for r in (Rhythm.MONTHLY, Rhythm.TWO_WEEKLY, Rhythm.WEEKLY)] == [12, 26, 52]
+
+
+def test_the_reason_of_a_waived_fee_is_read_by_the_customer():
+    waived = replace(PLAN, waivers=(Waiver("149", "1001-F", 5000, "4000", "goodwill for the late delivery"),))
+    assert "WORDS" not in codes(refusals(FACTS, Mode.NOTES, waived))
+    unfit = replace(waived.waivers[0], reason="waived once; next time we will sue")
+    (refusal,) = [
+        r for r in refusals(FACTS, Mode.NOTES, replace(waived, waivers=(unfit,))) if r.code == "WORDS"
+    ]
+    assert "next time we will sue" in refusal.sentence
