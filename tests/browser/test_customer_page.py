@@ -14,11 +14,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect
 
-from connector import connections, customer_answers, db, holds, plans, settings
+from connector import connections, customer_answers, db, drafting, holds, plans, settings
 from connector.domain.letters import variants
 from connector.domain.page_words import words
 from tests.browser.books import harbor_and_pine
-from tests.browser.conftest import World, connect, until
+from tests.browser.conftest import World, connect, reviewed, until
 
 NAME = "Alder Landscaping"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -74,7 +74,7 @@ def office(request: pytest.FixtureRequest, chromium: Browser, world: World) -> I
     context.set_default_timeout(30_000)
     page = context.new_page()
     id = connect(page, world, platform, name=NAME)
-    until(lambda: _reviewed(world, id), "the first review", 90)
+    until(lambda: reviewed(world, id), "the first review", 90)
     with db.transaction(world.engine) as tx:
         settings.answer(tx, id, income_basis="accrual", sales_tax_basis="accrual", who="Dana", now=db.now())
     page.goto(f"/organizations/{id}/customer-page")
@@ -86,11 +86,6 @@ def office(request: pytest.FixtureRequest, chromium: Browser, world: World) -> I
     expect(page.locator(".opening")).to_contain_text("The customer's page is on.")
     yield Office(world, platform, id, page)
     context.close()
-
-
-def _reviewed(world: World, id: str) -> bool:
-    with db.reading(world.engine) as tx:
-        return connections.get(tx, id).last_review_on is not None
 
 
 @pytest.fixture
@@ -117,7 +112,7 @@ def test_from_the_tap_to_the_ledger(office: Office, phone: Page) -> None:
     address = office.address(office.customer("Kim's Bakery"))
     came: list[Request] = []
     phone.on("request", lambda r: asked.append(r.url))
-    phone.on("requestfinished", came.append)
+    phone.on("requestfinished", lambda r: came.append(r))
     phone.goto(address, wait_until="networkidle")
     assert len(asked) == 1, asked  # one round trip, and nothing from elsewhere
     assert sum(r.sizes()["responseBodySize"] for r in came) <= 60_000
@@ -215,6 +210,66 @@ def test_object_call_change_and_the_bookkeepers_answer(office: Office, phone: Pa
     with db.reading(office.world.engine) as tx:
         assert customer_answers.waiting(tx, [office.id]) == []
     assert office.trial_balance() == before
+
+    # None of the plans fits: something else is asked for.
+    wrong = list[str]()
+    _open(phone, "I need to spread it")
+    phone.locator("#sa").fill("400")
+    phone.get_by_role("button", name="Show me plans").click()
+    phone.locator("#oa").fill("250")
+    phone.get_by_role("button", name="Ask for this").click()
+    expect(phone.locator("#told")).to_contain_text("You asked for payments of 250.00 USD a month.")
+
+    # The bookkeeper shows a draft of their own; the yes is enough, and the worker writes it.
+    plan_id = _draft(office, customer)
+    page.goto(f"/plans/{plan_id}")
+    page.get_by_text("Ask for their yes on their own page").click()
+    page.get_by_label("Their yes is enough: approve it in my name and write it then.").check()
+    page.get_by_role("button", name="Show it on their page").click()
+    told = page.get_by_role("status").filter(has_text="/c/")
+    expect(told).to_be_visible()
+    found = re.search(r"http://\S+/c/[\w.-]+", told.inner_text())
+    assert found
+    phone.goto(found[0])
+    expect(phone.locator("#offered")).to_contain_text("suggests this plan")
+    _check(phone, wrong)
+    phone.get_by_role("button", name="Read this plan").click()
+    expect(phone.locator(".letter")).to_contain_text("Total payable")
+    _check(phone, wrong)
+    phone.get_by_label("Your name").fill("Lee Shore")
+    phone.get_by_label("I have read this and agree to it.").check()
+    phone.get_by_role("button", name="Agree to this plan").click()
+    expect(phone.locator("#told")).to_contain_text("Your plan is agreed.")
+    until(lambda: _state(office, plan_id) == "running", "the plan in the ledger", 60)
+    assert office.trial_balance() == before
+
+    # While it runs: a change is asked for, and no more messages.
+    until(lambda: "Next:" in _text(phone, found[0]), "the plan on the page", 30)
+    _open(phone, "I need to change the plan")
+    phone.get_by_label("A later date for the next payment").check()
+    phone.get_by_role("button", name="Ask for a change").click()
+    expect(phone.locator("#told")).to_contain_text("You asked to change your plan.")
+    _open(phone, "Send me no more messages")
+    phone.get_by_role("button", name="End the messages").click()
+    expect(phone.locator("#told")).to_contain_text("None will be sent.")
+    _check(phone, wrong)
+    assert wrong == []
+
+
+def _draft(office: Office, customer: str) -> str:
+    """A draft for this customer: the policy's own, or one that a person asks for."""
+    with db.transaction(office.world.engine) as tx:
+        for record in plans.of_customer(tx, office.id, customer):
+            if record.state == "proposed":
+                return record.id
+        today = connections.today(connections.get(tx, office.id), office.world.config)
+        made = drafting.propose_plan(tx, office.id, customer, who="Dana", now=db.now(), today=today)
+    return made.id
+
+
+def _state(office: Office, plan_id: str) -> str:
+    with db.reading(office.world.engine) as tx:
+        return plans.get(tx, plan_id).state
 
 
 def test_every_language_reads_on_a_phone(office: Office, phone: Page) -> None:
