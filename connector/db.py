@@ -38,7 +38,8 @@ _engines: dict[str, Engine] = {}
 
 
 def engine(config: Config) -> Engine:
-    """The process's engine for the configured database: one per address, made anew after a fork."""
+    """The process's engine for the configured database: one per address. A forked process has connections of its own,
+    and what its parent compiled."""
     found = _engines.get(config.database_url)
     if found is None:
         _hide_secrets(config)
@@ -93,13 +94,12 @@ def _create(url: str) -> Engine:
     return made
 
 
-def _forget_engines() -> None:
+def _leave_connections() -> None:
     for one in _engines.values():
         one.dispose(close=False)  # the parent's sockets and file locks are not the child's to close
-    _engines.clear()
 
 
-os.register_at_fork(after_in_child=_forget_engines)
+os.register_at_fork(after_in_child=_leave_connections)
 
 
 @contextmanager

@@ -14,11 +14,33 @@ import os
 import signal
 from typing import Any
 
+import sqlalchemy as sa
 from rq import Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from sqlalchemy.engine import Engine
 
-from connector import config, db, embedded, jobs, leases, platforms, tracing, waking
+from connector import (
+    books,
+    conclusions,
+    config,
+    connections,
+    contacts,
+    db,
+    embedded,
+    failures,
+    guarding,
+    inbox,
+    jobs,
+    leases,
+    plans,
+    platforms,
+    reminders,
+    settings,
+    tracing,
+    waking,
+    writeback,
+)
 from connector.config import Config
 from connector.domain import fingerprint, wording_tone
 
@@ -51,18 +73,45 @@ class JobWorker(Worker):
         """The job took its process with it (memory, a crash in a library): it cannot count that itself."""
         number = os.WTERMSIG(status) if status and os.WIFSIGNALED(status) else 0
         log.error("the process of job %s ended (signal %s)", job.id, number)
-        settings = config.load()
-        engine = db.engine(settings)
+        engine = db.engine(config.load())
         function = (job.func_name or "").rpartition(".")[2]
         jobs.note_failure(engine, str(job.args[0]), function, f"the process ended (signal {number})")
         engine.dispose()  # the next horse inherits no connection
 
 
-def warm() -> None:
-    """Compile once what each forked job would else compile for itself: the patterns of the wording check."""
+def warm(config: Config) -> None:
+    """Compile once what each forked job would else compile for itself: the patterns of the wording check, and the
+    statements that every job begins with, asked about nobody."""
     for language in wording_tone.languages():
         wording_tone.tone(language)
     fingerprint.of_source("connector.domain")
+    engine = db.engine(config)
+    with contextlib.suppress(sa.exc.SQLAlchemyError):  # away, or not migrated: the jobs will say so
+        _ask_about_nobody(engine)
+    engine.dispose()
+
+
+def _ask_about_nobody(engine: Engine) -> None:
+    id, whom, now = "nobody", ["nobody"], db.now()
+    with db.reading(engine) as tx:
+        for job in failures.WORDS:
+            failures.get(tx, id, job)
+        leases.held(tx, now)
+        inbox.pending(tx, id)
+        writeback.pending_connections(tx, now)
+        writeback.waiting(tx, id, now)
+        with contextlib.suppress(LookupError):
+            connections.get(tx, id)
+        settings.load(tx, id)
+        books.changed(tx, id)
+        books.survivors(tx, id)
+        list(books.each_customer(tx, id, whom))
+        list(books.each_customer(tx, id, whom, brief=True))
+        plans.of_customers(tx, id, whom)
+        reminders.of_customers(tx, id, whom)
+        contacts.heard(tx, id, whom)
+        guarding.told(tx, id, whom, now.date())
+        conclusions.owed(tx, id)
 
 
 def main(config: Config, *, burst: bool = False) -> int:
@@ -71,7 +120,7 @@ def main(config: Config, *, burst: bool = False) -> int:
     embedded.wait_until_ready(config)
     for name in platforms.names():
         platforms.find(name, config)
-    warm()
+    warm(config)
     tracing.prepare(config.traces_url)
     gc.collect()
     gc.freeze()  # what is loaded now is shared with the forked jobs for good

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import (
+    access,
     books,
     completeness,
     config,
@@ -153,7 +154,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_leaves_no_orphan(
 def test_a_crash_is_counted_and_a_worker_that_is_asked_to_end_hands_over(
     store: Engine, installation: config.Config, connected: str, owing: Ledgers
 ) -> None:
-    owing.set(slow=0.5, resumable=True)
+    owing.set(slow=1.5, resumable=True)
     waking.sync(installation, connected)
     worker = start_worker(FOREVER)
 
@@ -179,7 +180,7 @@ def test_a_crash_is_counted_and_a_worker_that_is_asked_to_end_hands_over(
         before = len(owing.calls())
         until(lambda: len(owing.calls()) > before)
         worker.terminate()
-        assert worker.wait(10) == 0
+        assert worker.wait(60) == 0
     finally:
         worker.kill()
         worker.wait()
@@ -402,7 +403,7 @@ def test_nothing_is_woken_for_an_organization_that_is_not_connected(
     store: Engine, installation: config.Config, settled: Ledgers, connected: str
 ) -> None:
     an_event(store)
-    connections.lost(store, connected, "Gone.")
+    access.lost(store, connected, "Gone.")
     assert sweep.sweep(installation) == 0
     jobs.sync_connection(connected)
     jobs.deliver_connection(connected)

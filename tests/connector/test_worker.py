@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
-from connector import worker
+import os
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from connector import config, db, jobs, worker
 from connector.domain import wording_tone
+from tests.connector.json_ledger import Ledgers
 
 
-def test_forked_jobs_find_the_patterns_of_every_language_compiled() -> None:
-    worker.warm()
+def test_forked_jobs_find_the_patterns_of_every_language_compiled(
+    settings_of_installation: config.Config,
+) -> None:
+    worker.warm(settings_of_installation)
     before = wording_tone.tone.cache_info()
     for language in wording_tone.languages():
         wording_tone.tone(language)
     assert wording_tone.tone.cache_info().misses == before.misses
     assert before.currsize >= 4
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_forked_job_finds_its_statements_compiled(
+    installation: config.Config, store: Engine, connected: str, ledgers: Ledgers
+) -> None:
+    ledgers.customer("c1", "Kea Couriers")
+    ledgers.invoice("i1", "c1", 10_000)
+    jobs.sync_connection(connected)
+    store.clear_compiled_cache()
+    cold = _compiled_in_a_fork(installation, connected)
+    worker.warm(installation)
+    assert _compiled_in_a_fork(installation, connected) < cold / 2
+
+
+def _compiled_in_a_fork(installation: config.Config, connection_id: str) -> int:
+    """How many statements one whole review had to compile."""
+    with db.transaction(db.engine(installation)) as tx:
+        tx.exec_driver_sql("UPDATE connections SET last_review_on = NULL")
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        engine, compiled = db.engine(installation), [0]
+
+        @sa.event.listens_for(engine, "before_cursor_execute")
+        def count(*of: object) -> None:
+            compiled[0] += getattr(of[4], "cache_hit", None) is sa.engine.interfaces.CacheStats.CACHE_MISS
+
+        try:
+            jobs.review_connection(connection_id)
+        finally:
+            os.write(writer, bytes([compiled[0]]))
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        return said.read(1)[0]
