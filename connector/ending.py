@@ -7,6 +7,7 @@ Interest never exists before it is earned, so default, payoff and renegotiation 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -104,9 +105,7 @@ def settle_early(
             "NO_DISCOUNT_ACCOUNT",
             "Name the account for settlement discounts in the settings first; Forbear does not guess one.",
         )
-    batch = f"{record.batch} discount"
-    if outbox.of_batch(tx, record.connection_id, batch):
-        raise PlanProblem("ALREADY_DISCOUNTED", f"Plan {plan_id} has its settlement discount already.")
+    batch = _free_batch(tx, record, now)
     sources = originals(plan)
     tax, total = sum(s.tax for s in sources), sum(s.total for s in sources)
     parts = settlement_discount(stands.open, percent, tax, total, reduces_tax=policy.discount_reduces_tax)
@@ -135,6 +134,27 @@ def settle_early(
         now=now,
     )
     return progress.payoff(stands, percent)
+
+
+def _free_batch(tx: Connection, record: Record, now: dt.datetime) -> str:
+    """A name for the discount's writes. One that the ledger refused in whole is given up, and asks anew.
+
+    Raises PlanProblem when the plan has its discount, or may have it.
+    """
+    for n in itertools.count(1):
+        batch = f"{record.batch} discount{'' if n == 1 else f' {n}'}"
+        earlier = outbox.of_batch(tx, record.connection_id, batch)
+        if not earlier:
+            return batch
+        if earlier[0].state not in (
+            "failed",
+            "cancelled",
+        ):  # the credit itself; a misread refusal is found again
+            raise PlanProblem("ALREADY_DISCOUNTED", f"Plan {record.id} has its settlement discount already.")
+        for write in earlier:
+            if write.state != "cancelled":
+                outbox.cancel(tx, write.id, now)
+    raise AssertionError("unreachable")
 
 
 def propose_write_off(

@@ -11,7 +11,7 @@ from itertools import groupby
 
 import pytest
 
-from connector import db, ending, plans, renegotiating, todos
+from connector import db, ending, outbox, plans, renegotiating, todos
 from connector.domain.policy import InterestPolicy, Method
 from connector.domain.propose import Wish
 from sandbox.documents import Ref
@@ -169,6 +169,33 @@ def test_early_payoff_with_a_settlement_discount_of_five_percent(practice: Pract
     # Tax follows the price where the books name a code for it; QuickBooks cannot be asked for it to the cent.
     tax = -14630 if platform == "xero" else -15000
     assert (after["discounts"], after["tax"]) == (2833 - (15000 + tax), tax)
+
+
+def test_a_discount_that_the_ledger_refuses_may_be_granted_otherwise(practice: Practice) -> None:
+    """QuickBooks cannot credit a share of tax to the cent: the sentence says what to change, and then it goes."""
+    company, plan_id = written(practice, "quickbooks")
+    name_accounts(company)
+    company.policy(discount_reduces_tax=True)
+
+    def settle() -> None:
+        with db.transaction(practice.engine) as tx:
+            ending.settle_early(
+                tx, plan_id, Decimal(5), who="J.", why="", now=company.now(), today=company.today
+            )
+        company.deliver()
+
+    settle()
+    with db.reading(practice.engine) as tx:
+        (refused,) = outbox.failures(tx, company.connection_id)
+    assert "Let discounts not reduce tax in the settings" in refused.error
+    assert "discounts" not in company.balances()
+    company.policy(discount_reduces_tax=False)
+    settle()
+    with db.reading(practice.engine) as tx:
+        assert outbox.failures(tx, company.connection_id) == []
+    assert (company.balances()["discounts"], company.balances()["tax"]) == (4250, -15000)
+    with pytest.raises(plans.PlanProblem, match="has its settlement discount already"):
+        settle()
 
 
 def test_renegotiation_into_four(practice: Practice, platform: str) -> None:
