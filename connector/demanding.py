@@ -125,6 +125,10 @@ def draw_up(
         how_to_pay=sender.how_to_pay.rstrip("."),
         country=country,
         individual=bool(person),
+        language=picture.customer.language,
+        chosen=policy.letters.language,
+        clause=policy.charges.clause,
+        agreed_interest=bool(policy.charges.annual_percent),
     )
     return demand.demand(parties, claimed, today, free_words.announced(policy))
 

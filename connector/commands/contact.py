@@ -141,7 +141,9 @@ def _demand(options: argparse.Namespace) -> int:
     except demanding.NoDemand as no:
         raise shell.Wrong(f"No demand letter now. {no}") from None
     if options.pdf:
-        options.pdf.write_bytes(sheets.pdf(drawn.title, drawn.blocks, today, paper=drawn.paper))
+        options.pdf.write_bytes(
+            sheets.pdf(drawn.title, drawn.blocks, today, paper=drawn.paper, lang=drawn.variant[:2])
+        )
     if options.json:
         said = {"deadline": drawn.deadline.isoformat(), "text": drawn.text, "cautions": list(drawn.cautions)}
         print(json.dumps(said, indent=1))

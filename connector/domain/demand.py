@@ -15,18 +15,18 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from connector.domain import charges
 from connector.domain.charges import Offer
-from connector.domain.letters import Letters, letters, variant_for
+from connector.domain.late_interest import regime_code
+from connector.domain.letters import Letters, fill, letters, variant_for
 from connector.domain.money import Money
 from connector.domain.receivables import Invoice
-from connector.domain.regions import spelled
 
 DAYS = 14
 PROTOCOL_DAYS = 30  # Pre-Action Protocol for Debt Claims, England and Wales
-_STEPS = {  # what a step of the policy's ladder allows to say; nothing else is announced
-    "collection": "pass the account to a collection firm",
-    "court": "ask a court to decide",
-    "cutoff": "supply only against payment in advance",
-}
+STEPS = (
+    "collection",
+    "court",
+    "cutoff",
+)  # a step of the policy's ladder allows to name it; nothing else is announced
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class Parties:
     how_to_pay: str
     country: str  # of the creditor
     individual: bool = False  # the customer is a person or a sole trader
+    language: str = ""  # the customer's own, where the ledger knows it
+    chosen: str = ""  # the policy's; "" follows the country
+    clause: str = ""  # where fees or interest were agreed
+    agreed_interest: bool = False  # by that clause, not by law
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,59 +104,58 @@ def demand(
     if len(currencies) != 1:
         raise ValueError("a demand letter is about open invoices in one currency")
     [currency] = currencies
-    words = _words(parties.country)
-    last = deadline(today, parties.country, parties.individual)
-    principal = sum(c.invoice.balance for c in claimed)
+    words = _words(parties)
     extras = [o for c in claimed for o in c.extras]
-    total = principal + sum(o.amount for o in extras)
+    principal = sum(c.invoice.balance for c in claimed)
+    last = deadline(today, parties.country, parties.individual)
+    by_deadline = words.day(last)
+    fields = {
+        "organization": parties.creditor,
+        "customer": parties.customer,
+        "person": parties.person,
+        "reply": parties.reply or words.demand["reply"],
+        "how_to_pay": parties.how_to_pay or words.demand["as_invoiced"],
+        "today": words.day(today),
+        "deadline": by_deadline,
+        "principal": words.money(Money(principal, currency)),
+        "total": words.money(Money(principal + sum(o.amount for o in extras), currency)),
+    }
 
-    def money(amount: int) -> str:
-        return words.money(Money(amount, currency))
+    def say(name: str, **more: str) -> str:
+        return fill(words.demand[name], fields | more)
 
+    def heading(name: str) -> Block:
+        return Block(say(name), heading=True)
+
+    allowed = [say(step) for step in STEPS if step in steps]
     blocks = [
-        Block(f"From: {parties.creditor}"),
-        Block(f"To: {parties.customer}"),
-        Block(words.day(today)),
-        Block("Request for payment of overdue invoices", heading=True),
-        Block(f"Dear {parties.customer},"),
-        Block(
-            f"we supplied goods or services to you and invoiced them as listed below. By our books {money(principal)} "
-            f"of these invoices is open on {words.day(today)}. We ask you to pay {money(total)} by {words.day(last)}."
-        ),
-        Block("What is open", heading=True),
+        Block(say("from")),
+        Block(say("to")),
+        Block(fields["today"]),
+        heading("subject"),
+        Block(say("dear")),
+        Block(say("intro")),
+        heading("open"),
         Block(rows=_table(claimed, words)),
-        Block("How the sum is made up", heading=True),
-        Block(rows=_sums(principal, extras, total, words, currency)),
-        *[Block(f"{_name(o)} on invoice {o.invoice.number}: {o.rule}") for o in extras],
+        heading("sums"),
+        Block(rows=_sums(principal, extras, words, currency)),
+        *[Block(_basis(offer, parties, words)) for offer in extras],
         *_daily(claimed, words, currency),
-        Block("How to pay", heading=True),
-        Block(
-            f"{parties.how_to_pay or 'As on the invoices'}. Please give the invoice numbers with your payment."
-        ),
-        Block("If something is wrong, or if it is difficult", heading=True),
-        Block(
-            f"If you do not agree with an invoice, or if you paid in the last few days, please tell {parties.person} "
-            f"({parties.reply or 'by replying to this letter'}) by {words.day(last)}; we will look into that first."
-        ),
-        Block(
-            "If you cannot pay it in one sum, tell us what you can manage. We can usually agree a plan in "
-            + spelled("installments", parties.country)
-            + "."
-        ),
-        *(_protocol(parties) if protocol(parties.country, parties.individual) else ()),
-        Block("What happens next", heading=True),
-        Block(_next(steps, words.day(last))),
-        Block("Enclosed: a statement of your account and copies of the invoices named above."),
-        Block("Yours sincerely,"),
+        heading("pay"),
+        Block(say("how")),
+        heading("wrong"),
+        Block(say("object")),
+        Block(say("plan")),
+        *(_protocol() if protocol(parties.country, parties.individual) else ()),
+        heading("next"),
+        Block(say("steps", steps=words.demand["or"].join(allowed)) if allowed else say("person")),
+        Block(say("enclosed")),
+        Block(say("closing")),
         Block("______________________________"),
-        Block(
-            f"{parties.person}, for {parties.creditor}"
-            if parties.person != parties.creditor
-            else parties.creditor
-        ),
+        Block(say("signed") if parties.person != parties.creditor else parties.creditor),
     ]
     return Demand(
-        title=f"Request for payment, {parties.customer}",
+        title=say("title"),
         deadline=last,
         variant=words.variant,
         paper="us-letter" if parties.country.upper()[:2] in ("US", "CA") else "a4",
@@ -161,14 +164,16 @@ def demand(
     )
 
 
-def _words(country: str) -> Letters:
-    """Dates and sums as the country writes them in English; the letter itself is in English."""
-    found = letters(variant_for("", "", country))
-    return found if found.variant.startswith("en") else letters("en-GB")
+def _words(parties: Parties) -> Letters:
+    """The customer's or the policy's language; English where it has no words for this letter, or by the protocol."""
+    found = letters(variant_for(parties.language, parties.chosen, parties.country))
+    english = found.variant.startswith("en")
+    if not found.demand or (protocol(parties.country, parties.individual) and not english):
+        return letters("en-GB")
+    return found
 
 
 def _table(claimed: Sequence[Claimed], words: Letters) -> tuple[tuple[str, ...], ...]:
-    head = ("Invoice", "Of", "Due", "Total", "Paid", "Credited", "Open")
     rows = []
     for c in sorted(claimed, key=lambda c: (c.invoice.due, c.invoice.number)):
         i = c.invoice
@@ -182,29 +187,49 @@ def _table(claimed: Sequence[Claimed], words: Letters) -> tuple[tuple[str, ...],
                 *(words.money(Money(f, i.currency)) for f in figures),
             )
         )
-    return (head, *rows)
+    return (tuple(words.demand["head"].split("|")), *rows)
 
 
 def _sums(
-    principal: int, extras: Sequence[Offer], total: int, words: Letters, currency: str
+    principal: int, extras: Sequence[Offer], words: Letters, currency: str
 ) -> tuple[tuple[str, ...], ...]:
-    def row(name: str, amount: int) -> tuple[str, str]:
-        return name, words.money(Money(amount, currency))
+    def row(name: str, amount: int) -> tuple[str, ...]:
+        return words.demand[name], words.money(Money(amount, currency))
 
     by_kind: dict[str, int] = {}
     for offer in extras:
-        by_kind[_name(offer)] = by_kind.get(_name(offer), 0) + offer.amount
-    listed = [row(name, amount) for name, amount in by_kind.items()]
-    none = [] if listed else [("Interest and fees", "none")]
-    return (("", "Amount"), row("Invoices", principal), *listed, *none, row("Total", total))
+        by_kind[offer.kind] = by_kind.get(offer.kind, 0) + offer.amount
+    listed = [row(kind, amount) for kind, amount in by_kind.items()]
+    none = [] if listed else [tuple(words.demand["none"].split("|"))]
+    total = principal + sum(by_kind.values())
+    return (("", words.demand["amount"]), row("invoices", principal), *listed, *none, row("total", total))
 
 
-def _name(offer: Offer) -> str:
-    return {
-        charges.INTEREST: "Interest",
-        charges.FIXED_SUM: "Fixed sum by law",
-        charges.LATE_FEE: "Late fee",
-    }[offer.kind]
+def _basis(offer: Offer, parties: Parties, words: Letters) -> str:
+    """What one charge rests on: the clause or the law, and for interest each time with its sum and rate."""
+    law = words.demand.get(f"law_{regime_code(parties.country)}", "")
+    agreed = offer.kind == charges.LATE_FEE or (offer.kind == charges.INTEREST and parties.agreed_interest)
+    by_law = "fixed_by_law" if offer.kind == charges.FIXED_SUM else "interest_by_law"
+    sentence = fill(words.demand["agreed" if agreed else by_law], {"clause": parties.clause, "law": law})
+    spans = [
+        fill(
+            words.demand["span"],
+            {
+                "days": str(span.days),
+                "open": words.money(Money(span.open, offer.invoice.currency)),
+                "percent": f"{span.rate.normalize():f}".replace(".", words.decimal),
+            },
+        )
+        for span in offer.spans
+    ]
+    return fill(
+        words.demand["on_invoice"],
+        {
+            "name": words.demand[offer.kind],
+            "number": offer.invoice.number,
+            "basis": " ".join([sentence, *spans]),
+        },
+    )
 
 
 def _daily(claimed: Sequence[Claimed], words: Letters, currency: str) -> list[Block]:
@@ -216,10 +241,10 @@ def _daily(claimed: Sequence[Claimed], words: Letters, currency: str) -> list[Bl
     if not each:
         return []
     amount = int(each.quantize(Decimal(1), ROUND_HALF_UP))
-    return [Block(f"Each further day adds {words.money(Money(amount, currency))} of interest.")]
+    return [Block(fill(words.demand["further"], {"amount": words.money(Money(amount, currency))}))]
 
 
-def _protocol(parties: Parties) -> list[Block]:
+def _protocol() -> list[Block]:
     return [
         Block(
             "This letter follows the Pre-Action Protocol for Debt Claims. You have 30 days to answer with the Reply "
@@ -227,19 +252,6 @@ def _protocol(parties: Parties) -> list[Block]:
             "Enclosed for you: the Information Sheet, the Reply Form and the Standard Financial Statement."
         )
     ]
-
-
-def _next(steps: Collection[str], last: str) -> str:
-    allowed = [words for step, words in _STEPS.items() if step in steps]
-    if not allowed:
-        return (
-            f"If we have not heard from you by {last}, a person here looks at the account again. We tell you in "
-            "writing before we take any step."
-        )
-    return (
-        f"If we have not heard from you by {last}, we intend to {' or to '.join(allowed)}. We would rather find a "
-        "solution with you before that."
-    )
 
 
 def _cautions(parties: Parties) -> tuple[str, ...]:

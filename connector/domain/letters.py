@@ -10,7 +10,7 @@ import datetime as dt
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -75,6 +75,9 @@ class Letters:
     conjunction: str
     lines: Mapping[str, str]
     bodies: Mapping[str, Mapping[str, str]]
+    demand: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of the formal letter; {}: it has none in this language
 
     def body(self, level: str, segment: str = DEFAULT) -> str:
         """The text for a level and segment; without words of its own a segment has the level's default, and a
@@ -140,6 +143,7 @@ def letters(variant: str) -> Letters:
         conjunction=data["and"],
         lines=data["lines"],
         bodies=data["bodies"],
+        demand=data.get("demand", {}),
     )
 
 

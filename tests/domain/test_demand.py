@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -11,6 +12,7 @@ import pytest
 from connector.domain import charges, demand, wording
 from connector.domain.charges import Around, Charged
 from connector.domain.demand import Claimed, Parties
+from connector.domain.letters import letters, variants
 from connector.domain.policy import ChargePolicy, Ledgered
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
 
@@ -150,3 +152,77 @@ def test_a_share_of_tax_follows_only_where_the_policy_says_so():
         replace(INVOICE, balance=2300), around(payments=(money,)), rules, date(2026, 8, 20)
     )
     assert (offer.amount, offer.tax) == (2300, 300)
+
+
+# ---------------------------------------------------------------- in every language
+
+
+def in_language(
+    language: str, country: str = "DE", steps: tuple[str, ...] = (), **more: object
+) -> demand.Demand:
+    euro = replace(INVOICE, currency="EUR")
+    paid = replace(PAID, currency="EUR")
+    here = around(payments=(paid,), country=country)
+    extras = tuple(charges.offers(euro, here, RULES, TODAY))
+    parties = replace(PARTIES, country=country, language=language, person="Jo", **more)
+    return demand.demand(parties, [Claimed(euro, 30000, extras)], TODAY, steps)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        ("de", ("Wir bitten Sie, 911,57 EUR bis zum 5. Dezember 2026 zu zahlen.", "Zinsen  21,57 EUR", "Rechnung  Vom  Fällig", "62 Tage auf 850,00 EUR zu 10,4 % im Jahr.", "Jo, für Harbour Supply")),
+        ("fr", ("payer 911,57 EUR au plus tard le 5 décembre 2026.", "Intérêts  21,57 EUR", "Facture  Du  Échéance", "62 jours sur 850,00 EUR à 10,4 % l'an.", "Jo, pour Harbour Supply")),
+        ("es", ("pague 911,57 EUR a más tardar el 5 de diciembre de 2026.", "Intereses  21,57 EUR", "Factura  Del  Vencimiento", "62 días sobre 850,00 EUR al 10,4 % anual.", "Jo, por Harbour Supply")),
+        ("en-GB", ("pay 911.57 EUR by 5 December 2026", "Interest  21.57 EUR", "62 days on 850.00 EUR at 10.4 % a year.", "in instalments")),
+    ],
+)  # fmt: skip
+def test_the_letter_speaks_the_customers_language(language, sentences):
+    text = in_language(language).text
+    for sentence in sentences:
+        assert sentence in text, sentence
+    found = wording.check(text, wording.Context(language=language))
+    assert [o for o in found if o.rule != "legal"] == []
+
+
+def test_every_language_has_all_the_words():
+    complete = {key: fields(text) for key, text in letters("en-US").demand.items()}
+    for variant in variants():
+        assert {key: fields(text) for key, text in letters(variant).demand.items()} == complete, variant
+
+
+def fields(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+def test_the_customers_language_comes_before_the_policys_and_the_countrys():
+    assert in_language("").variant == "de"
+    assert in_language("", chosen="es").variant == "es"
+    assert in_language("fr", chosen="es").variant == "fr"
+    assert in_language("it", country="IT").variant == "en-US"  # no words for it, and none for the country
+
+
+def test_the_protocol_of_england_is_in_english():
+    drawn = in_language("fr", country="GB", individual=True)
+    assert (drawn.variant, "Pre-Action Protocol" in drawn.text) == ("en-GB", True)
+
+
+def test_a_step_of_the_ladder_is_named_in_each_language():
+    assert "haben wir vor, ein Gericht entscheiden zu lassen" in in_language("de", steps=("court",)).text
+    both = in_language("es", steps=("court", "collection")).text
+    assert "encargar la cuenta a una empresa de cobro o de pedir a un juzgado que decida" in both
+    assert "intención" not in in_language("es").text
+
+
+def test_an_agreed_fee_names_its_clause():
+    agreed = replace(
+        RULES, clause="AGB, Ziffer 7", annual_percent=Decimal(9), cap=Decimal(18), fee_amount=Decimal(20)
+    )
+    euro = replace(INVOICE, currency="EUR")
+    extras = tuple(
+        charges.offers(euro, around(payments=(replace(PAID, currency="EUR"),), country="DE"), agreed, TODAY)
+    )
+    parties = replace(PARTIES, country="DE", clause=agreed.clause, agreed_interest=True)
+    text = demand.demand(parties, [Claimed(euro, 30000, extras)], TODAY).text
+    assert "Vereinbarte Gebühr zu Rechnung 1001: wie vereinbart in AGB, Ziffer 7." in text
+    assert "wie vereinbart in AGB, Ziffer 7. 20 Tage auf 1.150,00 EUR zu 9 % im Jahr. 62 Tage auf" in text

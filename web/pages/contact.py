@@ -178,7 +178,10 @@ def take_demand(connection_id: str, customer_id: str) -> AnyResponse:
         return _back(connection_id, customer_id, "pages.demand")
     if request.form.get("as") == "txt":
         return _file(drawn.text, "demand-letter.txt")
-    return _file(sheets.pdf(drawn.title, drawn.blocks, today, paper=drawn.paper), "demand-letter.pdf")
+    return _file(
+        sheets.pdf(drawn.title, drawn.blocks, today, paper=drawn.paper, lang=drawn.variant[:2]),
+        "demand-letter.pdf",
+    )
 
 
 # ---------------------------------------------------------------- fees, interest, discounts
