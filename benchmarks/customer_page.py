@@ -239,7 +239,12 @@ class Office:
         """(customer id, address) of a customer whom the bookkeeper shows a draft; their yes is enough."""
         who, address = self.address(number)
         with db.transaction(self.world.engine) as tx:
-            draft = drafting.propose_plan(tx, self.id, who, who="Dana", now=db.now(), today=TODAY)
+            mine = [p for p in plans.of_customer(tx, self.id, who) if p.state == "proposed"]
+            draft = (
+                mine[0]
+                if mine  # by the policy
+                else drafting.propose_plan(tx, self.id, who, who="Dana", now=db.now(), today=TODAY)
+            )
             offering.offer(
                 tx, draft.id, alone=True, revision=draft.revision, who="Dana", now=db.now(), today=TODAY
             )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,6 +46,8 @@ class Config:
     quickbooks: LedgerApp
     xero: LedgerApp
     traces_url: str = ""  # "": no traces
+    smtp_url: str = field(default="", repr=False)  # "": no e-mail leaves
+    mail_from: str = ""
     budgets: bool = True  # keep below the ledgers' limits; off only beside a pretend ledger without any
     today: date | None = None  # a pretend date for replays and the demo; never near a real ledger
 
@@ -63,7 +66,7 @@ _LEDGER_DEFAULTS = {
 }
 KNOWN = frozenset(
     ["DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "SECRET_KEY", "TOKEN_KEYS", "TRACES_URL"]
-    + ["TODAY", "BUDGETS"]
+    + ["TODAY", "BUDGETS", "SMTP_URL", "MAIL_FROM"]
     + [
         ledger + part
         for ledger, (webhook, _, _) in _LEDGER_DEFAULTS.items()
@@ -81,6 +84,23 @@ def _address(name: str, value: str) -> str:
     if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
         raise WrongSetting(f"{PREFIX}{name} is {value!r}. Use https for anything outside this machine.")
     return value.rstrip("/")
+
+
+def _mail(server: str, sender: str) -> tuple[str, str]:
+    """The server and the sender of e-mails; both or neither."""
+    parts = urlsplit(server)
+    try:
+        good = not server or (parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0)
+    except ValueError:  # a port that is none
+        good = False
+    if not good:  # never shown: it holds a password
+        raise WrongSetting(
+            f"{PREFIX}SMTP_URL cannot be read. Write it as smtps://user:password@mail.example.org, "
+            "or smtp:// for a server that encrypts once connected."
+        )
+    if server and "@" not in parseaddr(sender)[1]:
+        raise WrongSetting(f"{PREFIX}MAIL_FROM is {sender!r}. Set it to the address that e-mails come from.")
+    return server, sender
 
 
 def _ledger(name: str, env: Mapping[str, str]) -> LedgerApp:
@@ -136,6 +156,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise WrongSetting(f"{PREFIX}REDIS_URL must start with redis://, rediss:// or unix://.")
     traces = env.get(f"{PREFIX}TRACES_URL", "").strip()
+    smtp_url, mail_from = _mail(*(env.get(f"{PREFIX}{n}", "").strip() for n in ("SMTP_URL", "MAIL_FROM")))
     config = Config(
         database_url=database_url,
         redis_url=redis_url,
@@ -147,6 +168,8 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         quickbooks=_ledger("QUICKBOOKS", env),
         xero=_ledger("XERO", env),
         traces_url=_address("TRACES_URL", traces) if traces else "",
+        smtp_url=smtp_url,
+        mail_from=mail_from,
         budgets=_switch("BUDGETS", env.get(f"{PREFIX}BUDGETS", "")),
         today=_pretend_day(env.get(f"{PREFIX}TODAY", "")),
     )

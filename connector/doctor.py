@@ -24,6 +24,7 @@ from connector import (
     failures,
     inbox,
     keys,
+    notices,
     outbox,
     plans,
     platforms,
@@ -208,6 +209,13 @@ def _contents(engine: Engine, settings: Config) -> Iterator[Check]:
                     f"{', '.join(half)} is being taken back. `forbear deliver` goes on with it.",
                 )
         yield _pending(tx, now)
+        if settings.smtp_url and (untold := notices.failing(tx)):
+            yield Check(
+                "e-mail",
+                LOOK,
+                f"{untold} bookkeeper(s) could not be told of answers at three tries and more. The log says why; "
+                "check FORBEAR_SMTP_URL and FORBEAR_MAIL_FROM.",
+            )
         unread = tx.scalar(sa.select(sa.func.count()).select_from(db.unread)) or 0
         if unread:
             yield Check(

@@ -34,6 +34,8 @@ from connector import (
     inbox,
     leases,
     logs,
+    mailing,
+    notices,
     platforms,
     review,
     sync,
@@ -253,6 +255,28 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
             late = writeback.waiting(tx, connection_id, db.now()) - before
         if late:
             waking.deliver(settings, connection_id)
+
+
+@_job
+def tell_connection(settings: Config, engine: Engine, connection_id: str) -> None:
+    """E-mail whoever asked for it that customers answered. Sent first, noted after: at worst it comes twice."""
+    if not settings.smtp_url:
+        return
+    with leases.hold(engine, f"tell:{connection_id}") as lease:
+        if lease is None:
+            return
+        with db.reading(engine) as tx:
+            due = notices.due(tx, connection_id, db.now())
+        for notice in due:
+            lease.keep()
+            try:
+                mailing.send(settings, notice.to, *notices.words(notice, settings.public_url), key=notice.key)
+                outcome = notices.told
+            except mailing.Unsent as problem:
+                log.warning("a message about answers waits: %s", problem)
+                outcome = notices.failed
+            with db.transaction(engine) as tx:
+                outcome(tx, notice, db.now())
 
 
 @_job

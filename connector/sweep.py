@@ -16,7 +16,7 @@ from rq import Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from connector import connections, db, embedded, failures, inbox, jobs, leases, waking, writeback
+from connector import connections, db, embedded, failures, inbox, jobs, leases, notices, waking, writeback
 from connector.config import Config
 
 SLACK = 5  # seconds between the clocks of the machines that enqueue
@@ -45,6 +45,7 @@ def sweep(settings: Config, now: dt.datetime | None = None) -> int:
         failed = failures.resting(tx, now)
         c = db.changed_customers.c
         changed = set(tx.scalars(sa.select(c.connection_id).distinct()))
+        untold = notices.pending(tx, now) if settings.smtp_url else []
     resting = {id for id, c in connected.items() if c.retry_at and c.retry_at > now}
     retries = {id for id, c in connected.items() if c.retry_at and c.retry_at <= now}
     first_syncs = {id for id, c in connected.items() if c.last_sync_at is None}
@@ -53,6 +54,7 @@ def sweep(settings: Config, now: dt.datetime | None = None) -> int:
     pressing += [("sync_connection", "sync", id) for id in sorted(first_syncs)]
     pressing += [("sync_connection", "sync", id) for id in sorted((news | retries) - first_syncs)]
     pressing += [("review_connection", "review", id) for id in sorted((changed | asked) - first_syncs)]
+    pressing += [("tell_connection", "tell", id) for id in untold]
     routine = _routine(connected, settings, now, failed)
 
     def may(function: str, step: str, id: str) -> bool:

@@ -68,6 +68,12 @@ def deliver(settings: Config, connection_id: str) -> None:
     wake(settings, "deliver_connection", [connection_id])
 
 
+def tell(settings: Config, connection_id: str) -> None:
+    """Have a worker e-mail whoever asked for it that a customer answered."""
+    if settings.smtp_url:
+        wake(settings, "tell_connection", [connection_id])
+
+
 def try_again(settings: Config, connection_id: str) -> list[str]:
     """A person wants what was set aside to be tried again. Returns the jobs."""
     with db.transaction(db.engine(settings)) as tx:

@@ -33,8 +33,8 @@ def add(commands: shell.Commands) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="any rule of plans, e.g. interest_account=270, interest.clause=...; "
-        "or of charges, reminders, letters and findings with that word in front: charges.early_percent=2",
+        help="any rule of plans, e.g. interest_account=270, interest.clause=...; or of charges, reminders, letters, "
+        "findings and the customer's page with that word in front: charges.early_percent=2, page.on=true",
     )
     live = parser.add_mutually_exclusive_group()
     live.add_argument("--go-live", action="store_true", help="reminders may leave from now on")
@@ -46,7 +46,7 @@ def add(commands: shell.Commands) -> None:
 def _configure(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from connector import db, platforms, settings
+    from connector import connections, db, platforms, settings
     from connector.domain.calendar import Rhythm
 
     config, engine = shell.opened()
@@ -82,6 +82,8 @@ def _configure(options: argparse.Namespace) -> int:
         }
         if changes or options.set:
             policy = _with_rules(replace(kept.policy, plan=replace(kept.policy.plan, **changes)), options.set)
+            today = connections.today(found[0], config)
+            policy = replace(policy, page=policy.page.measured_from(kept.policy.page, today))
             settings.save_policy(tx, id, policy, revision=kept.revision, who=who, now=now)
         ledger = platforms.find(found[0].platform, config).label
         why_not = settings.chased_twice(settings.load(tx, id), found[0], ledger) if options.go_live else ""
@@ -113,7 +115,7 @@ def _with_rules(policy: Policy, wanted: Sequence[str]) -> Policy:
     for one in wanted:
         name, equals, value = one.partition("=")
         name = name.strip()
-        whole = name.partition(".")[0] in ("charges", "reminders", "letters", "findings")
+        whole = name.partition(".")[0] in ("charges", "reminders", "letters", "findings", "page")
         *groups, last = (name if whole else f"plan.{name}").split(".")
         place: Any = data
         for group in groups:
@@ -125,11 +127,25 @@ def _with_rules(policy: Policy, wanted: Sequence[str]) -> Policy:
         kept = place[last]
         if isinstance(kept, bool):
             place[last] = value == "true"
+        elif isinstance(kept, list):
+            place[last] = _listed(name, value)
         elif isinstance(kept, int):
             place[last] = int(value) if value.lstrip("-").isdigit() else value
         else:
             place[last] = value
     return rules.load(data)
+
+
+def _listed(name: str, value: str) -> list[Any]:
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise shell.Wrong(
+            f"{name} is a list. Write it as JSON; `forbear configure --json` shows the present one."
+        )
+    return found
 
 
 def _settings_json(id: str, kept: Any) -> dict[str, Any]:

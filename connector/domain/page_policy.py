@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from connector.domain.codec import WrongValue
@@ -14,7 +14,7 @@ INK = "#2447A5"  # the accent where the client chose none
 
 @dataclass(frozen=True, slots=True)
 class HelpSource:
-    """Free help for people in difficulty: who, where, whose page that is, and when the row was written."""
+    """Free help for people in difficulty: who, where, what confirms the address, and when that was looked up."""
 
     country: str
     name: str
@@ -41,6 +41,12 @@ class PagePolicy:
     help: tuple[HelpSource, ...] = ()  # in place of ours for these countries
     holdout_percent: int = 0  # customers whose first contact waits a week, to measure what contact does
     holdout_since: dt.date | None = None
+
+    def measured_from(self, before: PagePolicy, today: dt.date) -> PagePolicy:
+        """Another share that waits is another measurement: it begins today."""
+        if self.holdout_percent == before.holdout_percent:
+            return self
+        return replace(self, holdout_since=today if self.holdout_percent else None)
 
     def __post_init__(self) -> None:
         for field, low, high, unit in (
@@ -71,20 +77,19 @@ def contrast(color: str) -> float:
     return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
 
 
-# Public pages of each service itself. Not advice, not complete, and addresses move: look before going live.
-_LISTED = dt.date(2026, 11, 22)
+# Each address was looked up on the day named, in what `source` says: the service's own pages, or who sends people
+# there. What could not be confirmed is not listed. Not advice, not complete: look before going live.
+_SEEN = dt.date(2026, 11, 22)
 SOURCES = (
-    HelpSource("US", "National Foundation for Credit Counseling", "https://www.nfcc.org", "nfcc.org", _LISTED),
-    HelpSource("GB", "MoneyHelper", "https://www.moneyhelper.org.uk", "moneyhelper.org.uk", _LISTED),
-    HelpSource("GB", "Business Debtline", "https://www.businessdebtline.org", "businessdebtline.org", _LISTED),
-    HelpSource("IE", "MABS", "https://mabs.ie", "mabs.ie", _LISTED),
-    HelpSource("AU", "National Debt Helpline", "https://ndh.org.au", "ndh.org.au", _LISTED),
-    HelpSource("AU", "Small Business Debt Helpline", "https://sbdh.org.au", "sbdh.org.au", _LISTED),
-    HelpSource("NZ", "MoneyTalks", "https://www.moneytalks.co.nz", "moneytalks.co.nz", _LISTED),
-    HelpSource("CA", "Credit Counselling Canada", "https://creditcounsellingcanada.ca", "creditcounsellingcanada.ca", _LISTED),
-    HelpSource("DE", "Meine Schulden, Beratungsstellensuche", "https://meine-schulden.de", "meine-schulden.de", _LISTED),
-    HelpSource("FR", "Points conseil budget", "https://www.mesquestionsdargent.fr", "mesquestionsdargent.fr", _LISTED),
-    HelpSource("ES", "Banco de España, Portal del Cliente Bancario", "https://clientebancario.bde.es", "bde.es", _LISTED),
+    HelpSource("US", "National Foundation for Credit Counseling", "https://www.nfcc.org", "nfcc.org, questions and answers", _SEEN),
+    HelpSource("GB", "Business Debtline", "https://www.businessdebtline.org", "businessdebtline.org, fact sheets", _SEEN),
+    HelpSource("IE", "MABS", "https://www.mabs.ie", "Irish Times; MABS money management guide", _SEEN),
+    HelpSource("AU", "National Debt Helpline", "https://ndh.org.au", "ndh.org.au; financialcounsellingaustralia.org.au", _SEEN),
+    HelpSource("AU", "Small Business Debt Helpline", "https://sbdh.org.au", "financialcounsellingaustralia.org.au", _SEEN),
+    HelpSource("NZ", "MoneyTalks", "https://www.moneytalks.co.nz", "New Zealand Herald", _SEEN),
+    HelpSource("CA", "Financial Consumer Agency of Canada", "https://www.canada.ca/en/financial-consumer-agency/services/debt/debt-help.html", "canada.ca", _SEEN),
+    HelpSource("DE", "Meine Schulden, Beratungsstellensuche", "https://meine-schulden.de", "meine-schulden.de, Ablauf einer Beratung", _SEEN),
+    HelpSource("FR", "Mes questions d'argent, Banque de France", "https://www.mesquestionsdargent.fr", "clcv.org", _SEEN),
 )  # fmt: skip
 
 

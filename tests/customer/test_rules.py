@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from connector.commands.policy import _with_rules
+from connector.commands.shell import Wrong
 from connector.domain import codec, offers, shares
 from connector.domain.codec import WrongValue
 from connector.domain.offers import Asker
-from connector.domain.page_policy import PagePolicy, contrast, help_for
+from connector.domain.page_policy import SOURCES, PagePolicy, contrast, help_for
 from connector.domain.plan import Installment, Plan, Source
 from connector.domain.policy import InterestPolicy, Mode, PlanPolicy, Policy, load
 
@@ -128,3 +131,30 @@ def test_what_the_policy_refuses_and_keeps() -> None:
     assert codec.to_json(PagePolicy())["on"] is False
     assert {h.country for h in help_for("GB", PagePolicy())} == {"GB"}
     assert help_for("JP", PagePolicy()) == ()
+
+
+def test_the_page_is_set_from_the_command_line_too() -> None:
+    source = {"country": "US", "name": "A clinic", "reach": "+1 555 0100", "source": "us", "listed_on": None}
+    wanted = (
+        "page.on=true",
+        "page.promise_days=21",
+        "page.holdout_percent=10",
+        f"page.help={json.dumps([source])}",
+    )
+    page = _with_rules(Policy(), wanted).page.measured_from(PagePolicy(), TODAY)
+    assert (page.on, page.promise_days, page.holdout_since) == (True, 21, TODAY)
+    assert [h.name for h in help_for("US", page)] == ["A clinic"]
+    assert help_for("DE", page) == help_for("DE", PagePolicy())
+    later = TODAY + dt.timedelta(days=30)
+    assert replace(page, color="#7A1F3D").measured_from(page, later).holdout_since == TODAY
+    assert replace(page, holdout_percent=0).measured_from(page, later).holdout_since is None
+    for wrong in ("page.help=nobody", "page.nothing=1", "page.promise_days=often"):
+        with pytest.raises((Wrong, WrongValue)):
+            _with_rules(Policy(), [wrong])
+
+
+def test_every_source_of_help_says_what_confirmed_it_and_when() -> None:
+    for source in SOURCES:
+        assert source.reach.startswith("https://"), source
+        assert source.source, source
+        assert source.listed_on, source

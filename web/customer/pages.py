@@ -98,6 +98,7 @@ def send(token: str, act: str) -> str | Response | tuple[str, int]:
     except sa.exc.IntegrityError:
         pass  # the same form, sent twice at the same moment: one of them counted
     waking.review(config(), link.connection_id)
+    waking.tell(config(), link.connection_id)
     if act in ("agree", "accept"):
         waking.deliver(config(), link.connection_id)
     return redirect(f"/c/{token}#told", 303)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
-from flask import flash, g, redirect, render_template, request, url_for
+from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, customer_answers, customer_effect, customer_links, db, settings
+from connector import connections, customer_answers, customer_effect, customer_links, db, notices, settings
 from connector.domain.page_policy import PagePolicy
 from connector.platforms import find
 from web.pages import blueprint
@@ -36,6 +36,8 @@ def customer_page(connection_id: str) -> str:
             "wordings": customer_effect.by_wording(tx, connection_id),
             "weekdays": customer_effect.by_weekday(tx, connection_id),
             "effect": customer_effect.of_holdout(tx, connection_id, current.policy.page, today),
+            "own_address": notices.address(tx, g.person.id) if config().smtp_url else "",
+            "told": notices.wanted(tx, connection_id, g.person.id),
             "latest": entries(tx, customer_answers.latest(tx, connection_id, 20)),
         }
     return render_template(
@@ -44,6 +46,7 @@ def customer_page(connection_id: str) -> str:
         platform=find(connection.platform, config()),
         role=role,
         settings=current,
+        mails=bool(config().smtp_url),
         page=current.policy.page,
         public=customer_links.is_public(config()),
         feeds=[f for f in feeds if f.works(db.now())],
@@ -77,10 +80,7 @@ def _read(form: Mapping[str, str], before: PagePolicy, today: dt.date) -> PagePo
         "color": form.get("color", before.color).strip(),
         "call_hours": form.get("call_hours", before.call_hours).strip(),
     }
-    percent = values["holdout_percent"]
-    if percent != before.holdout_percent:  # another share is another measurement
-        values["holdout_since"] = today if percent else None
-    return replace(before, **values)  # type: ignore[arg-type]
+    return replace(before, **values).measured_from(before, today)  # type: ignore[arg-type]
 
 
 @blueprint.post("/organizations/<connection_id>/customer-page/feed")
@@ -110,6 +110,19 @@ def customer_feed(connection_id: str) -> Response:
         else "The feed is off.",
         "good",
     )
+    return _to_settings(connection_id)
+
+
+@blueprint.post("/organizations/<connection_id>/customer-page/e-mail")
+def customer_notices(connection_id: str) -> Response:
+    """E-mails about answers to the person who presses, or no more of them."""
+    need(connection_id, "act")
+    on = request.form.get("on") == "yes"
+    with db.transaction(engine()) as tx:
+        if on and not (config().smtp_url and notices.address(tx, g.person.id)):
+            abort(400, "No e-mail can be sent to you from here.")
+        notices.switch(tx, connection_id, g.person.id, on, who=g.person.name, now=db.now())
+    flash("You get an e-mail when a customer answers." if on else "No more e-mails about answers.", "good")
     return _to_settings(connection_id)
 
 
