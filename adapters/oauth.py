@@ -20,6 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from adapters import waiting
 from connector.config import LedgerApp
 from connector.platforms import Identity, Reconnect, Refused, Token, TryLater
 
@@ -51,6 +52,11 @@ class Provider:
             )
         return address
 
+    def _offers(self, list_name: str, word: str) -> bool:
+        """Whether a list of the discovery document names `word`."""
+        named = self._document(self.app.discovery_url).get(list_name)
+        return isinstance(named, list) and word in named
+
     def authorization_url(
         self,
         *,
@@ -63,12 +69,8 @@ class Provider:
     ) -> str:
         """The consent page, with PKCE (S256) where the ledger offers it. Raises TryLater, Refused."""
         address = self.endpoint("authorization_endpoint")
-        offers_pkce = "S256" in self._document(self.app.discovery_url).get(
-            "code_challenge_methods_supported", []
-        )
-        with self._client(
-            redirect_uri=redirect_uri, scope=scope, code_challenge_method="S256" if offers_pkce else None
-        ) as client:
+        method = "S256" if self._offers("code_challenge_methods_supported", "S256") else None
+        with self._client(redirect_uri=redirect_uri, scope=scope, code_challenge_method=method) as client:
             url, _ = client.create_authorization_url(
                 address, state=state, nonce=nonce, code_verifier=verifier, **more
             )
@@ -89,9 +91,8 @@ class Provider:
             )
         if not answer.get("code"):
             raise Refused(f"{self.label} sent no permission code. Press Connect to try again.")
-        pkce = {}
-        if "S256" in self._document(self.app.discovery_url).get("code_challenge_methods_supported", []):
-            pkce = {"code_verifier": verifier}
+        offered = self._offers("code_challenge_methods_supported", "S256")
+        pkce = {"code_verifier": verifier} if offered else {}
         url = self.endpoint("token_endpoint")
         with self._client(redirect_uri=redirect_uri) as client:
             return self._ask(
@@ -146,7 +147,7 @@ class Provider:
             refresh_token=refresh,
             expires_at=now + timedelta(seconds=_seconds(answer.get("expires_in")) or 1800),
             refresh_expires_at=now + timedelta(seconds=min(lasts)) if lasts else None,
-            scope=str(answer.get("scope") or (before.scope if before else "")),
+            scope=_scopes(answer.get("scope")) or (before.scope if before else ""),
         )
 
     def claims(self, answer: Mapping[str, Any], *, nonce: str) -> dict[str, Any]:
@@ -228,11 +229,16 @@ class Provider:
         return body if isinstance(body, dict) else {}
 
     def _client(self, **options: Any) -> Any:  # Authlib's session carries no types
+        """A session that proves who we are in the header, unless the ledger takes it in the form alone."""
         session: Any = OAuth2Session
+        methods = "token_endpoint_auth_methods_supported"
+        form = self._offers(methods, "client_secret_post") and not self._offers(
+            methods, "client_secret_basic"
+        )
         return session(
             client_id=self.app.client_id,
             client_secret=self.app.client_secret,
-            token_endpoint_auth_method="client_secret_basic",  # noqa: S106 (the name of a method)
+            token_endpoint_auth_method="client_secret_post" if form else "client_secret_basic",
             default_timeout=TIMEOUT,
             **options,
         )
@@ -268,7 +274,7 @@ class Provider:
                 ) from None
             raise TryLater(
                 f"{self.label}'s sign-in is not available right now.",
-                after=_seconds(problem.response.headers.get("Retry-After")) or None,
+                after=waiting.seconds(problem.response.headers.get("Retry-After")),
                 uncertain=status >= 500,
                 code=str(status),
             ) from None
@@ -311,6 +317,11 @@ def _seconds(value: Any) -> int:
         return min(max(0, int(value)), 10 * 365 * 24 * 3600)
     except (TypeError, ValueError):
         return 0
+
+
+def _scopes(value: Any) -> str:
+    """What was allowed, words with blanks between; some ledgers answer a list of them."""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
 
 
 def _word(value: Any) -> str:

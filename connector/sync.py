@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
-from connector import books, connections, db, inbox, leases, mirror
+from connector import access, books, connections, db, inbox, leases, mirror
 from connector.config import Config
 from connector.connections import Connection
 from connector.domain.receivables import Kind
@@ -71,7 +71,7 @@ def sync(
         try:
             return _Sync(engine, config, connection_id, lease, say, ledger, pages).run(full, thorough)
         except Reconnect as problem:
-            connections.lost(engine, connection_id, str(problem))
+            access.lost(engine, connection_id, str(problem))
             raise
         except TryLater as problem:
             wait = dt.timedelta(seconds=problem.after or 60)

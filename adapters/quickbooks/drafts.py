@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.quickbooks.translate import Raw
+from adapters.quickbooks.translate import Raw, inner, ref
 from adapters.quickbooks.translate import amount as amount_of
 from connector.domain.money import to_decimal
 from connector.domain.receivables import Kind
@@ -34,8 +34,8 @@ def credit_memo(draft: CreditDraft, source: Raw) -> Json:
     if draft.tax:
         if draft.tax_code not in US_TAX_CODES:
             body["GlobalTaxCalculation"] = "TaxExcluded"
-        elif rate := (source.get("TxnTaxDetail") or {}).get("TxnTaxCodeRef"):
-            body["TxnTaxDetail"] = {"TxnTaxCodeRef": rate}
+        elif rate := ref(source.get("TxnTaxDetail") or {}, "TxnTaxCodeRef"):
+            body["TxnTaxDetail"] = {"TxnTaxCodeRef": {"value": rate}}
     return body
 
 
@@ -53,11 +53,13 @@ def invoice(draft: InvoiceDraft, source: Raw) -> Json:
 
     How the customer may be reached and may pay is as on the source invoice.
     """
-    as_before = ("BillEmail", "AllowOnlineACHPayment", "AllowOnlineCreditCardPayment")
+    ways = ("AllowOnlineACHPayment", "AllowOnlineCreditCardPayment")
+    address = inner(source, "BillEmail", "Address")
     return (
         _sale(draft, source)
         | {"DueDate": draft.due.isoformat(), "AllowIPNPayment": False}
-        | {name: source[name] for name in as_before if name in source}
+        | {name: source[name] for name in ways if isinstance(source.get(name), bool)}
+        | ({"BillEmail": {"Address": address}} if address else {})
     )
 
 
@@ -85,18 +87,21 @@ def _sale(draft: CreditDraft | InvoiceDraft, source: Raw) -> Json:
         "Description": draft.description[:DESCRIPTION],
         "SalesItemLineDetail": detail,
     }
-    body |= {name: source[name] for name in ("DepartmentRef", "ClassRef", "ARAccountRef") if name in source}
-    if (one := _class_of_lines(source)) is not None:
-        detail["ClassRef"] = one
-    return body | {"Line": [line]}
+    if one := _class_of_lines(source):
+        detail["ClassRef"] = {"value": one}
+    return body | _as_in(source, "DepartmentRef", "ClassRef", "ARAccountRef") | {"Line": [line]}
 
 
-def _class_of_lines(source: Raw) -> Json | None:
+def _as_in(source: Raw, *names: str) -> Json:
+    """The source's references of these names, by id alone: what else an answer says of them is not ours to send."""
+    return {name: {"value": id} for name in names if (id := ref(source, name))}
+
+
+def _class_of_lines(source: Raw) -> str:
     """The class of the source's lines when all have the same one; a single line cannot carry several."""
     details = [line.get("SalesItemLineDetail") for line in source.get("Line") or []]
-    classes = [d.get("ClassRef") for d in details if isinstance(d, dict)]
-    one = classes[0] if classes else None
-    return dict(one) if one and all(c == one for c in classes) else None
+    classes = {ref(d, "ClassRef") for d in details if isinstance(d, dict)}
+    return classes.pop() if len(classes) == 1 else ""
 
 
 def link(draft: LinkDraft, source: Raw) -> Json:
@@ -106,8 +111,7 @@ def link(draft: LinkDraft, source: Raw) -> Json:
     def line(id: str, kind: str) -> Json:
         return {"Amount": amount, "LinkedTxn": [{"TxnId": id, "TxnType": kind}]}
 
-    body = {name: source[name] for name in ("ARAccountRef",) if name in source}
-    return body | {
+    return _as_in(source, "ARAccountRef") | {
         "TotalAmt": 0,
         "TxnDate": draft.date.isoformat(),
         "CustomerRef": {"value": draft.customer_id},

@@ -197,9 +197,9 @@ class Puller:
         answer = self.transport.changes(entities, (_moment(since) - OVERLAP).isoformat(timespec="seconds"))
         changed: dict[str, list[Json]] = {}
         for response in answer.get("CDCResponse") or []:
-            for block in response.get("QueryResponse") or []:
+            for block in (response or {}).get("QueryResponse") or []:
                 for entity in entities:
-                    rows_here = block.get(entity)  # one entity may come in several blocks
+                    rows_here = (block or {}).get(entity)  # one entity may come in several blocks
                     if isinstance(rows_here, list):
                         changed.setdefault(entity, []).extend(r for r in rows_here if isinstance(r, dict))
         return changed, str(answer.get("time", ""))

@@ -162,7 +162,7 @@ def _selecting(entity: str, where: str, start: int) -> str:
 
 
 def _plain(transport: Transport, statement: str, entity: str) -> list[Json]:
-    found = transport.query(statement).get("QueryResponse", {}).get(entity)
+    found = (transport.query(statement).get("QueryResponse") or {}).get(entity)
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 

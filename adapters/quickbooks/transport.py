@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 import requests
 from quickbooks.client import QuickBooks
 
+from adapters import waiting
 from adapters.quickbooks import faults, shapes
 from connector.platforms import Access, Call, Gate, PlatformError
 
@@ -86,9 +87,14 @@ def _call(operation: str, writes: bool, answer: requests.Response | None, second
         bytes_in=_wire_bytes(answer),
         bytes_out=len(answer.request.body or b""),
         seconds=seconds,
-        reference=answer.headers.get("intuit_tid", ""),
-        retry_after=_retry_after(answer),
+        reference=_reference(answer),
+        retry_after=waiting.seconds(answer.headers.get("Retry-After")),
     )
+
+
+def _reference(answer: requests.Response) -> str:
+    """What Intuit's support asks for; documented with a line below, seen with a hyphen."""
+    return answer.headers.get("intuit_tid") or answer.headers.get("Intuit-Tid") or ""
 
 
 def _wire_bytes(answer: requests.Response) -> int:
@@ -96,11 +102,6 @@ def _wire_bytes(answer: requests.Response) -> int:
         return int(answer.raw.tell())  # compressed, as it travelled
     except (AttributeError, OSError, ValueError):
         return len(answer.content)
-
-
-def _retry_after(answer: requests.Response) -> float | None:
-    value = answer.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
 
 
 def describe(method: str, url: str, params: Mapping[str, Any], data: Any) -> tuple[str, bool]:
@@ -176,7 +177,6 @@ class _Books(QuickBooks):
 def parse(answer: requests.Response, *, writes: bool) -> Json:
     """The answer's body with exact decimals. Raises the port's error for any fault in any shape."""
     raw = answer.content
-    reference = answer.headers.get("intuit_tid", "")
     try:
         body = exactly(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -184,9 +184,9 @@ def parse(answer: requests.Response, *, writes: bool) -> Json:
     if isinstance(body, dict):
         # The byte search keeps a page of a thousand rows from being walked for a fault it does not have.
         said = list(faults.found(body)) if b'"Fault"' in raw or b'"fault"' in raw else []
-        if not said and answer.status_code == 200:
-            if "time" not in body and (stamp := answer.headers.get("Date")):
-                body["time"] = parsedate_to_datetime(stamp).isoformat()
+        if not said and answer.ok:
+            if not body.get("time"):  # where the next sweep starts: the ledger's clock, or else ours
+                body["time"] = (waiting.moment(answer.headers.get("Date")) or datetime.now(UTC)).isoformat()
             return body
     else:
         said = faults.in_text(raw)
@@ -194,8 +194,8 @@ def parse(answer: requests.Response, *, writes: bool) -> Json:
         said,
         status=answer.status_code,
         writes=writes,
-        reference=reference,
-        retry_after=_retry_after(answer),
+        reference=_reference(answer),
+        retry_after=waiting.seconds(answer.headers.get("Retry-After")),
     )
 
 
@@ -227,7 +227,7 @@ class Transport:
         answer, _ = self._books.call("POST", f"{self._company}/query", statement, "application/text")
         if answer.status_code == 200 and (found := shapes.listed(answer.content, entity)) is not None:
             return found
-        given = parse(answer, writes=False).get("QueryResponse", {})  # raises for a fault in any shape
+        given = parse(answer, writes=False).get("QueryResponse")  # raises for a fault in any shape
         rows = given.get(entity) if isinstance(given, dict) else None
         return [msgspec.Raw(_encode(row)) for row in rows] if isinstance(rows, list) else []
 

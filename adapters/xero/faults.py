@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from adapters import waiting
 from connector.platforms import OutOfDate, PlatformError, Reconnect, Refused, TryLater
 
 _TOKENS = re.compile(r"\beyJ[\w.~+/=-]+|\bBearer\s+\S+", re.IGNORECASE)
@@ -32,10 +33,7 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        try:
-            return max(0.0, float(self.headers["retry-after"]))
-        except (KeyError, ValueError):
-            return None
+        return waiting.seconds(self.headers.get("retry-after"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +223,19 @@ def _messages(body: Mapping[str, Any]) -> list[str]:
 
 
 def element_messages(element: Any) -> list[str]:
-    """The texts of an element's `ValidationErrors`, also of its lines."""
-    if not isinstance(element, dict):
-        return []
-    found = []
-    for problem in element.get("ValidationErrors") or []:
-        text = problem.get("Message") if isinstance(problem, dict) else problem
-        if isinstance(text, str) and text:
-            found.append(text)
-    for line in element.get("LineItems") or []:
-        found += element_messages(line)
+    """The texts of an element's `ValidationErrors`, then of what it holds: its lines, its contact."""
+    found: list[str] = []
+    if isinstance(element, list):
+        for part in element:
+            found += element_messages(part)
+    elif isinstance(element, dict):
+        for problem in element.get("ValidationErrors") or []:
+            text = problem.get("Message") if isinstance(problem, dict) else problem
+            if isinstance(text, str) and text:
+                found.append(text)
+        for name, part in element.items():
+            if name != "ValidationErrors" and isinstance(part, dict | list):
+                found += element_messages(part)
     return found
 
 
@@ -243,14 +244,17 @@ def _lacks_scope(answer: Answer) -> bool:
     return bool(re.search(r"insuff?icient?_scope|insufficent_scope", challenge, re.IGNORECASE))
 
 
-_NOT_CONNECTED = "AuthenticationUnsuccessful"  # how a 403 says: this organization is not ours to see
+_NOT_CONNECTED = "authenticationunsuccessful"  # how a 403 says: this organization is not ours to see
 
 
 def _no_permission(answer: Answer) -> PlatformError:
-    body = _json(answer.body) or {}
+    body = _json(answer.body)
+    if body is None and answer.status == 403 and answer.body.lstrip().startswith(b"<"):
+        return _outage(answer, writes=False)  # a firewall's page: no word of Xero about our permission
+    body = body or {}
     detail = str(body.get("Detail") or body.get("detail") or "")
     details = {"words": _scrub(detail), "reference": answer.reference}
-    other_reason = answer.status == 403 and detail not in ("", _NOT_CONNECTED)
+    other_reason = answer.status == 403 and detail.lower() not in ("", _NOT_CONNECTED)
     if _lacks_scope(answer) or other_reason:
         return Reconnect(
             "The permission that Xero gave us does not cover this. Press Reconnect and allow everything "

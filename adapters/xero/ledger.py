@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from adapters.xero import faults, rows, translate
-from adapters.xero.pull import OPEN_INVOICES, PAGE_SIZE, Pull, ask
+from adapters.xero.pull import OPEN_INVOICES, PAGE_SIZE, Pull, ask, paging
 from adapters.xero.transport import Transport
 from connector.domain.receivables import CreditNote, Customer, Document, Invoice, Kind, Organization, Payment
 from connector.domain.writes import (
@@ -319,14 +319,20 @@ class XeroLedger:
                 key=key if n == 1 else f"{key}-{n}",
                 summarize_errors="false",
             )
-            outcomes += self._outcomes(answer, len(part))
+            outcomes += self._outcomes(answer, [draft.number for draft in part])
         return outcomes
 
-    def _outcomes(self, answer: faults.Answer, expected: int) -> list[Document | PlatformError]:
-        """Xero answers the elements in the order they were sent; a failed one stands among the good."""
+    def _outcomes(self, answer: faults.Answer, numbers: list[str]) -> list[Document | PlatformError]:
+        """One for each number that was sent. A failed element stands among the good ones.
+
+        Xero answers them in the order they were sent; where every element names itself, its name decides.
+        """
         elements = self._open(answer).Invoices or []
-        if len(elements) != expected:
+        if len(elements) != len(numbers):
             raise faults.unreadable_answer(answer, writes=True)
+        named = {_understood(translate.number_of, row): row for row in elements}
+        if named.keys() == set(numbers):
+            elements = [named[number] for number in numbers]
         outcomes: list[Document | PlatformError] = []
         for row in elements:
             if problem := _problem(row, answer.reference):
@@ -516,15 +522,17 @@ class XeroLedger:
 
     def _all(self, name: str, method: str, **query: Any) -> Iterator[msgspec.Raw]:
         """Every row of a filtered list, with its lines: without a page Xero leaves them out."""
-        page, pages = 1, 1
-        while page <= pages:
+        page, first = 1, b""
+        while True:
             found = ask(self._transport, name, method, page=page, page_size=PAGE_SIZE, **query)
-            yield from getattr(found, name) or []
-            if found.pagination and found.pagination.pageCount is not None:
-                pages = found.pagination.pageCount
-            elif getattr(found, name):
-                pages = page + 1
-            page += 1
+            listed = getattr(found, name) or []
+            if listed and bytes(listed[0]) == first:
+                return  # a ledger that gives one page for all repeats it
+            yield from listed
+            pages, _ = paging(found)
+            if not listed or (pages is not None and page >= pages):
+                return
+            page, first = page + 1, bytes(listed[0])
 
     def _documents(self, found: Iterable[msgspec.Raw], read: _ReadDocument) -> list[Document]:
         made = [_understood(read, row, self.deep_link) for row in found]

@@ -29,7 +29,7 @@ class _Connection(msgspec.Struct):
 
     id: str
     tenantId: str
-    tenantType: str = _ORGANISATION
+    tenantType: str | None = None
     tenantName: str | None = None
 
 
@@ -105,7 +105,7 @@ class Xero:
         return [
             OrganizationRef(row.tenantId, row.tenantName or row.tenantId, row.id)
             for row in found
-            if row.tenantType.upper() == _ORGANISATION
+            if (row.tenantType or _ORGANISATION).upper() == _ORGANISATION
         ]
 
     def _ask(

@@ -21,10 +21,11 @@ from typing import Any
 
 import msgspec
 
+from adapters import waiting
 from adapters.xero import faults, rows, translate
 from adapters.xero.transport import Transport
 from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Payment
-from connector.platforms import Batch, Cursor, Unreadable
+from connector.platforms import Batch, Cursor, Refused, Unreadable
 
 PAGE_SIZE = 1000
 IDS_IN_ONE_CALL = 50  # about 52 fit into an address
@@ -68,6 +69,7 @@ _PREPAYMENTS = _List("Prepayments", "get_prepayments", Kind.PAYMENT, "Prepayment
 
 _ALL = (_CONTACTS, _INVOICES, _PAYMENTS, _CREDITS, _OVERPAYMENTS, _PREPAYMENTS)  # customers before documents
 _BY_NAME = {each.name: each for each in _ALL}
+_ORDERED = (_INVOICES, _PAYMENTS, _CREDITS)  # documented to be had by id
 _EACH_SWEEP = (_INVOICES, _PAYMENTS)
 _IN_TURN = (_CREDITS, _OVERPAYMENTS, _PREPAYMENTS, _CONTACTS)
 _FOR_KIND = {
@@ -87,6 +89,7 @@ class _Page:
     last: bool
     count: int | None  # rows of the whole list, where Xero says
     at: dt.datetime | None  # Xero's clock when it answered
+    looked_up: bool = False  # asked for by id, because a payment named them
 
 
 @dataclass(slots=True)
@@ -120,6 +123,8 @@ class Pull:
     def __init__(self, transport: Transport, home: str) -> None:
         self._transport, self._home = transport, home
         self._currencies: dict[str, str] = {}  # invoice id → currency, of those not in `home`
+        self._first = b""  # row of the last page
+        self._customers: dict[str, str] = {}  # invoice id → customer, of those that were looked up
 
     # ------------------------------------------------------------ everything
 
@@ -205,30 +210,22 @@ class Pull:
             yield page
 
     def _page(self, asked: _List, number: int, since: dt.datetime | None, query: Mapping[str, str]) -> _Page:
-        found = ask(
-            self._transport,
-            asked.name,
-            asked.method,
-            since=since,
-            order=f"{asked.id} ASC",
-            page=number,
-            page_size=PAGE_SIZE,
-            **query,
-        )
+        question: dict[str, Any] = {"since": since, "page": number, "page_size": PAGE_SIZE, **query}
+        by_id: dict[str, Any] = {"order": f"{asked.id} ASC"}
+        try:
+            found = ask(self._transport, asked.name, asked.method, **question, **by_id)
+        except Refused:  # that a list can be had in this order is documented for three of the six
+            if asked in _ORDERED:
+                raise
+            found = ask(self._transport, asked.name, asked.method, **question)
         records = getattr(found, asked.name) or []
-        paging = found.pagination
-        if paging and paging.pageCount is not None:
-            last = number >= paging.pageCount
-        else:  # without that word only an empty page is surely the last one
-            last = not records
-        return _Page(
-            asked,
-            number,
-            records,
-            last,
-            paging.itemCount if paging else None,
-            translate.moment(found.DateTimeUTC),
-        )
+        pages, count = paging(found)
+        if pages is not None:
+            last = number >= pages
+        else:  # without that word only a page that brings nothing new is surely the last one
+            last = not records or (number > 1 and bytes(records[0]) == self._first)
+        self._first = bytes(records[0]) if records else b""
+        return _Page(asked, number, records, last, count, found.at)
 
     def _look_up(self, invoice_ids: Iterable[str]) -> Iterator[Batch]:
         """Invoices that a payment changed and the list of changed invoices did not name."""
@@ -238,7 +235,7 @@ class Pull:
             found = ask(
                 self._transport, "Invoices", "get_invoices", i_ds=part, page=1, page_size=IDS_IN_ONE_CALL
             )
-            yield self._batch(_Page(_INVOICES, 1, found.Invoices or [], True, None, None))
+            yield self._batch(_Page(_INVOICES, 1, found.Invoices or [], True, None, None, looked_up=True))
 
     # ------------------------------------------------------------ rows
 
@@ -250,7 +247,7 @@ class Pull:
         removed: list[tuple[Kind, str]] = []
         unreadable: list[Unreadable] = []
         if page.of is _PAYMENTS:
-            self._learn_currencies(page.rows)
+            self._learn(page.rows)
         for row in page.rows:
             try:
                 record = self._record(page.of, row)
@@ -261,6 +258,8 @@ class Pull:
                 invoices.append(record)
                 if record.currency != self._home:
                     self._currencies[record.id] = record.currency
+                if page.looked_up:
+                    self._customers[record.id] = record.customer_id
             elif isinstance(record, Payment):
                 payments.append(record)
             elif isinstance(record, CreditNote):
@@ -285,22 +284,22 @@ class Pull:
         if asked is _INVOICES:
             return translate.invoice(row)
         if asked is _PAYMENTS:
-            return translate.payment(row, self._home, self._currencies)
+            return translate.payment(row, self._home, self._currencies, self._customers)
         if asked is _CREDITS:
             return translate.credit_note(row)
         if asked is _CONTACTS:
             return translate.customer(row)
         return translate.advance(row)
 
-    def _learn_currencies(self, payments: list[msgspec.Raw]) -> None:
-        """Ask for the invoices of foreign payments whose currency no earlier page told."""
+    def _learn(self, payments: list[msgspec.Raw]) -> None:
+        """Ask for the invoices of payments whose currency or customer no earlier page told."""
         unknown = {
             paid.invoice_id
             for paid in map(_paid, payments)
-            if paid and paid.foreign and paid.invoice_id not in self._currencies
+            if paid and (paid.nameless or (paid.foreign and paid.invoice_id not in self._currencies))
         }
-        for _ in self._look_up(unknown):
-            pass  # reading them is what teaches the currency
+        for _ in self._look_up(unknown - self._customers.keys()):
+            pass  # reading them is what teaches it
 
     def _cursor(self, since: Mapping[str, str | None], turn: Iterable[_List]) -> Cursor:
         return {"home": self._home, "since": dict(since), "turn": [each.name for each in turn]}
@@ -320,9 +319,19 @@ def ask(
     """One reading call, its envelope opened. Raises TryLater for an answer that is not Xero's JSON."""
     answer = transport.read(f"GET {name}", method, *path, since=since, **query)
     try:
-        return rows.envelope(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = rows.envelope(answer.body)
+        found.at = translate.moment(found.DateTimeUTC) or waiting.moment(answer.headers.get("date"))
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         raise faults.unreadable_answer(answer, writes=False) from None
+    return found
+
+
+def paging(found: rows.Envelope) -> tuple[int | None, int | None]:
+    """(pages, rows) of the whole list, where Xero says them."""
+    said = found.pagination
+    numbers = (str(said.pageCount), str(said.itemCount)) if said else ("", "")
+    pages, count = (int(text) if text.isdigit() else None for text in numbers)
+    return pages, count
 
 
 def _moment_after(page: _Page) -> str | None:

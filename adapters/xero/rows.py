@@ -1,11 +1,13 @@
 """The shapes of Xero's records: the fields that we use, each of which may be missing or null.
 
 Rows are decoded one by one: an unknown field, enum or type elsewhere cannot spoil a page, and a row that
-cannot be read is set aside alone. Source: Xero's OpenAPI 16.1.0 and the samples it publishes.
+cannot be read is set aside alone. Strict are ids, amounts and days, which nobody may guess; what is only told
+may be anything. Source: Xero's OpenAPI 16.1.0 and the samples it publishes.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
@@ -18,16 +20,15 @@ class Row(msgspec.Struct, kw_only=True):
 
 
 class Paging(Row):
-    page: int | None = None
-    pageSize: int | None = None
-    pageCount: int | None = None
-    itemCount: int | None = None
+    pageCount: Any = None
+    itemCount: Any = None
 
 
 class Envelope(Row):
     """What every answer comes in; the rows stay undecoded until each is read by itself."""
 
     DateTimeUTC: str | None = None
+    at: datetime | None = None  # not Xero's: when it answered, by its own clock
     pagination: Paging | None = None
     Invoices: list[msgspec.Raw] | None = None
     CreditNotes: list[msgspec.Raw] | None = None
@@ -45,8 +46,8 @@ class Envelope(Row):
 
 
 class Term(Row):
-    Day: int | None = None
-    Type: str | None = None
+    Day: Any = None
+    Type: Any = None
 
 
 class Terms(Row):
@@ -62,14 +63,14 @@ class Balances(Row):
 
 
 class Phone(Row):
-    PhoneType: str | None = None
-    PhoneNumber: str | None = None
-    PhoneAreaCode: str | None = None
-    PhoneCountryCode: str | None = None
+    PhoneType: Any = None
+    PhoneNumber: Any = None
+    PhoneAreaCode: Any = None
+    PhoneCountryCode: Any = None
 
 
 class Address(Row):
-    Country: str | None = None
+    Country: Any = None
 
 
 class Contact(Row):
@@ -123,9 +124,10 @@ class InvoiceRef(Row):
 class Allocation(Row):
     AllocationID: str | None = None
     Amount: Decimal | None = None
+    AppliedAmount: Decimal | None = None  # so in older answers
     Date: str | None = None
     Invoice: InvoiceRef | None = None
-    IsDeleted: bool | None = None
+    IsDeleted: Any = None
 
 
 class Document(Row):
@@ -156,8 +158,8 @@ class Invoice(Document, kw_only=True):
     AmountDue: Decimal | None = None
     AmountPaid: Decimal | None = None
     AmountCredited: Decimal | None = None
-    SentToContact: bool | None = None
-    IsDiscounted: bool | None = None
+    SentToContact: Any = None
+    IsDiscounted: Any = None
     RepeatingInvoiceID: str | None = None
     Payments: list[Applied] | None = None
     CreditNotes: list[Applied] | None = None
@@ -172,6 +174,7 @@ class Credit(Document, kw_only=True):
     CreditNoteNumber: str | None = None
     OverpaymentID: str | None = None
     PrepaymentID: str | None = None
+    ID: str | None = None
     RemainingCredit: Decimal | None = None
     Allocations: list[Allocation] | None = None
 
@@ -197,7 +200,7 @@ class Organisation(Row):
     SalesTaxBasis: str | None = None
     PeriodLockDate: str | None = None
     EndOfYearLockDate: str | None = None
-    IsDemoCompany: bool | None = None
+    IsDemoCompany: Any = None
     ShortCode: str | None = None
     Class: str | None = None
 
@@ -223,7 +226,7 @@ class History(Row):
 
 
 class Reminder(Row):
-    Enabled: bool | None = None
+    Enabled: Any = None
 
 
 class Attachment(Row):
@@ -241,10 +244,10 @@ class Outcome(Row):
     """How one element of a write fared, when the ledger answers each by itself."""
 
     StatusAttributeString: str | None = None
-    HasErrors: bool | None = None
-    HasValidationErrors: bool | None = None
+    HasErrors: Any = None
+    HasValidationErrors: Any = None
     InvoiceID: str | None = None
-    InvoiceNumber: str | None = None
+    InvoiceNumber: Any = None
     CreditNoteID: str | None = None
     AllocationID: str | None = None
     AccountID: str | None = None

@@ -93,6 +93,20 @@ def _must(value: Any, field: str) -> Any:
     return value
 
 
+def _whole(amount: Decimal | None, field: str, currency: str) -> int:
+    """An amount that decides what is owed: one that is missing is not zero."""
+    return to_minor(_must(amount, field), currency)
+
+
+def yes(value: Any) -> bool:
+    """A yes or no that some answers write as text."""
+    return str(value).lower() == "true"
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _id(value: str | None) -> str:
     return str(_must(value, "the id"))
 
@@ -129,14 +143,15 @@ def organization(row: msgspec.Raw, reminders_on: bool | None) -> Organization:
         closed_until=max(locks) if locks else None,
         auto_apply_credits=False,  # Xero leaves a credit where it is until somebody allocates it
         reminders_on=reminders_on,
-        is_demo=bool(o.IsDemoCompany),
+        is_demo=yes(o.IsDemoCompany),
         short_code=o.ShortCode or "",
         plan=o.Class or "",
     )
 
 
 def reminders_on(row: msgspec.Raw) -> bool | None:
-    return rows.read(row, rows.Reminder).Enabled
+    enabled = rows.read(row, rows.Reminder).Enabled
+    return None if enabled is None else yes(enabled)
 
 
 def customer(row: msgspec.Raw, home_currency: str = "") -> Customer:
@@ -172,15 +187,16 @@ def contact_outstanding(row: msgspec.Raw, home_currency: str) -> tuple[str, int]
 def _phone(phones: list[rows.Phone]) -> str:
     for wanted in ("MOBILE", "DEFAULT", "DDI", "OFFICE"):
         for p in phones:
-            if p.PhoneType == wanted and p.PhoneNumber:
-                return " ".join(part for part in (p.PhoneCountryCode, p.PhoneAreaCode, p.PhoneNumber) if part)
+            if p.PhoneType == wanted and _said(p.PhoneNumber):
+                parts = map(_said, (p.PhoneCountryCode, p.PhoneAreaCode, p.PhoneNumber))
+                return " ".join(part for part in parts if part)
     return ""
 
 
 def _country(addresses: list[rows.Address]) -> str:
     """Two letters as they stand; Xero takes any text here, and a guess would choose a wrong law."""
     for address in addresses:
-        text = (address.Country or "").strip()
+        text = _said(address.Country).strip()
         if len(text) == 2 and text.isalpha():
             return text.upper()
     return ""
@@ -189,7 +205,8 @@ def _country(addresses: list[rows.Address]) -> str:
 def _terms_days(terms: rows.Terms | None) -> int | None:
     """Only "days after the bill date" is a number of days; the other kinds depend on the month."""
     sales = terms.Sales if terms else None
-    return sales.Day if sales and sales.Type == "DAYSAFTERBILLDATE" else None
+    days = str(sales.Day) if sales and sales.Type == "DAYSAFTERBILLDATE" else ""
+    return int(days) if days.isdigit() else None
 
 
 RECEIVABLE = "ACCREC"
@@ -236,8 +253,10 @@ def invoice(row: msgspec.Raw) -> Invoice | Gone | NotOurs:
 
 def _invoice(i: rows.Invoice) -> Invoice:
     currency = _must(i.CurrencyCode, "CurrencyCode")
-    total, due_amount = _minor(i.Total, currency), _minor(i.AmountDue, currency)
+    total, due_amount = _whole(i.Total, "Total", currency), _minor(i.AmountDue, currency)
     status = _status(i, total, due_amount)
+    if status in (Status.OPEN, Status.PARTLY_PAID):
+        _must(i.AmountDue, "AmountDue")
     date = _date(i)
     due = day(i.DueDateString or i.DueDate) or date  # a draft may have none yet
     changed = moment(i.UpdatedDateUTC)
@@ -256,7 +275,7 @@ def _invoice(i: rows.Invoice) -> Invoice:
         marker=marker(i.Reference),
         reference=i.Reference or "",
         expected_payment=day(i.ExpectedPaymentDate),
-        emailed=bool(i.SentToContact),  # absent when false
+        emailed=yes(i.SentToContact),  # absent when false
         version=version(changed, due, due_amount),
         updated_at=changed,
     )
@@ -292,13 +311,20 @@ def _allocations(given: list[rows.Allocation] | None, currency: str) -> tuple[Al
     return tuple(
         Allocation(
             invoice_id=_must(a.Invoice.InvoiceID if a.Invoice else None, "Allocation.Invoice"),
-            amount=_minor(a.Amount, currency),
+            amount=_minor(a.AppliedAmount if a.Amount is None else a.Amount, currency),
             date=day(a.Date),
             id=a.AllocationID or "",
         )
         for a in given or []
-        if not a.IsDeleted
+        if not yes(a.IsDeleted)
     )
+
+
+def _remaining(c: rows.Credit, currency: str) -> int:
+    """What is left of a credit. Only one that nobody can use any more may leave it out."""
+    if c.RemainingCredit is None and c.Status == "AUTHORISED":
+        raise Unusable("RemainingCredit is missing")
+    return _minor(c.RemainingCredit, currency)
 
 
 def credit_note(row: msgspec.Raw) -> CreditNote | Gone | NotOurs:
@@ -311,7 +337,7 @@ def credit_note(row: msgspec.Raw) -> CreditNote | Gone | NotOurs:
 
 def _credit_note(c: rows.Credit) -> CreditNote:
     currency = _must(c.CurrencyCode, "CurrencyCode")
-    total, remaining = _minor(c.Total, currency), _minor(c.RemainingCredit, currency)
+    total, remaining = _whole(c.Total, "Total", currency), _remaining(c, currency)
     void = _status(c, total, remaining) in (Status.VOID, Status.DRAFT)
     changed = moment(c.UpdatedDateUTC)
     return CreditNote(
@@ -335,11 +361,11 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
     c = rows.read(row, rows.Credit)
     if c.Type not in _CUSTOMER_MONEY:
         return NotOurs()
-    id = _id(c.OverpaymentID or c.PrepaymentID)
+    id = _id(c.OverpaymentID or c.PrepaymentID or c.ID)
     if c.Status == "DELETED":
         return Gone(id)
     currency = _must(c.CurrencyCode, "CurrencyCode")
-    total, remaining = _minor(c.Total, currency), _minor(c.RemainingCredit, currency)
+    total, remaining = _whole(c.Total, "Total", currency), _remaining(c, currency)
     void = _status(c, total, remaining) is Status.VOID
     changed = moment(c.UpdatedDateUTC)
     return Payment(
@@ -350,7 +376,7 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
         amount=total,
         unapplied=0 if void else remaining,
         allocations=() if void else _allocations(c.Allocations, currency),
-        flavor="overpayment" if c.OverpaymentID else "prepayment",
+        flavor="overpayment" if "OVERPAYMENT" in c.Type else "prepayment",
         void=void,
         reference=c.Reference or "",
         version=version(changed),
@@ -358,10 +384,13 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
     )
 
 
-def payment(row: msgspec.Raw, home: str, currencies: Mapping[str, str]) -> Payment | Gone | NotOurs:
-    """A payment of one sales invoice, in the invoice's currency.
+def payment(
+    row: msgspec.Raw, home: str, currencies: Mapping[str, str], customers: Mapping[str, str] | None = None
+) -> Payment | Gone | NotOurs:
+    """A payment of one sales invoice, in the invoice's currency and of its customer.
 
-    Lists leave out that currency: `currencies` knows it by invoice id, for all that is not in `home`.
+    Lists may leave out both: `currencies` knows the one by invoice id, for all that is not in `home`, and
+    `customers` the other.
     """
     p = rows.read(row, rows.Payment)
     if p.PaymentType != INVOICE_PAYMENT:
@@ -374,12 +403,12 @@ def payment(row: msgspec.Raw, home: str, currencies: Mapping[str, str]) -> Payme
     target = p.Invoice or rows.InvoiceRef()
     invoice_id = _id(target.InvoiceID)
     currency = target.CurrencyCode or currencies.get(invoice_id, home)
-    amount = _minor(p.Amount, currency)
+    amount = _whole(p.Amount, "Amount", currency)
     date: dt.date = _must(day(p.Date), "Date")
     changed = moment(p.UpdatedDateUTC)
     return Payment(
         id=id,
-        customer_id=_contact_id(target.Contact),
+        customer_id=(customers or {}).get(invoice_id) or _contact_id(target.Contact),
         date=date,
         currency=currency,
         amount=amount,
@@ -393,10 +422,11 @@ def payment(row: msgspec.Raw, home: str, currencies: Mapping[str, str]) -> Payme
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What a payment says about the invoice it pays. `foreign`: its currency must be asked for."""
+    """What a payment says about the invoice it pays, and what must be asked for: its currency, its customer."""
 
     invoice_id: str
     foreign: bool
+    nameless: bool
 
 
 def paid(row: msgspec.Raw) -> Paid | None:
@@ -406,7 +436,7 @@ def paid(row: msgspec.Raw) -> Paid | None:
     if p.PaymentType != INVOICE_PAYMENT or target is None or not target.InvoiceID:
         return None
     foreign = not target.CurrencyCode and p.CurrencyRate not in (None, 1)
-    return Paid(target.InvoiceID, foreign)
+    return Paid(target.InvoiceID, foreign, nameless=not (target.Contact and target.Contact.ContactID))
 
 
 def invoice_document(row: msgspec.Raw, url: Callable[[Kind, str], str]) -> Document | None:
@@ -427,7 +457,7 @@ def invoice_document(row: msgspec.Raw, url: Callable[[Kind, str], str]) -> Docum
     links += [link("credit", c.CreditNoteID or c.ID, c.AppliedAmount) for c in i.CreditNotes or []]
     links += [link("payment", o.OverpaymentID or o.ID, o.AppliedAmount) for o in i.Overpayments or []]
     links += [link("payment", p.PrepaymentID or p.ID, p.AppliedAmount) for p in i.Prepayments or []]
-    flags = {"cis": i.CISDeduction, "discount": i.IsDiscounted, "repeating": i.RepeatingInvoiceID}
+    flags = {"cis": i.CISDeduction, "discount": yes(i.IsDiscounted), "repeating": i.RepeatingInvoiceID}
     return Document(
         kind=Kind.INVOICE,
         id=fact.id,
@@ -588,10 +618,15 @@ def carried_out(row: msgspec.Raw) -> bool:
     o = rows.read(row, rows.Outcome)
     return not (
         (o.StatusAttributeString or "").upper() == "ERROR"
-        or o.HasErrors
-        or o.HasValidationErrors
+        or yes(o.HasErrors)
+        or yes(o.HasValidationErrors)
         or ZERO_ID in (o.InvoiceID, o.CreditNoteID, o.AllocationID, o.AccountID)
     )
+
+
+def number_of(row: msgspec.Raw) -> str:
+    """The invoice number that one element of a write names, also a failed one."""
+    return _said(rows.read(row, rows.Outcome).InvoiceNumber)
 
 
 def allocation(row: msgspec.Raw) -> tuple[str, str]:

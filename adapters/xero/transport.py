@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +91,8 @@ class Transport:
         if faults.token_expired(answer):
             self._token = self._access.renew(self._token)
             answer = self._once(operation, ask, writes, sent)
+        if answer.status == 304 and not writes:  # nothing changed since the moment that was named
+            return replace(answer, body=b"{}")
         if not 200 <= answer.status < 300:
             raise faults.translate(answer, writes=writes)
         return answer

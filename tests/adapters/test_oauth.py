@@ -34,6 +34,7 @@ class Provider:
         self.userinfo: Answer = (200, {"sub": "u-1", "email": "robin@example.com", "emailVerified": True})
         self.company: Answer = (200, {})
         self.broken = False
+        self.more: dict[str, Any] = {}  # of the discovery document
 
     def __call__(self, asked: Asked) -> Answer:
         path = asked.path.rpartition("/")[2]
@@ -47,6 +48,7 @@ class Provider:
                 "userinfo_endpoint": f"{self.base}/userinfo",
                 "jwks_uri": f"{self.base}/jwks",
                 "code_challenge_methods_supported": self.pkce,
+                **self.more,
             }
         if path == "jwks":
             return 200, {"keys": [k.as_dict(private=False) for k in self.keys]}
@@ -179,6 +181,22 @@ def test_a_code_is_exchanged_with_basic_auth_and_the_verifier(server: Scripted, 
     assert sent["grant_type"] == ["authorization_code"]
     assert sent["code_verifier"] == ["v" * 64]
     assert "client_secret" not in sent
+
+
+def test_a_ledger_that_takes_the_secret_in_the_form_alone_gets_it_there(
+    server: Scripted, provider: Provider
+) -> None:
+    provider.more = {
+        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        "code_challenge_methods_supported": None,
+    }
+    provider.answer = (200, {"access_token": "at", "refresh_token": "rt", "scope": ["books", "openid"]})
+    ledger = sign_in(server)
+    token = ledger.token(ledger.exchange({"code": "c-1"}, redirect_uri=REDIRECT, verifier="v" * 64))
+    sent = parse_qs(server.asked[-1].body)
+    assert sent["client_secret"] == ["app-secret"]
+    assert "code_verifier" not in sent
+    assert token.scope == "books openid"
 
 
 @pytest.mark.parametrize(

@@ -120,13 +120,18 @@ def test_an_expired_token_may_be_renewed_and_a_missing_scope_may_not():
         (answer(403, {"Detail": "AuthorizationUnsuccessful"}), "SCOPE_MISSING"),
         (answer(403, {"Detail": "AuthenticationUnsuccessful"}), "DISCONNECTED"),
         (answer(403, {"title": "Forbidden", "detail": "AuthenticationUnsuccessful"}), "DISCONNECTED"),
-        (answer(403, b"<html>"), "DISCONNECTED"),
+        (answer(403, b""), "DISCONNECTED"),
     ],
 )
 def test_a_lost_permission_asks_for_a_reconnect(given: Answer, code: str):
     problem = translate(given, writes=False)
     assert (type(problem), problem.code) == (Reconnect, code)
     assert "Reconnect" in str(problem)
+
+
+def test_a_firewalls_page_is_no_word_about_our_permission():
+    problem = translate(answer(403, b"<html>Request blocked</html>"), writes=False)
+    assert (type(problem), problem.code) == (TryLater, "HTTP_403")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +142,8 @@ def test_a_lost_permission_asks_for_a_reconnect(given: Answer, code: str):
         ("appminute", "5", "LIMIT_APPMINUTE", 5.0),
         ("concurrent", None, "LIMIT_CONCURRENT", None),
         ("somethingnew", "soon", "LIMIT", None),
+        ("minute", "2.5", "LIMIT_MINUTE", 2.5),
+        ("minute", "Sat, 21 Nov 2020 07:28:00 GMT", "LIMIT_MINUTE", 0.0),  # long past
     ],
 )
 def test_each_limit_says_how_long_to_wait(

@@ -136,6 +136,8 @@ def test_unknown_fields_enums_and_types_elsewhere_do_no_harm():
         {"InvoiceID": ...},
         {"Contact": {}},
         {"AmountDue": "abc"},
+        {"AmountDue": None},
+        {"Total": ...},
         {"AmountDue": 34.505},
         {"Total": [1]},
         {"Date": "soon", "DateString": ...},
@@ -243,6 +245,11 @@ def test_a_removed_allocation_does_not_count():
     assert translate.credit_note(a_credit(Allocations=[gone])).allocations == ()
 
 
+def test_a_credit_that_does_not_say_what_is_left_of_it_is_not_taken_for_used():
+    with pytest.raises(ValueError, match="RemainingCredit"):
+        translate.credit_note(a_credit(Status="AUTHORISED", RemainingCredit=...))
+
+
 def a_payment(**changed: Any) -> msgspec.Raw:
     return raw(
         {
@@ -281,9 +288,9 @@ def test_a_deleted_payment_is_gone_and_a_refund_or_supplier_payment_is_not_ours(
 
 def test_a_foreign_payment_is_in_its_invoices_currency():
     foreign = a_payment(CurrencyRate=0.75)
-    assert translate.paid(foreign) == translate.Paid(INVOICE, foreign=True)
+    assert translate.paid(foreign) == translate.Paid(INVOICE, foreign=True, nameless=False)
     assert translate.payment(foreign, "NZD", {INVOICE: "USD"}).currency == "USD"
-    assert translate.paid(a_payment()) == translate.Paid(INVOICE, foreign=False)
+    assert translate.paid(a_payment()) == translate.Paid(INVOICE, foreign=False, nameless=False)
 
 
 def test_an_overpayment_and_a_prepayment_are_unapplied_money():

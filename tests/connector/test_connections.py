@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy.engine import Engine
 
 from connector import config, connections, db, keys, leases, platforms
-from connector.access import StoredAccess
+from connector.access import StoredAccess, lost
 from connector.config import WrongSetting
 from connector.connections import Connection
 from connector.domain.receivables import Organization
@@ -109,7 +109,7 @@ def test_reconnecting_keeps_the_id_the_cursor_and_the_history(
 ) -> None:
     with db.transaction(store) as tx:
         tx.execute(sa.update(db.connections).values(cursor={"at": 9}, last_sync_at=NOON))
-    connections.lost(store, connected, "Gone.")
+    lost(store, connected, "Gone.")
     again = grant(OrganizationRef("books-1", "Harbor Supply Ltd", "ref-9"), access="b0", refresh="s0")
     [now] = connections.save_grant(store, installation, "json", again)
     assert (now.id, now.status, now.status_reason) == (connected, "connected", "")

@@ -1,0 +1,25 @@
+"""How long a ledger asks us to wait: `Retry-After` as a number of seconds or as a date (RFC 9110, 10.2.3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+
+def seconds(header: str | None) -> float | None:
+    """Seconds from now, never negative; None when nothing, or nothing sensible, was said."""
+    text = (header or "").strip()
+    try:
+        return min(max(0.0, float(text)), 7 * 24 * 3600.0) if text else None
+    except ValueError:
+        at = moment(text)
+        return max(0.0, (at - datetime.now(UTC)).total_seconds()) if at else None
+
+
+def moment(header: str | None) -> datetime | None:
+    """A date of an HTTP header (`Date`, `Retry-After`) as an aware moment; None when it is not one."""
+    try:
+        found = parsedate_to_datetime(header or "")
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
