@@ -261,7 +261,6 @@ def _store_findings(
                 "since": finding.since,
                 "evidence": [_shown(e) for e in finding.evidence],
                 "text": finding.text,
-                "seen_on": today,
             }
             old = open_.pop((customer_id, finding.kind, finding.currency), None)
             if old is None:
@@ -272,11 +271,12 @@ def _store_findings(
                         "kind": finding.kind,
                         "key": finding.currency,
                         "opened_on": today,
+                        "seen_on": today,
                         **values,
                     }
                 )
             elif any(getattr(old, name) != value for name, value in values.items()):
-                changed.append({"row": old.id, **values})
+                changed.append({"row": old.id, "seen_on": today, **values})
     if changed:
         tx.execute(sa.update(findings).where(findings.c.id == sa.bindparam("row")), changed)
     if new:

@@ -119,15 +119,13 @@ def keep(
         if old is not None:
             stay.add(old.id)
         kept.append(due)
-    waits = sa.or_(*(reminders.c.state == state for state in OPEN))
     gone = [r.id for id in found for r in earlier.get(id, ()) if r.state in OPEN and r.id not in stay]
     if gone:
-        tx.execute(sa.delete(reminders).where(reminders.c.id.in_(gone), waits))
+        tx.execute(sa.delete(reminders).where(reminders.c.id.in_(gone), reminders.c.state.in_(OPEN)))
     if changed:
-        tx.execute(
-            sa.update(reminders).where(reminders.c.id == sa.bindparam("row"), waits).values(updated_at=now),
-            changed,
-        )
+        still = sa.or_(*(reminders.c.state == state for state in OPEN))
+        mine = sa.update(reminders).where(reminders.c.id == sa.bindparam("row"), still)
+        tx.execute(mine.values(updated_at=now), changed)
     if new:
         insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(reminders)
         always = {"connection_id": connection_id, "due_on": today, "channel": "note"}

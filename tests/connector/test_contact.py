@@ -338,6 +338,10 @@ def test_a_text_that_fails_the_check_holds_with_its_sentence(story: Story) -> No
     had_policy(story, unfit)
     found = held(story, "It says: “Pay 400.00 USD or we will sue you.”")
     assert "no step of your policy takes any" in found.held_because[0]
+    go_to(story, DAY(2026, 11, 25))  # the same words, a day older
+    assert held(story, "or we will sue you").text.count("(5 days ago)") == 1
+    set_policy(story, Policy(letters=LetterPolicy(person="Jo")))
+    assert [r.state for r in reviewed(story)] == ["due"]
 
 
 def test_how_to_pay_is_read_by_customers_too(story: Story) -> None:
