@@ -23,7 +23,9 @@ from connector.guarding import Scene
 from connector.plans import Record
 from connector.settings import Settings
 
-LOOKED_AT = 60  # customers, the most overdue first: a page waits for the answer
+LOOKED_AT = (
+    200  # customers, the most overdue first: a person waits for the answer, about a millisecond for each
+)
 STANDING = ("running", "broken")
 
 

@@ -15,6 +15,7 @@ from flask import Blueprint, abort, flash, g, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from connector import connections, db, people, settings, waking
+from connector.connections import Connection
 from connector.platforms import Platform, PlatformError, TryLater, find, names
 from web.sign_in import config, engine, enter, need
 
@@ -92,6 +93,9 @@ def callback(name: str) -> Response:
             platform, "No organization was chosen.", "Start again and choose at least one organization."
         )
     person = enter(grant.identity)
+    with db.reading(engine()) as tx:
+        refs = [connections.of(tx, name, ref.external_id) for ref in grant.organizations]
+        known = {c.id for c in refs if c and c.status == "connected"}
     made = connections.save_grant(engine(), config(), name, grant)
     with db.transaction(engine()) as tx:
         for connection in made:
@@ -99,12 +103,12 @@ def callback(name: str) -> Response:
     for connection in made:
         waking.sync(config(), connection.id, first=True)  # somebody waits for it
     if made:
-        flash(_connected([c.organization for c in made], platform.label), "good")
+        flash(_connected(made, known, platform.label), "good")
     after = session.pop("next", None)
     if len(made) == 1:
         with db.reading(engine()) as tx:
-            known = settings.load(tx, made[0].id).live
-        page = "pages.organization" if known else "pages.start"
+            live = settings.load(tx, made[0].id).live
+        page = "pages.organization" if live else "pages.start"
         return redirect(url_for(page, connection_id=made[0].id))
     return redirect(after if after and after.startswith("/") and not after.startswith("//") else "/")
 
@@ -125,8 +129,25 @@ def _not_connected(platform: Platform, title: str, text: str, *, status: int = 4
     return redirect(url_for("connect.not_connected", name=platform.name))
 
 
-def _connected(organizations: list[str], label: str) -> str:
-    return f"{' and '.join(organizations)} {'is' if len(organizations) == 1 else 'are'} connected to {label}. Reading the books now."
+def _connected(made: list[Connection], known: set[str], label: str) -> str:
+    """What the consent did: connected these, or renewed the permission of those that were connected."""
+    said = []
+    for names_, one, more in (
+        ([c.organization for c in made if c.id not in known], "is connected to", "are connected to"),
+        (
+            [c.organization for c in made if c.id in known],
+            "was connected already to",
+            "were connected already to",
+        ),
+    ):
+        if names_:
+            said.append(f"{' and '.join(names_)} {one if len(names_) == 1 else more} {label}.")
+    said.append(
+        "Reading the books now."
+        if len(known) < len(made)
+        else "The permission is renewed; nothing else changed."
+    )
+    return " ".join(said)
 
 
 @blueprint.post("/connections/<connection_id>/disconnect")

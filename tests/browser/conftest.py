@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -21,12 +22,13 @@ from typing import Any
 
 import pytest
 import requests
+import sqlalchemy as sa
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from sqlalchemy.engine import Engine
 
-from connector import config, db, people
+from connector import config, connections, db, invitations, people, plans
 from connector.config import Config
 from connector.platforms import Identity
 from connector.supervisor import Installation
@@ -39,6 +41,9 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
 COMPANIES = ("Harbor & Pine Provisions", "Northmoor Joinery")  # each on both ledgers
+
+
+expect.set_options(timeout=20_000)  # a busy machine may take long; what holds is seen at once
 
 
 @dataclass
@@ -163,6 +168,52 @@ def _answers(url: str) -> bool:
         return False
 
 
+LONG = "مخبز النور للحلويات Feinbackwarengroßhandelsgesellschaft-und-" + "Konditorei" * 8
+
+
+@dataclass
+class Home:
+    """A firm with one client, read and reviewed: its bookkeeper's cookies, a customer (with a very long name), the
+    draft of a plan for them, and an invitation."""
+
+    state: object
+    id: str
+    customer: str
+    draft: str
+    token: str
+
+    def browser(self, chromium: Browser, world: World, **more: Any) -> BrowserContext:
+        """A browser in which its bookkeeper is signed in."""
+        made = chromium.new_context(base_url=world.url, storage_state=self.state, **more)  # type: ignore[arg-type]
+        made.set_default_timeout(30_000)
+        return made
+
+
+@pytest.fixture(scope="session")
+def home(chromium: Browser, world: World) -> Home:
+    """Another company than the journey's, which may run beside."""
+    context = chromium.new_context(base_url=world.url)
+    context.set_default_timeout(30_000)
+    id = connect(context.new_page(), world, "quickbooks", name=COMPANIES[1])
+    until(lambda: reviewed(world, id), "the first review", 90)
+    with db.transaction(world.engine) as tx:
+        draft = next(p for p in plans.of_connection(tx, id) if p.state == "proposed")
+        c = db.customers.c
+        theirs = sa.and_(c.connection_id == id, c.id == draft.plan.customer_id)
+        tx.execute(sa.update(db.customers).where(theirs).values(name=LONG))  # on every page that names them
+        person, _ = people.members(tx, id)[0]
+        token = invitations.make(tx, id, "read", by=person, now=db.now())
+    made = Home(context.storage_state(), id, draft.plan.customer_id, draft.id, token)
+    context.close()
+    return made
+
+
+def reviewed(world: World, id: str) -> bool:
+    """Whether every customer was looked at."""
+    with db.reading(world.engine) as tx:
+        return connections.get(tx, id).last_review_on is not None
+
+
 @pytest.fixture(autouse=True)
 def _named(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
     """The journeys that a test walks go into the report, where `make bench NAME=pages` counts them."""
@@ -192,15 +243,54 @@ def page(context: BrowserContext) -> Page:
     return context.new_page()
 
 
-def connect(page: Page, world: World, platform: str, path: str = "connect", name: str = COMPANIES[0]) -> str:
-    """Through the consent page as a person does it; returns the organization's id."""
-    page.goto(f"{world.url}/{path}/{platform}")
+class Hand:
+    """A person at the practice page who counts clicks; typing is none, a choice from a list is one."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.clicks = page, 0
+        page.goto("/")
+
+    def click(self, target: Locator, press: bool = True) -> None:
+        expect(target).to_be_visible()
+        self.clicks += 1
+        if press:
+            target.click()
+
+    def choose(self, target: Locator, value: str) -> None:
+        self.clicks += 1
+        target.select_option(value)
+
+    def find(self, words: str) -> None:
+        self.page.locator("#search").fill(words)
+        self.page.keyboard.press("Enter")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def link(self, name: str) -> Locator:
+        return self.page.get_by_role("link", name=name, exact=True).first
+
+
+def clicks_by_task() -> dict[int, int]:
+    """What docs/usability.md says of each task."""
+    text = (Path(__file__).parents[2] / "docs" / "usability.md").read_text()
+    return {int(n): int(clicks) for n, clicks in re.findall(r"(?m)^\| (\d+) \|.*\| (\d+) \|$", text)}
+
+
+def choose(page: Page, world: World, platform: str, name: str = COMPANIES[0]) -> None:
+    """Tick this company, and no other, on the consent page."""
     company = world.company(platform, name)
     if platform == "xero":
         for box in page.locator("input[name=company]").all():
             box.set_checked(box.get_attribute("value") == company)
     else:
         page.locator(f"input[name=company][value='{company}']").check()
+
+
+def connect(page: Page, world: World, platform: str, path: str = "connect", name: str = COMPANIES[0]) -> str:
+    """Through the consent page as a person does it; returns the organization's id."""
+    page.goto(f"{world.url}/{path}/{platform}")
+    choose(page, world, platform, name)
     page.locator("button[value=allow]").click()
     page.wait_for_url(f"{world.url}/organizations/**")
     return page.url.split("/organizations/")[1].split("/")[0]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from connector import connections, db, plans
-from tests.browser.conftest import World, connect, until
+from connector import db, plans
+from tests.browser.conftest import Hand, World, clicks_by_task, connect, reviewed, until
 
 
 @pytest.fixture(scope="module", params=["quickbooks", "xero"])
@@ -34,14 +34,9 @@ def installed(person: BrowserContext, world: World, platform: str) -> str:
     expect(page.locator("h1")).to_contain_text("Getting started")
     # The page follows the first reading by itself.
     expect(page.locator("#seen")).to_contain_text("This is what Forbear sees", timeout=60_000)
-    until(lambda: _reviewed(world, id), "the first review")
+    until(lambda: reviewed(world, id), "the first review")
     page.close()
     return id
-
-
-def _reviewed(world: World, id: str) -> bool:
-    with db.reading(world.engine) as tx:
-        return connections.get(tx, id).last_review_on is not None
 
 
 def _has(world: World, id: str, state: str) -> bool:
@@ -71,12 +66,14 @@ def _act(world: World, platform: str, **what: object) -> None:
 
 def _smaller_payments(page: Page, world: World, running: plans.Record) -> None:
     """The running plan, with one payment kept, gets smaller payments: a new version, approved and written."""
-    page.goto(f"/plans/{running.id}")
-    page.locator("summary", has_text="smaller payments").click()
+    hand = Hand(page)  # the eighth task of docs/usability.md
+    hand.find(running.id)
+    hand.click(page.locator("summary", has_text="smaller payments"))
     page.locator("#n").fill("8")
     page.locator("#why-new").fill("Fewer orders in winter")
-    page.get_by_role("button", name="Renegotiate").click()
-    page.get_by_role("button", name=re.compile("^Approve and write")).click()
+    hand.click(hand.button("Renegotiate"))
+    hand.click(page.get_by_role("button", name=re.compile("^Approve and write")))
+    assert hand.clicks == clicks_by_task()[8]
 
     def second() -> bool:
         with db.reading(world.engine) as tx:

@@ -10,16 +10,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-import sqlalchemy as sa
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
-from connector import books, connections, db, invitations, people, plans
-from tests.browser.conftest import COMPANIES, World, connect, until
+from connector import books, db, people, plans
+from tests.browser.conftest import COMPANIES, Hand, Home, World, clicks_by_task
 
 COLORS = {
     "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
@@ -36,50 +34,20 @@ NO_PAGES = {  # answers that are no page of ours; addresses of files (with a dot
 }  # fmt: skip
 OTHERWISE_SEEN = ("customer.",)  # the customer's own page has tests of its own
 QUERIES = {"pages.find": {"q": "e"}, "pages.customers": {"q": ""}}
-LONG = "مخبز النور للحلويات Feinbackwarengroßhandelsgesellschaft-und-" + "Konditorei" * 8
+AXE_RUN = """async rules => (await axe.run(document, rules)).violations
+    .map(v => [v.id, v.help, v.nodes.slice(0, 2).map(n => n.target)])"""  # all else it found stays in the page
 STILL = "window.setInterval = () => 0"  # a page that renews itself while it is measured is no measure
 WEIGHED = ("/", "/queue")  # and the organization, a customer and a draft, below
 
 
-@dataclass
-class Home:
-    """A firm with one client, read and reviewed: the cookies of its bookkeeper, and the address of every page."""
-
-    state: object
-    id: str
-    customer: str
-    draft: str
-    addresses: dict[str, str] = field(default_factory=dict)
-
-
 @pytest.fixture(scope="module")
-def home(chromium: Browser, world: World) -> Home:
-    context = chromium.new_context(base_url=world.url)
-    context.set_default_timeout(30_000)
-    page = context.new_page()
-    id = connect(
-        page, world, "quickbooks", name=COMPANIES[1]
-    )  # another than the journey's, which may run beside
-    until(lambda: _reviewed(world, id), "the first review", 90)
-    with db.transaction(world.engine) as tx:
-        draft = next(p for p in plans.of_connection(tx, id) if p.state == "proposed")
-        c = db.customers.c
-        theirs = sa.and_(c.connection_id == id, c.id == draft.plan.customer_id)
-        tx.execute(sa.update(db.customers).where(theirs).values(name=LONG))  # on every page that names them
-        person, _ = people.members(tx, id)[0]
-        token = invitations.make(tx, id, "read", by=person, now=db.now())
-    made = Home(context.storage_state(), id, draft.plan.customer_id, draft.id)
-    context.close()
+def addresses(world: World, home: Home) -> dict[str, str]:
+    """Every page of the firm's one client, by its endpoint."""
     known = {
-        "connection_id": id, "customer_id": made.customer, "plan_id": draft.id, "token": token, "name": "xero",
+        "connection_id": home.id, "customer_id": home.customer, "plan_id": home.draft, "token": home.token,
+        "name": "xero",
     }  # fmt: skip
-    made.addresses = _addresses(world, known) | {"nothing": "/no-such-page"}
-    return made
-
-
-def _reviewed(world: World, id: str) -> bool:
-    with db.reading(world.engine) as tx:
-        return connections.get(tx, id).last_review_on is not None
+    return _addresses(world, known) | {"nothing": "/no-such-page"}
 
 
 def _addresses(world: World, known: dict[str, str]) -> dict[str, str]:
@@ -95,7 +63,7 @@ def _addresses(world: World, known: dict[str, str]) -> dict[str, str]:
             continue
         unknown = rule.arguments - known.keys()
         assert not unknown, (
-            f"{rule.rule}: say in test_pages.home what {unknown} stands for, or that it is no page"
+            f"{rule.rule}: say in test_pages.addresses what {unknown} stands for, or that it is no page"
         )
         with world.app.test_request_context(base_url=world.url):
             address = world.app.url_for(
@@ -115,10 +83,10 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(chromium: Browser, world: World, home: Home) -> Seen:
+def seen(chromium: Browser, world: World, home: Home, addresses: dict[str, str]) -> Seen:
     """Look at every page once. Scripts run; every folded part is open while axe looks."""
     found = Seen()
-    context = _browser(chromium, world, home, viewport={"width": 1280, "height": 1000})
+    context = home.browser(chromium, world, viewport={"width": 1280, "height": 1000})
     context.add_init_script(STILL)
     page = context.new_page()
     here = ""
@@ -139,7 +107,7 @@ def seen(chromium: Browser, world: World, home: Home) -> Seen:
             else None
         ),
     )
-    for name, address in home.addresses.items():
+    for name, address in addresses.items():
         here = name
         page.set_viewport_size({"width": 1280, "height": 1000})
         page.emulate_media(color_scheme="light", media="screen", reduced_motion="reduce")
@@ -171,9 +139,8 @@ def _axe(page: Page, rules: dict[str, object], what: str, found: Seen) -> None:
     """Once in a page is enough for the program itself; the second theme asks it again."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(AXE_SCRIPT)
-    for violation in page.evaluate("rules => axe.run(document, rules)", rules)["violations"]:
-        nodes = [n["target"] for n in violation["nodes"]][:2]
-        found.problems["axe"].append(f"{what}: {violation['id']}: {violation['help']} {nodes}")
+    for id, help, nodes in page.evaluate(AXE_RUN, rules):
+        found.problems["axe"].append(f"{what}: {id}: {help} {nodes}")
 
 
 def _narrow(page: Page, width: int, what: str, found: Seen, kind: str = "wide") -> None:
@@ -181,15 +148,9 @@ def _narrow(page: Page, width: int, what: str, found: Seen, kind: str = "wide") 
         found.problems[kind].append(f"{what}: {real} pixels wide")
 
 
-def _browser(chromium: Browser, world: World, home: Home, **more: object) -> BrowserContext:
-    made = chromium.new_context(base_url=world.url, storage_state=home.state, **more)  # type: ignore[arg-type]
-    made.set_default_timeout(30_000)
-    return made
-
-
 @pytest.fixture
 def page(chromium: Browser, world: World, home: Home) -> Iterator[Page]:
-    context = _browser(chromium, world, home)
+    context = home.browser(chromium, world)
     yield context.new_page()
     context.close()
 
@@ -247,7 +208,7 @@ def test_the_first_tab_leads_to_the_content_and_arrows_move_in_the_queue(page: P
 
 
 def test_the_queue_is_one_pane_on_a_phone(chromium: Browser, world: World, home: Home) -> None:
-    context = _browser(chromium, world, home, viewport={"width": 390, "height": 800})
+    context = home.browser(chromium, world, viewport={"width": 390, "height": 800})
     page = context.new_page()
     page.goto("/queue")
     expect(page.locator(".detail")).to_be_hidden()
@@ -261,7 +222,7 @@ def test_the_queue_is_one_pane_on_a_phone(chromium: Browser, world: World, home:
 
 @pytest.mark.journey("without scripts")
 def test_without_scripts_everything_reads_and_decides(chromium: Browser, world: World, home: Home) -> None:
-    context = _browser(chromium, world, home, java_script_enabled=False)
+    context = home.browser(chromium, world, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"/plans/{home.draft}")
     expect(page.locator("main")).to_contain_text("What changes in the books")
@@ -275,11 +236,11 @@ def test_a_page_weighs_little(chromium: Browser, world: World, home: Home) -> No
     own = f"/organizations/{home.id}"
     heavy = {}
     for address in (*WEIGHED, own, f"{own}/customers/{home.customer}", f"/plans/{home.draft}"):
-        context = _browser(chromium, world, home)
+        context = home.browser(chromium, world)
         context.add_init_script(STILL)
         page = context.new_page()
         came: list[Request] = []
-        page.on("requestfinished", came.append)
+        page.on("requestfinished", lambda r, came=came: came.append(r))
         page.goto(address, wait_until="networkidle")
         weight = sum(r.sizes()["responseBodySize"] for r in came)
         files = [r.url.split("?")[0] for r in came]
@@ -368,34 +329,6 @@ def test_an_invitation_is_for_one_person(page: Page, chromium: Browser, world: W
 # ---------------------------------------------------------------- ten tasks, without a manual
 
 
-class Hand:
-    """A person at the practice page who counts clicks; typing is none, a choice from a list is one."""
-
-    def __init__(self, page: Page) -> None:
-        self.page, self.clicks = page, 0
-        page.goto("/")
-
-    def click(self, target: Locator, press: bool = True) -> None:
-        expect(target).to_be_visible()
-        self.clicks += 1
-        if press:
-            target.click()
-
-    def choose(self, target: Locator, value: str) -> None:
-        self.clicks += 1
-        target.select_option(value)
-
-    def find(self, words: str) -> None:
-        self.page.locator("#search").fill(words)
-        self.page.keyboard.press("Enter")
-
-    def button(self, name: str) -> Locator:
-        return self.page.get_by_role("button", name=name)
-
-    def link(self, name: str) -> Locator:
-        return self.page.get_by_role("link", name=name, exact=True).first
-
-
 def _tasks(hand: Hand, who: str, draft: str, client: str) -> Iterator[int]:
     """Walk each way of docs/usability.md; yields the task's number when it is done."""
     page = hand.page
@@ -442,8 +375,7 @@ def _tasks(hand: Hand, who: str, draft: str, client: str) -> Iterator[int]:
 
 @pytest.mark.journey("tasks without a manual")
 def test_tasks_take_as_many_clicks_as_the_table_says(page: Page, world: World, home: Home) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "usability.md").read_text()
-    table = {int(n): int(clicks) for n, clicks in re.findall(r"(?m)^\| (\d+) \|.*\| (\d+) \|$", text)}
+    table = clicks_by_task()
     assert len(table) == 10
     with db.reading(world.engine) as tx:
         customer = books.customer(tx, home.id, home.customer)

@@ -184,7 +184,7 @@ def test_a_policy_is_shown_at_work_and_not_kept(engine: Engine, browser: FlaskCl
     store(engine, owing(0, 3))  # a draft waits for each
     shown = browser.get(f"{HOME}/settings").text
     csrf = re.findall(r'name="csrf" value="([^"]+)"', shown)[0]
-    assert "What it does next" in shown
+    assert "What it does next" in shown  # worked out when asked for
     form = {"csrf": csrf, "reminders.proposal_rest_days": "0"}  # a draft rests nobody
     tried = browser.post(f"{HOME}/settings/try", data=form).text
     assert "3 customers fare</b> differently" in tried or "3 customers fare differently" in tried

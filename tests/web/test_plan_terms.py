@@ -221,7 +221,7 @@ def test_bad_input_is_answered_with_a_sentence_and_changes_nothing(
         assert sentence in browser.get(here).text, form
     assert office.plan(id).plan.rows == rows
     browser.post(f"{here}/rows", here, revision=str(office.plan(id).revision), due1="2026-11-02")
-    assert "Installment 1 is due 2026-11-02, which has passed" in browser.get(here).text
+    assert "Installment 1 is due Mon 2 Nov, which has passed" in browser.get(here).text
     browser.post(f"{here}/approve", here, revision=str(office.plan(id).revision))
     assert office.plan(id).state == "proposed"
 

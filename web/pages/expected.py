@@ -45,7 +45,10 @@ def view(outlook: Expectation, currency: str) -> View:
     first, last = weeks[0].monday, weeks[-1].monday
     then = {w.monday: w.amount for w in outlook.before.weeks} if outlook.before else {}
     then.pop(first, None)  # of the running week a part has come: it is not compared
-    rows = [(w.monday, w.amount, w.low, w.high, w.older, then.get(w.monday)) for w in weeks]
+    rows = [  # nothing is newer than an earlier word that nobody gave
+        (w.monday, w.amount, w.low, w.high, w.older if outlook.before else w.amount, then.get(w.monday))
+        for w in weeks
+    ]
     known_now = sum(w.older for w in weeks[1:])
     known_before = sum(then.get(w.monday, 0) for w in weeks[1:])
     past = outlook.before.between(first - BACK, first - dt.timedelta(days=1)) if outlook.before else ()

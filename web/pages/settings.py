@@ -37,9 +37,7 @@ def _page(connection_id: str, tried: bool = False) -> str:
         team = people.members(tx, connection_id)
         invited = invitations.open_ones(tx, connection_id, db.now()) if people.may(role, "configure") else []
         today = connections.today(connection, config())
-        seen = (
-            rehearsing.preview(tx, connection, current, policy, problem) if connection.last_sync_at else None
-        )
+        seen = rehearsing.preview(tx, connection, current, policy, problem) if tried else None
     return render_template(
         "settings.html",
         organization=connection,

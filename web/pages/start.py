@@ -51,6 +51,7 @@ def start(connection_id: str) -> str:
         overdue=overdue,
         bar=charts.aging_bar,
         blocked=not_live_yet(decided, connection),
+        chased=settings.chased_twice(decided, connection, find(connection.platform, config()).label),
     )
 
 

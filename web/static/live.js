@@ -10,10 +10,16 @@
       f.type === "checkbox" || f.type === "radio" ? f.checked !== f.defaultChecked
         : f.tagName === "SELECT" ? f.selectedIndex !== Math.max(0, [...f.options].findIndex((o) => o.defaultSelected))
           : f.value !== f.defaultValue);
+  let pressed = false; // a press whose target goes away between down and up would be lost
+  addEventListener("pointerdown", () => { pressed = true; });
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { pressed = false; });
+  const alike = (e) => e.href ?? e.textContent; // the same link, button or summary in what comes next
   const replace = (part, next) => {
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
     const open = new Set([...part.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
     part.innerHTML = next.innerHTML;
     for (const s of part.querySelectorAll("details > summary")) if (open.has(s.textContent)) s.parentNode.open = true;
+    if (focused) [...part.querySelectorAll(focused.tagName)].find((e) => alike(e) === alike(focused))?.focus();
     const said = document.getElementById("said");
     if (said && part.dataset.live) said.textContent = part.dataset.live;
   };
@@ -25,7 +31,7 @@
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of parts) {
       const next = fresh.getElementById(part.id);
-      if (!next || busy(part) || touched(part)) continue;
+      if (!next || pressed || busy(part) || touched(part)) continue;
       if (next.innerHTML === (shown.get(part) ?? part.innerHTML)) continue;
       shown.set(part, next.innerHTML);
       replace(part, next);

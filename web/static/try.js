@@ -4,7 +4,7 @@
   const button = form?.querySelector("button[data-tries]");
   const shown = form && document.getElementById(form.dataset.try);
   if (!button || !shown) return;
-  let timer = 0, asked = 0;
+  let timer = 0, asked = 0, touched = false;
   const look = async () => {
     const mine = ++asked;
     const body = new URLSearchParams(new FormData(form, button));
@@ -14,7 +14,8 @@
     if (!fresh) return;
     shown.innerHTML = fresh.innerHTML;
     const said = document.getElementById("said");
-    if (said) said.textContent = shown.querySelector("header ~ *")?.textContent ?? "";
+    if (said && touched) said.textContent = shown.querySelector("header ~ *")?.textContent ?? "";
   };
-  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 400); });
+  form.addEventListener("input", () => { touched = true; clearTimeout(timer); timer = setTimeout(look, 400); });
+  if (shown.dataset.first !== undefined) look();
 })();
