@@ -66,7 +66,7 @@ _LEDGER_DEFAULTS = {
 }
 KNOWN = frozenset(
     ["DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "SECRET_KEY", "TOKEN_KEYS", "TRACES_URL"]
-    + ["TODAY", "BUDGETS", "SMTP_URL", "MAIL_FROM"]
+    + ["TODAY", "BUDGETS", "SMTP_URL", "MAIL_FROM", "WORDS"]
     + [
         ledger + part
         for ledger, (webhook, _, _) in _LEDGER_DEFAULTS.items()

@@ -31,6 +31,7 @@ from connector import (
     waking,
 )
 from connector.config import Config, LedgerApp, WrongSetting
+from connector.domain.letters import unusable
 
 GOOD, LOOK, WRONG = "good", "look", "wrong"
 SKEW = dt.timedelta(seconds=60)  # the ledgers refuse tokens from a clock that is much further off
@@ -56,6 +57,7 @@ def examine() -> list[Check]:
     except WrongSetting as wrong:
         return [*checks, Check("settings", WRONG, str(wrong))]
     checks += _settings(settings)
+    checks += [Check("languages", LOOK, f"{problem} The language is not used.") for problem in unusable()]
     engine = db.engine(settings)
     database = _database(engine, settings)
     checks.append(database)

@@ -16,7 +16,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from connector.domain import charges
 from connector.domain.charges import Offer
 from connector.domain.late_interest import regime_code
-from connector.domain.letters import Letters, fill, letters, variant_for
+from connector.domain.letters import ENGLISH, Letters, fill, letters, variant_for
 from connector.domain.money import Money
 from connector.domain.receivables import Invoice
 
@@ -168,8 +168,10 @@ def _words(parties: Parties) -> Letters:
     """The customer's or the policy's language; English where it has no words for this letter, or by the protocol."""
     found = letters(variant_for(parties.language, parties.chosen, parties.country))
     english = found.variant.startswith("en")
-    if not found.demand or (protocol(parties.country, parties.individual) and not english):
-        return letters("en-GB")
+    if letters(ENGLISH).demand.keys() - found.demand.keys() or (
+        protocol(parties.country, parties.individual) and not english
+    ):
+        return letters(ENGLISH)
     return found
 
 

@@ -7,12 +7,16 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
+from connector.domain import words
+
 
 @cache
 def of_source(package: str) -> str:
     """A short fingerprint of all Python files and word lists of a package and the packages in it."""
     digest = hashlib.sha256()
     _add(digest, resources.files(package))
+    for name in words.added() if words.__name__.startswith(package) else ():
+        digest.update(f"{name}{words.read(name)}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -12,9 +12,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib import resources
 from typing import Any
 
+from connector.domain import wording_tone, words
 from connector.domain.money import Money
 from connector.domain.policy import OwnText
 
@@ -32,30 +32,7 @@ FIELDS = {
     "received": "what was paid on it so far, per currency",
 }
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_VARIANTS = {"US": "en-US", "CA": "en-US", "GB": "en-GB", "IE": "en-GB", "AU": "en-AU", "NZ": "en-AU"}
-_SPANISH = [
-    "ES",
-    "MX",
-    "AR",
-    "CO",
-    "CL",
-    "PE",
-    "EC",
-    "GT",
-    "UY",
-    "CR",
-    "PA",
-    "BO",
-    "DO",
-    "HN",
-    "PY",
-    "SV",
-    "NI",
-    "VE",
-]
-_VARIANTS |= (
-    dict.fromkeys(_SPANISH, "es") | dict.fromkeys(("FR", "MC"), "fr") | dict.fromkeys(("DE", "AT"), "de")
-)
+ENGLISH = "en-GB"  # where a language has no words of its own
 
 
 class BadText(ValueError):
@@ -167,8 +144,7 @@ def _over(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
 def _load(variant: str) -> dict[str, Any]:
     try:
-        file = resources.files("connector.domain.words").joinpath(f"letters.{variant}.toml")
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(words.read(f"letters.{variant}.toml"))
     except FileNotFoundError:
         raise LookupError(
             f"There are no letters in {variant!r}; there are {', '.join(variants())}."
@@ -177,9 +153,45 @@ def _load(variant: str) -> dict[str, Any]:
 
 @cache
 def variants() -> tuple[str, ...]:
-    """Every variant that has letters: de, en-AU, en-GB …"""
-    names = (f.name for f in resources.files("connector.domain.words").iterdir())
-    return tuple(sorted(n[len("letters.") : -len(".toml")] for n in names if n.startswith("letters.")))
+    """Every variant that has letters which can be sent: de, en-AU, en-GB …"""
+    return tuple(variant for variant in _files() if not lacking(variant))
+
+
+def _files() -> list[str]:
+    return [name[len("letters.") : -len(".toml")] for name in words.names() if name.startswith("letters.")]
+
+
+def lacking(variant: str) -> list[str]:
+    """What keeps this variant's letters from being sent, as sentences: words that are missing, or no wording check.
+
+    What only the formal letter or the customer's page lacks keeps nothing: those are in English then.
+    """
+    try:
+        found, whole = letters(variant), letters("en-US")
+    except (KeyError, LookupError, ValueError) as error:
+        return [f"letters.{variant}.toml cannot be read: {error}."]
+    language = variant.partition("-")[0]
+    why = wording_tone.usable(language)
+    problems = [f"tone.{language}.toml cannot be used, so nothing can be checked: {why}."] if why else []
+    for name, text in whole.lines.items():
+        if name not in found.lines or set(_FIELD.findall(found.lines.get(name, ""))) != set(
+            _FIELD.findall(text)
+        ):
+            problems.append(f"letters.{variant}.toml: the line {name} is missing, or has other fields.")
+    if DEFAULT not in found.bodies.get("check", {}):
+        problems.append(f"letters.{variant}.toml: [bodies.check] has no {DEFAULT}.")
+    return problems
+
+
+@cache
+def unusable() -> tuple[str, ...]:
+    """What is wrong with files that are there and are not used, for `forbear doctor`."""
+    return tuple(problem for variant in _files() for problem in lacking(variant))
+
+
+@cache
+def _countries() -> Mapping[str, str]:
+    return {code: variant for variant in variants() for code in _load(variant).get("countries", ())}
 
 
 def variant_for(language: str, chosen: str, country: str) -> str:
@@ -187,12 +199,12 @@ def variant_for(language: str, chosen: str, country: str) -> str:
     for wanted in (language, chosen):
         if found := _matching(wanted, country):
             return found
-    return _VARIANTS.get(country.upper().partition("-")[0], "en-US")
+    return _countries().get(country.upper().partition("-")[0], "en-US")
 
 
 def _matching(wanted: str, country: str) -> str:
     code, _, region = wanted.replace("_", "-").partition("-")
     if code.lower() == "en":
-        found = _VARIANTS.get((region or country).upper().partition("-")[0], "en-US")
-        return found if found.startswith("en") else "en-GB"
-    return code.lower() if code.lower() in variants() else ""
+        found = _countries().get((region or country).upper().partition("-")[0], "en-US")
+        return found if found.startswith("en") else ENGLISH
+    return next((v for v in (f"{code.lower()}-{region.upper()}", code.lower()) if v in variants()), "")

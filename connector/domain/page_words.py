@@ -12,12 +12,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
+from connector.domain import words as files
 from connector.domain.agreement import Agreement
 from connector.domain.installments import yearly_percent
-from connector.domain.letters import Letters, fill, letters
+from connector.domain.letters import ENGLISH, Letters, fill, letters, variants
 from connector.domain.money import Money
 from connector.domain.plan import Plan
 
@@ -61,11 +61,18 @@ class PageWords:
 
 @cache
 def words(variant: str) -> PageWords:
-    """The page's words in a variant of the letters. Raises LookupError."""
+    """The page's words in a variant of the letters; in English where only the letters were translated.
+
+    Raises LookupError for a variant without letters.
+    """
+    if f"page.{variant}.toml" not in files.names() and variant in variants():
+        return words(ENGLISH)
     data = _load(variant)
     if base := data.get("based_on"):
         spelling: dict[str, str] = data.get("spelling", {})
         data = {**_spelled(_load(base), spelling), "language": data["language"]}
+    if variant != "en-US" and words("en-US").lines.keys() - data["say"].keys():
+        return words(ENGLISH)  # half a page in one language and half in another helps nobody
     return PageWords(
         variant, letters(variant), data["say"], data["agreement"], tuple(data["weekdays"]["names"])
     )
@@ -83,8 +90,7 @@ def _spelled(value: Any, spelling: Mapping[str, str]) -> Any:
 
 def _load(variant: str) -> dict[str, Any]:
     try:
-        file = resources.files("connector.domain.words").joinpath(f"page.{variant}.toml")
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(files.read(f"page.{variant}.toml"))
     except FileNotFoundError:
         raise LookupError(f"The customer's page does not speak {variant!r}.") from None
 

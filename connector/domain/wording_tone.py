@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib import resources
 from typing import Any
 
+from connector.domain import words
 from connector.domain.wording_text import TOKEN
 
 FORCED = " # "  # stands where "no choice but", "will not hesitate" and the like were
@@ -174,12 +174,25 @@ def _hits(language: str, sentence: str, failing: bool) -> tuple[Hit, ...]:
     return tuple(tone(language).look(sentence, failing))
 
 
+def usable(language: str) -> str:
+    """Why a language's tone cannot be used, "" when it can: a part is missing, or no pattern."""
+    try:
+        found, whole = tone(language), tone("en")
+        missing = sorted(whole.groups.keys() - found.groups.keys())
+        missing += sorted({"help", "dispute", "plan", "deadline"} - found.groups.get("needed", {}).keys())
+        if missing:
+            return f"{', '.join(missing)} is missing"
+        tuple(found.look("a # b, not c", failing=True))  # asks for every list and pattern of the syntax
+    except (KeyError, LookupError, ValueError, re.error) as error:
+        return str(error)
+    return ""
+
+
 @cache
 def tone(language: str) -> Tone:
     """The tone of a language, "en". Raises LookupError where there is no file for it."""
     try:
-        file = resources.files("connector.domain.words").joinpath(f"tone.{language}.toml")
-        data: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        data: dict[str, Any] = tomllib.loads(words.read(f"tone.{language}.toml"))
     except FileNotFoundError:
         raise LookupError(f"There are no words for the language {language!r}.") from None
     parts = data["parts"]
@@ -208,5 +221,5 @@ def _compile(pattern: str, parts: Mapping[str, str]) -> re.Pattern[str]:
 @cache
 def languages() -> tuple[str, ...]:
     """Every language that has a tone."""
-    found = (f.name.split(".") for f in resources.files("connector.domain.words").iterdir())
+    found = (name.split(".") for name in words.names())
     return tuple(sorted(name[1] for name in found if name[0] == "tone" and name[-1] == "toml"))
