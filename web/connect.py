@@ -65,14 +65,8 @@ def callback(name: str) -> Response:
             "The page was open in another window, was reloaded, or came from elsewhere. Nothing was connected. "
             "Start again with the button below.",
         )
-    if request.args.get("error"):
-        return _not_connected(
-            platform,
-            f"{platform.label} was not connected.",
-            "You, or somebody with your screen, chose not to allow it. Nothing was read and nothing was stored. "
-            "You can start again whenever you like.",
-            status=200,
-        )
+    if error := request.args.get("error"):
+        return _refused(platform, error)
     try:
         grant = platform.exchange(
             request.args, redirect_uri=_callback(name), nonce=consent["nonce"], verifier=consent["verifier"]
@@ -111,6 +105,22 @@ def callback(name: str) -> Response:
         page = "pages.organization" if live else "pages.start"
         return redirect(url_for(page, connection_id=made[0].id))
     return redirect(after if after and after.startswith("/") and not after.startswith("//") else "/")
+
+
+def _refused(platform: Platform, error: str) -> Response:
+    """The ledger came back without a permission: somebody said no, may not say yes, or it failed there."""
+    if error == "access_denied":
+        text = (
+            "You, or somebody with your screen, chose not to allow it. Nothing was read and nothing was stored. "
+            "You can start again whenever you like."
+        )
+    else:
+        text = f"{platform.label} ended it with the code “{error[:40]}”. Nothing was read and nothing was stored. Try again in a minute."
+    rights = (
+        f" If {platform.label} did not let you choose your company, you may not have the right to connect apps there: "
+        "ask somebody who has it to connect, and to invite you here."
+    )
+    return _not_connected(platform, f"{platform.label} was not connected.", text + rights, status=200)
 
 
 @blueprint.get("/connect/<name>/not-connected")

@@ -50,7 +50,27 @@ def test_denied_consent_says_that_nothing_was_read(office: Office) -> None:
     assert page.status_code == 200
     assert "Xero was not connected" in page.text
     assert "Nothing was read" in page.text
+    assert "you may not have the right to connect apps there" in page.text  # it may not have been a choice
     assert _connections(office) == []
+
+
+def test_a_failure_at_the_ledger_is_not_called_a_choice(office: Office) -> None:
+    browser = office.browser()
+    path = browser.decide(browser.ask("xero"), "deny").replace("access_denied", "server_error")
+    page = browser.get(browser.get(path).location).text
+    assert "Xero ended it with the code “server_error”" in page
+    assert "chose not to allow" not in page
+
+
+def test_installing_again_says_that_nothing_changed(office: Office) -> None:
+    browser = office.browser()
+    assert (
+        "is connected to QuickBooks. Reading the books now."
+        in browser.get(browser.connect("quickbooks").location).text
+    )
+    again = browser.get(browser.connect("quickbooks", "install").location).text
+    assert "was connected already to QuickBooks. The permission is renewed; nothing else changed." in again
+    assert len(_connections(office)) == 1
 
 
 def test_a_wrong_state_connects_nothing(office: Office) -> None:
