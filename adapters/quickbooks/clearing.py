@@ -6,6 +6,7 @@ receivable and payable accounts are never used (contract 3.2).
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +20,11 @@ from connector.platforms import Account, Clearing, OutOfDate, Refused
 ACCOUNT = "Payment plan clearing"
 ITEM = "Payment plan installment (not a sale)"
 
+
+_OFF_RETURN = tuple(  # how QuickBooks calls it in its countries, the surest first
+    re.compile(name, re.IGNORECASE)
+    for name in (r"out[ -]of[ -]scope\b.*", r"bas excluded", r"hors champ\b.*", r"no (vat|gst|gst/hst|tax)")
+)
 
 QUESTIONS = tuple(
     (entity, rows.any_of("Name", [name, f"{name} (deleted)"]))
@@ -62,9 +68,28 @@ def find_or_create(
         code=account.code,
         name=account.name,
         item_id=translate.id_of(item),
-        tax_code=drafts.US_NO_TAX if us else "",
+        tax_code=drafts.US_NO_TAX if us else _off_return_code(transport, organization),
         balance=account.balance,
     )
+
+
+def _off_return_code(transport: Transport, organization: Organization) -> str:
+    """The company's own tax code for what is on no return; "" where it has none, or takes no tax at all.
+
+    Never a zero-rated or exempt one: those count as turnover.
+    """
+    if organization.sales_tax_basis_hint == "none":
+        return ""
+    try:
+        codes = [raw for page in rows.pages(transport, "TaxCode") for raw in page]
+    except Refused:  # an edition without tax codes
+        return ""
+    usable = [raw for raw in codes if raw.get("Active") is not False]
+    for name in _OFF_RETURN:
+        for raw in usable:
+            if name.fullmatch(translate.text(raw, "Name").strip()):
+                return translate.id_of(raw)
+    return ""
 
 
 def _named_account(transport: Transport, wanted: str) -> Json:

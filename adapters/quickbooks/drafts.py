@@ -1,7 +1,8 @@
 """Our drafts as QuickBooks wants them: plain dicts, exact Decimals, nothing that QuickBooks would misread.
 
 The SDK's own objects are not used for writes: they send zeros and defaults next to what was meant
-(contract 6.2). Plan lines carry no tax: `NON` in the US, elsewhere the mapped code or no tax at all.
+(contract 6.2). Plan lines carry no tax: `NON` in the US, elsewhere the company's own code for what is on no
+return, or, where it has none, no tax at all (`NotApplicable`).
 """
 
 from __future__ import annotations
@@ -31,11 +32,9 @@ def credit_memo(draft: CreditDraft, source: Raw) -> Json:
     A credit with tax names the fee's own code and leaves the sum to QuickBooks, as the fee did.
     """
     body = _sale(draft, source) | {"PrintStatus": "NotSet"}
-    if draft.tax:
-        if draft.tax_code not in US_TAX_CODES:
-            body["GlobalTaxCalculation"] = "TaxExcluded"
-        elif rate := ref(source.get("TxnTaxDetail") or {}, "TxnTaxCodeRef"):
-            body["TxnTaxDetail"] = {"TxnTaxCodeRef": {"value": rate}}
+    rate = ref(source.get("TxnTaxDetail") or {}, "TxnTaxCodeRef")
+    if draft.tax and draft.tax_code in US_TAX_CODES and rate:
+        body["TxnTaxDetail"] = {"TxnTaxCodeRef": {"value": rate}}
     return body
 
 
@@ -79,8 +78,8 @@ def _sale(draft: CreditDraft | InvoiceDraft, source: Raw) -> Json:
     }
     if draft.tax_code:
         detail["TaxCodeRef"] = {"value": draft.tax_code}
-    else:
-        body["GlobalTaxCalculation"] = "NotApplicable"
+    if draft.tax_code not in US_TAX_CODES:
+        body["GlobalTaxCalculation"] = "TaxExcluded" if draft.tax_code else "NotApplicable"
     line = {
         "Amount": amount,
         "DetailType": "SalesItemLineDetail",

@@ -36,6 +36,13 @@ _CHANGED = (
     "Someone else changed this in QuickBooks at the same time. Forbear reads it again before it goes on."
 )
 
+_CODELESS = re.compile(r"transactions? ha(ve|s) an? (VAT|GST|tax)\b.*(rate|code)", re.IGNORECASE)
+_NO_CODE = (
+    "This company's QuickBooks wants a VAT or GST code on every line, and it has none that Forbear knows to be "
+    'on no return. Make one called "Out of scope" in QuickBooks (Taxes), with a rate of 0 that is reported '
+    "nowhere, then try again; or use notes-only plans."
+)
+
 VERDICTS: dict[int, tuple[type[PlatformError], str]] = {
     100: (Reconnect, _RECONNECT),
     120: (Reconnect, _RECONNECT),
@@ -207,6 +214,8 @@ def _verdict(fault: Fault | None, status: int, words: str) -> tuple[type[Platfor
     if fault and fault.code == 6000:
         if "one name at a time" in words:
             return TryLater, _BUSY
+        if _CODELESS.search(words):
+            return Refused, _NO_CODE
         return Refused, f"QuickBooks refuses this: {_business(words)}"
     if fault and fault.code in VERDICTS:
         return VERDICTS[fault.code]

@@ -163,19 +163,23 @@ def test_words_are_scrubbed(text: str, secret: str) -> None:
     assert secret not in faults.scrub(text)
 
 
-def test_a_business_refusal_is_told_in_quickbooks_own_words() -> None:
-    detail = "Business Validation Error: Make sure all your transactions have a VAT rate before you save."
-    with (
-        quickbooks(
-            lambda asked: (400, fault("6000", "A business validation error has occurred", detail))
-        ) as books,
-        pytest.raises(Refused) as caught,
-    ):
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("The name is too long.", "QuickBooks refuses this: The name is too long."),
+        (
+            "Make sure all your transactions have a VAT rate before you save.",
+            'Make one called "Out of scope"',
+        ),
+        ("Make sure all your transactions have a GST/HST code before you save.", "or use notes-only plans."),
+    ],
+)
+def test_a_business_refusal_is_told_in_words_that_help(said: str, told: str) -> None:
+    body = fault("6000", "A business validation error has occurred", f"Business Validation Error: {said}")
+    with quickbooks(lambda asked: (400, body)) as books, pytest.raises(Refused) as caught:
         books.ledger().accounts()
-    assert (
-        str(caught.value)
-        == "QuickBooks refuses this: Make sure all your transactions have a VAT rate before you save."
-    )
+    assert told in str(caught.value)
+    assert said in caught.value.words
 
 
 def test_two_names_at_once_is_only_a_reason_to_wait() -> None:

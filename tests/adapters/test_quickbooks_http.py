@@ -393,12 +393,15 @@ def test_each_currency_is_counted_in_its_own_units(abroad: Connected) -> None:
     assert balances[abroad.customer("Kobe Marine")] == {"JPY": 1234}
 
 
-def test_outside_the_us_a_plan_carries_no_tax_code(abroad: Connected) -> None:
+@pytest.mark.parametrize("known", ["Out of scope", "No VAT", "Exempt"])
+def test_outside_the_us_a_plan_is_on_no_tax_return(abroad: Connected, known: str) -> None:
+    """By the company's own code for that, or without any tax: never by one that counts as turnover."""
+    abroad.pretend.tax_codes["4"].name = known
     ledger = abroad.open()
     facts = ledger.organization()
     assert (facts.country, facts.home_currency, facts.timezone) == ("GB", "GBP", "Europe/London")
     clearing = ledger.clearing(None, TODAY)
-    assert clearing.tax_code == ""
+    assert clearing.tax_code == ("" if known == "Exempt" else "4")
     before = balances_of(abroad)
     credit = ledger.create_credit(a_credit(abroad, clearing, currency="GBP"), "PP-0007-1-credit")
     assert (credit.total, credit.tax, credit.currency) == (85000, 0, "GBP")
