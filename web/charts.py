@@ -45,6 +45,11 @@ def _open(width: int, height: int, title: str, sentence: str, more: str = "") ->
     ).format(more, width, height, f"{title}. {sentence}", title, sentence)
 
 
+def _rect(kind: str, x: float, y: float, wide: float, tall: float) -> Markup:
+    """`kind` are class names of ours."""
+    return Markup(f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}"/>')  # noqa: S704
+
+
 def _text(x: float, y: float, words: object, more: str = "") -> Markup:
     return Markup('<text x="{:.1f}" y="{:.1f}" {}>{}</text>').format(x, y, Markup(more), words)  # noqa: S704
 
@@ -80,11 +85,7 @@ def aging_columns(
             if tall <= 0:
                 continue
             y -= tall
-            parts.append(
-                Markup(
-                    '<rect class="fill-{} edge" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
-                ).format(age, left + i * step + 1, y, max(1.0, step - 2), tall)
-            )
+            parts.append(_rect(f"fill-{age} edge", left + i * step + 1, y, max(1.0, step - 2), tall))
         if label:
             parts.append(_text(left + i * step, height - 6, label))
     return Markup("").join([*parts, _END])
@@ -124,11 +125,7 @@ def expected_columns(
         middle = x + wide / 2
         for kind, start, end in (("known", 0, week.older), ("newer", week.older, week.amount)):
             if end > start:
-                parts.append(
-                    Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-                        kind, x, base - end * scale, wide, (end - start) * scale
-                    )
-                )
+                parts.append(_rect(kind, x, base - end * scale, wide, (end - start) * scale))
         if week.high > week.low:
             a, b = base - week.high * scale, base - week.low * scale
             parts.append(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date as babel_date
 from babel.dates import format_time as babel_time
-from babel.numbers import format_decimal, get_currency_symbol, get_decimal_symbol
+from babel.numbers import format_decimal, get_currency_symbol, get_decimal_symbol, get_group_symbol
 from flask import g, has_request_context
 from markupsafe import Markup, escape
 
 from connector import connections
-from connector.domain.money import exponent, to_decimal, to_minor
+from connector.domain.money import exponent, to_minor
 
 _LOCALE_OF_COUNTRY = {
     "US": "en_US",
@@ -49,10 +49,17 @@ def _spoken(locale: str) -> str:
 
 def amount(minor: int, currency: str, locale: str = "") -> str:
     """Digits only, grouped by locale, the currency's own decimals: 128412600 JPY → 128,412,600."""
-    locale = locale or reader()
+    group, point = _symbols(locale or reader())
     places = exponent(currency)
-    pattern = "#,##0" + ("." + "0" * places if places else "")
-    return format_decimal(to_decimal(minor, currency), format=pattern, locale=locale).replace("-", "−")
+    whole, cents = divmod(abs(minor), 10**places)
+    text = f"{whole:,}".replace(",", group) + (f"{point}{cents:0{places}}" if places else "")
+    return "−" + text if minor < 0 else text
+
+
+@cache
+def _symbols(locale: str) -> tuple[str, str]:
+    """What stands between thousands, and before cents."""
+    return get_group_symbol(locale), get_decimal_symbol(locale)
 
 
 def money(minor: int, currency: str, locale: str = "") -> str:
@@ -79,11 +86,13 @@ def about(minor: int, currency: str) -> str:
 
 def cell(minor: int | None, currency: str, locale: str = "") -> Markup:
     """An amount for a table: cents muted, one text run for screen readers. None is said, never drawn as 0."""
-    locale = locale or reader()
-    if minor is None:
-        return Markup("not known")
+    return Markup("not known") if minor is None else _cell(minor, currency, locale or reader())
+
+
+@lru_cache(maxsize=4096)  # a page of a list has hundreds, and shows most of them again in a moment
+def _cell(minor: int, currency: str, locale: str) -> Markup:
     text = amount(minor, currency, locale)
-    point = get_decimal_symbol(locale)
+    _, point = _symbols(locale)
     whole, _, cents = text.rpartition(point) if exponent(currency) else (text, "", "")
     if minor == 0:
         return Markup('<span class="cents">{}</span>').format(text)
@@ -112,7 +121,11 @@ def day(value: date | str | None, today: date | None = None, locale: str = "") -
         return "not known"
     locale = _spoken(locale or reader())
     when = date.fromisoformat(value) if isinstance(value, str) else value
-    pattern = "EEE d MMM" if today and when.year == today.year else "EEE d MMM y"
+    return _day(when, "EEE d MMM" if today and when.year == today.year else "EEE d MMM y", locale)
+
+
+@lru_cache(maxsize=4096)
+def _day(when: date, pattern: str, locale: str) -> str:
     return babel_date(when, format=pattern, locale=locale)
 
 
