@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import audit
+from connector import audit, db
 from connector.db import reminders
 
 CONTACT, HEARD = "contact", "heard"  # the level of such a row
@@ -75,6 +75,19 @@ def hear(
         raise ValueError(f"{what!r} is not a signal; there are {', '.join(SIGNALS)}.")
     did = f"noted that a customer {SIGNALS[what]}"
     _keep(tx, connection_id, customer_id, HEARD, what, on, who, now, note, invoice_id, did)
+
+
+def moved(
+    tx: Connection, connection_id: str, customer_ids: Collection[str], *, on: dt.date, now: dt.datetime
+) -> None:
+    """The ledger has other contact details of these customers: a signal for those who owe something. No address is kept."""
+    c = db.invoices.c
+    owing = sa.select(c.customer_id).where(
+        c.connection_id == connection_id, c.customer_id.in_(list(customer_ids)), c.balance > 0
+    )
+    for id in sorted(set(tx.scalars(owing))):
+        note = "In the ledger"
+        hear(tx, connection_id, id, "details_changed", on=on, who=audit.SYSTEM, now=now, note=note)
 
 
 def heard(tx: Connection, connection_id: str, among: Collection[str] | None = None) -> list[Heard]:

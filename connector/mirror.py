@@ -18,6 +18,7 @@ from connector import books, db
 from connector.book_rows import ALLOCATION_NAMES, SHAPES, Shape, day_text, mark, parts_of_ids, quote
 from connector.domain.receivables import (
     CreditNote,
+    Customer,
     Document,
     Invoice,
     Kind,
@@ -26,14 +27,23 @@ from connector.domain.receivables import (
 from connector.platforms import Batch
 
 
+_PAY_LINK = SHAPES[Kind.INVOICE].names.index("pay_link")
+
+
 def store(
-    tx: Transaction, connection_id: str, batch: Batch, seen: int, *, unsettled: set[str] | None = None
+    tx: Transaction,
+    connection_id: str,
+    batch: Batch,
+    seen: int,
+    *,
+    unsettled: set[str] | None = None,
+    moved: set[str] | None = None,
 ) -> set[str]:
     """Put one page of a pull into the books; return the ids of customers whose picture changed.
 
     `seen` is the sync's generation (see `remove_unseen`). Storing the same page twice changes nothing.
     `unsettled` collects invoices that some payment or credit settled before and now settles by less: not
-    every ledger reports such an invoice as changed.
+    every ledger reports such an invoice as changed. `moved` collects customers whose e-mail or telephone is another.
     """
     changed: set[str] = set()
     unsettled = set() if unsettled is None else unsettled
@@ -50,10 +60,24 @@ def store(
         (Kind.PAYMENT, batch.payments),
         (Kind.CREDIT, batch.credits),
     ):
+        if kind is Kind.CUSTOMER and moved is not None:
+            moved |= _moved(tx, connection_id, batch.customers)
         if records:
             changed |= _store_kind(tx, connection_id, kind, list(records), seen, unsettled)
     changed.discard("")
     return changed
+
+
+def _moved(tx: Transaction, connection_id: str, customers: Iterable[Customer]) -> set[str]:
+    """Customers whose e-mail or telephone, once known, is another or gone. A first address is no change."""
+    now = {c.id: (c.email, c.phone) for c in customers if not c.erasure_requested}
+    c, found = db.customers.c, set()
+    for part in parts_of_ids(list(now)):
+        known = sa.select(c.id, c.email, c.phone).where(c.connection_id == connection_id, c.id.in_(part))
+        for id, *before in tx.execute(known):
+            if any(old and old != new for old, new in zip(before, now[id], strict=True)):
+                found.add(id)
+    return found
 
 
 def _store_kind(
@@ -63,6 +87,9 @@ def _store_kind(
     last = {record.id: record for record in records}  # a page may repeat a record: its last word counts
     rows = dict(zip(last, shape.rows(list(last.values()), tx.dialect.name), strict=True))
     before = _existing(tx, connection_id, shape, list(last))
+    if kind is Kind.INVOICE:  # no list tells where an invoice is paid: what was asked for stays
+        for id, old in before.items():
+            rows[id][_PAY_LINK] = rows[id][_PAY_LINK] or old[_PAY_LINK]
     parts = _parts_of(tx, connection_id, kind, last)
     parts_before = _parts_before(tx, connection_id, kind, list(last)) if parts is not None else {}
     changed: set[str] = set()
@@ -216,6 +243,13 @@ def remove_unseen(
     for kind in kinds:
         changed |= _remove(tx, connection_id, kind, SHAPES[kind].table.c.seen < seen, unsettled)
     return changed
+
+
+def put_pay_link(tx: Transaction, connection_id: str, invoice_id: str, link: str) -> None:
+    """Keep where an invoice is paid online, as the ledger said when it was asked for it."""
+    c = db.invoices.c
+    mine = (c.connection_id == connection_id, c.id == invoice_id)
+    tx.execute(sa.update(db.invoices).where(*mine).values(pay_link=link))
 
 
 def put_document(tx: Transaction, connection_id: str, document: Document) -> set[str]:

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
-from connector import access, books, connections, db, inbox, leases, mirror
+from connector import access, books, connections, contacts, db, inbox, leases, mirror
 from connector.config import Config
 from connector.connections import Connection
 from connector.domain.receivables import Kind
@@ -237,7 +237,11 @@ class _Sync:
             if still.rowcount != 1:
                 raise Reconnect("The organization was disconnected meanwhile.")
             unsettled: set[str] = set()
-            changed = mirror.store(tx, self._id, batch, generation, unsettled=unsettled)
+            moved: set[str] = set()
+            changed = mirror.store(tx, self._id, batch, generation, unsettled=unsettled, moved=moved)
+            if moved:
+                today = connections.today(connections.get(tx, self._id), self._config, now)
+                contacts.moved(tx, self._id, moved, on=today, now=now)
             _set_aside(tx, self._id, batch, generation, now)
             if batch.complete:
                 done.full = done.full or batch.complete == frozenset(Kind)

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import conclusions, contacts, customer_time, db, holds, plans, reminders, settings
+from connector import conclusions, contacts, customer_time, db, holds, mirror, plans, reminders, settings
 from connector.domain.codec import WrongValue
 from connector.domain.policy import LetterPolicy, Mode, OwnText, PlanPolicy, Policy, ReminderPolicy
 from connector.domain.receivables import Customer, Payment
@@ -488,3 +488,27 @@ def test_asking_for_more_time_twice_is_a_finding(story: Story) -> None:
         found = conclusions.of_customer(tx, story.connection_id, "58")
     assert found is not None
     assert "asks_for_time" in {f.kind for f in found.findings}
+
+
+def test_other_contact_details_in_the_ledger_are_a_signal(story: Story) -> None:
+    def moves(**details: str) -> set[str]:
+        story.ledger.customers["58"] = replace(story.ledger.customers["58"], **details)
+        found: set[str] = set()
+        with db.transaction(story.engine) as tx:
+            for batch in story.ledger.pull(None):
+                mirror.store(tx, story.connection_id, batch, 1, moved=found)
+            contacts.moved(tx, story.connection_id, found, on=story.today, now=story.now)
+        reviewed(story)
+        with db.reading(story.engine) as tx:
+            concluded = conclusions.of_customer(tx, story.connection_id, "58")
+        assert concluded is not None
+        return {f.kind for f in concluded.findings}
+
+    assert "details_changed" not in moves(
+        email="pat@brook.example", phone="555 0100"
+    )  # known now, not changed
+    assert "details_changed" not in moves(name="Brook Cafe Ltd")
+    assert "details_changed" in moves(phone="555 0199")
+    with db.reading(story.engine) as tx:
+        [heard] = contacts.heard(tx, story.connection_id)
+    assert (heard.what, heard.note) == ("details_changed", "In the ledger")

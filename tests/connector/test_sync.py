@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, config, connections, db, inbox, leases, sync
+from connector import books, config, connections, contacts, db, inbox, leases, sync
 from connector.domain.receivables import Kind
 from connector.inbox import Change
 from connector.platforms import OutOfDate, Reconnect, Refused, TryLater
@@ -66,6 +66,19 @@ def test_the_next_sync_brings_what_changed_and_names_only_whom_it_concerns(
         assert books.payments(tx, connected) == []
         assert set(books.changed(tx, connected)) == {"1", "2", "3"}
     assert run(store, installation, connected).changed == set()
+
+
+def test_a_sync_notes_that_contact_details_changed(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    books_of_three.customer("1", email="pat@brook.example")
+    run(store, installation, connected)
+    books_of_three.customer("1", email="pat@elsewhere.example")
+    run(store, installation, connected)
+    run(store, installation, connected)
+    with db.reading(store) as tx:
+        [heard] = contacts.heard(tx, connected)
+    assert (heard.customer_id, heard.what) == ("1", "details_changed")
 
 
 def test_many_events_become_one_pull_of_the_kinds_they_name(

@@ -108,7 +108,7 @@ def test_money_that_may_be_here_is_asked_about_first() -> None:
 
 def test_every_kind_of_finding_has_words_or_is_left_out_on_purpose() -> None:
     assert set(talking._SAID) >= {
-        "overdue", "partly_paid", "broken_promise", "disputed", "bounced", "asks_for_time", "silent",
+        "overdue", "partly_paid", "broken_promise", "disputed", "bounced", "asks_for_time", "details_changed", "silent",
         "repeatedly_short", "shrinking_payments", "slowing", "first_miss", "over_credit_limit",
         "concentration", "unapplied",
     }  # fmt: skip

@@ -61,6 +61,7 @@ _SAID: Mapping[str, tuple[str, str]] = {
     ),
     "slowing": ("“You used to pay sooner. Has something changed on your side, or in how our invoices reach you?”", ""),
     "first_miss": ("“This is unlike you. Did invoice {n} reach the right person?”", "Anything that sounds like a habit: it is their first."),
+    "details_changed": ("“Do our invoices reach the right person and address?”", ""),
     "silent": ("“Is there somebody else whom we should speak with about invoices?”", ""),
     "over_credit_limit": ("“What do you expect to order in the coming weeks?”", "Agreeing to further deliveries on account during this call."),
     "concentration": ("", "How much of the money outstanding is theirs."),

@@ -24,6 +24,7 @@ DETECTORS: tuple[Detector, ...] = (
     said.disputed,
     said.bounced,
     said.asks_for_time,
+    said.details_changed,
     said.silent,
     habits.repeatedly_short,
     habits.shrinking_payments,
@@ -36,6 +37,15 @@ DETECTORS: tuple[Detector, ...] = (
     said.kept_plan,
 )
 
+# These look at what is open and what was paid on it, and at nothing else.
+OF_OPEN: tuple[Detector, ...] = (
+    owed.overdue,
+    owed.partly_paid,
+    habits.shrinking_payments,
+    owed.over_credit_limit,
+    owed.concentration,
+)
+
 
 def detect(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """All findings about this customer today, the most pressing kinds first."""
@@ -44,6 +54,7 @@ def detect(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fin
 
 __all__ = [
     "DETECTORS",
+    "OF_OPEN",
     "Detector",
     "Event",
     "Evidence",

@@ -15,6 +15,8 @@ from connector.domain.receivables import Invoice
 RECENT = 180  # days after which a broken promise or a request is history
 RETURNED = 120
 SILENCE = 45  # days overdue without a payment or a word
+MOVED = 60  # days for which changed contact details are news
+NO_WORD = ("bounced", "dispute_closed", "details_changed")  # nobody spoke with us
 PRAISED = 60  # days for which a kept plan is worth saying
 
 
@@ -111,6 +113,20 @@ def asks_for_time(receivables: Receivables, policy: Policy, today: dt.date) -> l
     return [Finding("asks_for_time", asked[1].date, evidence, receivables.open()[0].currency, text)]
 
 
+def details_changed(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """E-mail or telephone changed, in the ledger or by word of mouth, while something is overdue."""
+    moved = [e for e in receivables.said("details_changed") if 0 <= (today - e.date).days <= MOVED]
+    late = [p.invoice for p in record(receivables, today) if p.settled is None and p.late > 0]
+    if not moved or not late:
+        return []
+    currency = late[0].currency
+    mine = [i for i in late if i.currency == currency]
+    evidence = tuple(Evidence(i.id, i.due, i.balance) for i in mine)
+    owed = Money(sum(i.balance for i in mine), currency)
+    text = f"Their contact details changed on {spoken(moved[-1].date)}, while {owed} is overdue. Check that letters reach them."
+    return [Finding("details_changed", moved[-1].date, evidence, currency, text)]
+
+
 def silent(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Long overdue, and since the due date no payment of any kind and not a word, for longer than is usual for them."""
     waiting = [p for p in record(receivables, today) if p.settled is None and p.late >= SILENCE]
@@ -119,7 +135,7 @@ def silent(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fin
     came = sorted({p.date for p in receivables.payments if not p.void and p.date <= today})
     gaps = [(later - earlier).days for earlier, later in pairwise(came)]
     usual = 2 * median(gaps) if len(gaps) >= 3 else 0
-    heard = came[-1:] + [e.date for e in receivables.events if e.kind not in ("bounced", "dispute_closed")]
+    heard = came[-1:] + [e.date for e in receivables.events if e.kind not in NO_WORD]
     quiet_from = max([waiting[0].due, *heard])
     quiet = (today - quiet_from).days
     if quiet < max(SILENCE, usual):
