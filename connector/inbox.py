@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -42,9 +42,22 @@ class Pending:
     received_at: dt.datetime
 
 
+# Ready made: deliveries come by the thousand, and building a statement takes longer than running it.
+_ONCE = {
+    (module.__name__.rpartition(".")[2], table.name): module.insert(table).on_conflict_do_nothing()
+    for module in (postgresql, sqlite)
+    for table in (db.inbox, db.unread)
+}
+_STORED = sa.select(db.inbox.c.event_key).where(
+    db.inbox.c.event_key.in_(sa.bindparam("keys", expanding=True))
+)
+_KNOWN = sa.select(
+    db.connections.c.platform, db.connections.c.external_id, db.connections.c.id, db.connections.c.status
+).where(db.connections.c.external_id.in_(sa.bindparam("external_ids", expanding=True)))
+
+
 def _insert_once(tx: Transaction, table: sa.Table, rows: list[dict[str, object]]) -> None:
-    insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(table)
-    tx.execute(insert.on_conflict_do_nothing(), rows)
+    tx.execute(_ONCE[tx.dialect.name, table.name], rows)
 
 
 def record(tx: Transaction, changes: Sequence[Change], received_at: dt.datetime) -> list[str]:
@@ -63,9 +76,13 @@ def record(tx: Transaction, changes: Sequence[Change], received_at: dt.datetime)
     for change in changes:
         connection_id, status = known.get((change.platform, change.external_id), (None, ""))
         rows.append(
-            asdict(change)
-            | {
+            {
+                "platform": change.platform,
+                "external_id": change.external_id,
                 "kind": change.kind.value if change.kind else "",
+                "record_id": change.record_id,
+                "verb": change.verb,
+                "occurred_at": change.occurred_at,
                 "event_key": _key(change),
                 "connection_id": connection_id,
                 "received_at": received_at,
@@ -84,17 +101,14 @@ def _key(change: Change) -> str:
 def _stored(tx: Transaction, keys: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for start in range(0, len(keys), 500):
-        c = db.inbox.c.event_key
-        found |= set(tx.scalars(sa.select(c).where(c.in_(keys[start : start + 500]))))
+        found |= set(tx.scalars(_STORED, {"keys": keys[start : start + 500]}))
     return found
 
 
 def _connections(tx: Transaction, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:
-    c = db.connections.c
-    query = sa.select(c.platform, c.external_id, c.id, c.status).where(
-        c.external_id.in_({external_id for _, external_id in wanted})
-    )
-    return {(row.platform, row.external_id): (row.id, row.status) for row in tx.execute(query)}
+    ids = sorted({external_id for _, external_id in wanted})
+    found = tx.execute(_KNOWN, {"external_ids": ids})
+    return {(row.platform, row.external_id): (row.id, row.status) for row in found}
 
 
 def record_unread(tx: Transaction, platform: str, body: bytes, why: str, received_at: dt.datetime) -> None:

@@ -1,15 +1,16 @@
 """Group commit: deliveries that arrive together are stored together, in one durable transaction.
 
 A commit waits for the disk, and SQLite has one writer; hundreds of deliveries a second would stand in line for
-it. So whoever gets the turn stores everything that waits, and the others find theirs done. Nobody returns before
-the commit that holds their own delivery.
+it. So the first that comes stores; what arrives meanwhile waits, and the first of it then stores all of it. Each is
+told by itself that it is done: nobody stands in line to learn it. Nobody returns before the commit that holds their
+own delivery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,7 +31,8 @@ class Delivery:
     unread: str = ""
     done: bool = False
     wake: list[str] = field(default_factory=list)  # connections for this request to wake
-    problem: SQLAlchemyError | None = None
+    problem: Exception | None = None
+    called: Event = field(default_factory=Event)  # it is done, or its turn to store
 
 
 class Recorder:
@@ -39,21 +41,39 @@ class Recorder:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: list[Delivery] = []
-        self._list, self._turn = Lock(), Lock()
+        self._storing = False
+        self._lock = Lock()
 
     def record(self, delivery: Delivery) -> list[str]:
         """Store it durably; returns connections to wake, perhaps those of others, perhaps none because another
         request wakes ours. Raises SQLAlchemyError when it is not stored."""
-        with self._list:
+        with self._lock:
             self._waiting.append(delivery)
-        with self._turn:
-            while not delivery.done:
-                with self._list:
-                    group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
-                self._store(group)
+            first, self._storing = not self._storing, True
+        if not first:
+            delivery.called.wait()
+        if not delivery.done:
+            self._take_turn()
         if delivery.problem:
             raise delivery.problem
         return delivery.wake
+
+    def _take_turn(self) -> None:
+        """Store what waits, our own first, and call whoever is first of those that came meanwhile."""
+        with self._lock:
+            group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+        try:
+            self._store(group)
+        except Exception as problem:
+            for delivery in group:
+                delivery.problem = None if delivery.done else problem
+        with self._lock:
+            following = self._waiting[:1]
+            self._storing = bool(following)
+        for delivery in group:
+            delivery.done = True
+        for delivery in following + group:
+            delivery.called.set()
 
     def _store(self, group: list[Delivery]) -> None:
         try:

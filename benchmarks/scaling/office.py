@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from benchmarks.scaling.load import KEY
-from connector import config, connections, db, jobs
+from connector import config, connections, db, jobs, waking
 from connector.config import Config
 from connector.platforms import Grant, Identity, OrganizationRef, Token
 from connector.supervisor import Installation
@@ -76,20 +76,27 @@ def open_office(folder: Path, organizations: int, *, workers: int) -> Iterator[O
             (folder / "log").open("ab") as log,
             Installation(loaded, workers=workers, environment=env, output=log) as installation,
         ):
-            _until_up(port)
+            _until_up(port, loaded, workers)
             yield Office(loaded, engine, world, installation, port, ids)
         engine.dispose()
 
 
-def _until_up(port: int) -> None:
-    end = time.monotonic() + 60
+def _until_up(port: int, settings: Config, workers: int) -> None:
+    """The pages answer and every worker listens: what starts beside the first delivery would slow its answer."""
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         try:
-            if requests.get(f"http://127.0.0.1:{port}/healthz", timeout=1).ok:
+            line = waking.backlog(settings)
+            if (
+                requests.get(f"http://127.0.0.1:{port}/healthz", timeout=1).ok
+                and line
+                and line.workers >= workers
+            ):
                 return
         except requests.RequestException:
-            time.sleep(0.05)
-    raise TimeoutError("the pages did not come up")
+            pass
+        time.sleep(0.05)
+    raise TimeoutError("the processes did not come up")
 
 
 def _connect(world: World, url: str, settings: Config, engine: Engine, count: int) -> dict[str, str]:

@@ -392,7 +392,7 @@ def test_routine_waits_while_the_queue_is_full_and_news_do_not(
     connected: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(jobs, "ROOM", 0)
+    monkeypatch.setattr(sweep, "ROOM", 0)
     set_connection(store, connected, last_sync_at=db.now() - dt.timedelta(hours=5))
     assert sweep.sweep(installation) == 0
     an_event(store)

@@ -73,7 +73,7 @@ def test_a_delivery_wakes_a_sync_of_the_organization_it_names(
 ):
     woken: list[str] = []
     monkeypatch.setattr(
-        webhooks.jobs, "wake_for_news", lambda settings, connection_ids: woken.extend(connection_ids)
+        webhooks.waking, "for_news", lambda settings, connection_ids: woken.extend(connection_ids)
     )
     with db.transaction(engine) as tx:
         for id, tenant, status in (("c1", TENANT, "connected"), ("c2", "another", "disconnected")):
