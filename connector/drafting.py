@@ -203,8 +203,11 @@ def redraft(
     Raises PlanProblem, EditedMeanwhile when it is no longer at `revision`.
     """
     record = plans.get(tx, plan_id)
-    if record.draft is not None:
-        raise PlanProblem("NOT_PROPOSED", f"Plan {plan_id} is running. Renegotiate it instead.")
+    if record.state != "proposed":
+        instead = " Renegotiate it to change what is left." if record.state in ("running", "broken") else ""
+        raise PlanProblem(
+            "NOT_PROPOSED", f"Plan {plan_id} is {record.state} and cannot be drafted anew.{instead}"
+        )
     picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
     if picture is None:
         raise LookupError(f"The customer of plan {plan_id} is no longer in the books.")

@@ -167,6 +167,12 @@ def versions(tx: Connection, plan_id: str) -> list[Version]:
     ]
 
 
+def why_of(tx: Connection, plan: Plan) -> str:
+    """The reason that was given for this version."""
+    where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
+    return tx.scalar(sa.select(plan_versions.c.why).where(where)) or ""
+
+
 def planned(records: Iterable[Record], *, but: str = "") -> frozenset[str]:
     """Ids of the invoices that these plans cover: approved, running or waiting for approval; `but` leaves one out.
 

@@ -38,6 +38,7 @@ from connector.plan_records import (
     versions,
     waiting_connections,
     waits_since,
+    why_of,
     with_installments,
 )
 from connector.settings import EditedMeanwhile
@@ -62,6 +63,7 @@ __all__ = [
     "versions",
     "waiting_connections",
     "waits_since",
+    "why_of",
     "with_installments",
 ]
 
@@ -73,9 +75,11 @@ def add(
     *,
     who: str,
     now: dt.datetime,
+    picture: books.Receivables | None = None,
 ) -> Record:
     """Store a proposed plan; its number is given here, whatever `plan.id` says.
 
+    `picture` are the customer's books, where they were read in this transaction.
     Raises PlanProblem ALREADY_PLANNED when another plan covers one of its invoices.
     """
     taken = planned(of_customer(tx, connection_id, plan.customer_id))
@@ -85,7 +89,7 @@ def add(
                 "ALREADY_PLANNED",
                 f"Invoice {source.number} is in a plan already. Change or cancel that plan instead.",
             )
-    picture = books.of_customer(tx, connection_id, plan.customer_id)
+    picture = picture or books.of_customer(tx, connection_id, plan.customer_id)
     taken_numbers = [i.number for i in picture.invoices] if picture else []
     taken_numbers += [c.number for c in picture.credits] if picture else []
     plan = replace(plan, version=next_version(taken_numbers, plan.sources))
@@ -105,8 +109,9 @@ def add(
     )
     plan = replace(plan, id=shown(inserted.inserted_primary_key[0]))  # type: ignore[index]
     _keep_version(tx, plan, who=who, why="", now=now)
-    _log(tx, get(tx, plan.id), who, "proposed a plan", now, after=plan.to_json())
-    return get(tx, plan.id)
+    record = get(tx, plan.id)
+    _log(tx, record, who, "proposed a plan", now, after=plan.to_json())
+    return record
 
 
 def edit(
@@ -122,6 +127,7 @@ def edit(
         )
     plan = replace(plan, id=before.id, version=before.version, supersedes=before.supersedes)
     _bump(tx, record, now, revision=revision, mode=str(plan.mode))
+    why = why or why_of(tx, before)
     _forget_version(tx, before)
     _keep_version(tx, plan, who=who, why=why, now=now)
     _log(tx, record, who, "edited a plan", now, why=why, before=before.to_json(), after=plan.to_json())
@@ -325,8 +331,20 @@ def moved(
     return changed
 
 
-def renegotiate(tx: Connection, plan_id: str, plan: Plan, *, who: str, why: str, now: dt.datetime) -> Record:
-    """Propose a new version for what is left of a running or broken plan; `plan` says the new rows and sources."""
+def renegotiate(
+    tx: Connection,
+    plan_id: str,
+    plan: Plan,
+    *,
+    who: str,
+    why: str,
+    now: dt.datetime,
+    revision: int | None = None,
+) -> Record:
+    """Propose a new version for what is left of a running or broken plan; `plan` says the new rows and sources.
+
+    Raises PlanProblem, EditedMeanwhile when a `revision` is given and the plan is no longer at it.
+    """
     record = get(tx, plan_id)
     if record.state not in ("running", "broken") or record.progress in UNDER_WAY:
         raise PlanProblem(
@@ -337,7 +355,7 @@ def renegotiate(tx: Connection, plan_id: str, plan: Plan, *, who: str, why: str,
     number = record.plan.version + 1
     plan = replace(plan, id=record.id, version=number, supersedes=record.plan.version)
     _keep_version(tx, plan, who=who, why=why, now=now)
-    _bump(tx, record, now)
+    _bump(tx, record, now, revision=revision)
     _log(tx, record, who, "proposed to renegotiate a plan", now, why=why, after=plan.to_json())
     return get(tx, plan_id)
 

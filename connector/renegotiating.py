@@ -16,10 +16,19 @@ from connector.plans import PlanProblem, Record
 
 
 def renegotiation(
-    tx: Connection, plan_id: str, *, who: str, why: str, now: dt.datetime, today: dt.date, wish: Wish
+    tx: Connection,
+    plan_id: str,
+    *,
+    who: str,
+    why: str,
+    now: dt.datetime,
+    today: dt.date,
+    wish: Wish,
+    revision: int | None = None,
 ) -> Record:
-    """Propose new rows for what is still open of a running or broken plan. Raises PlanProblem.
+    """Propose new rows for what is still open of a running or broken plan.
 
+    Raises PlanProblem, EditedMeanwhile when a `revision` is given and the plan is no longer at it.
     A split's next version credits its own open installments; in notes mode the invoices stay the sources.
     """
     record = plans.get(tx, plan_id)
@@ -46,6 +55,7 @@ def renegotiation(
         raise PlanProblem("NOT_OPEN", f"Nothing is open on plan {plan_id} any more.")
     invoices = [by_id[s.invoice_id] for s in sources]
     wish = drafting.as_said(wish, record.draft or old)
+    why = why or (plans.why_of(tx, record.draft) if record.draft else "")  # other terms, the same reason
     decided, organization = settings.load(tx, record.connection_id), connections.get(tx, record.connection_id)
     made = drafting.proposal(decided, organization, picture, invoices, today, wish)
     plan = replace(
@@ -58,7 +68,7 @@ def renegotiation(
         drafted_on=today,
         reasons=(why, *made.reasons) if why else made.reasons,
     )
-    return plans.renegotiate(tx, plan_id, plan, who=who, why=why, now=now)
+    return plans.renegotiate(tx, plan_id, plan, who=who, why=why, now=now, revision=revision)
 
 
 def accelerate(

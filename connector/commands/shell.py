@@ -57,16 +57,24 @@ def date(text: str) -> dt.date:
 
 def amount(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        return _finite(text)
     except InvalidOperation:
         raise argparse.ArgumentTypeError(f"{text!r} is not an amount; write one as 150.00") from None
 
 
 def percent(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        return _finite(text)
     except InvalidOperation:
         raise argparse.ArgumentTypeError(f"{text!r} is not a percentage; write one as 5 or 2.5") from None
+
+
+def _finite(text: str) -> Decimal:
+    """Decimal also reads NaN and Infinity. Raises InvalidOperation."""
+    number = Decimal(text)
+    if not number.is_finite():
+        raise InvalidOperation
+    return number
 
 
 def opened() -> tuple[Config, Engine]:

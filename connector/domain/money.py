@@ -39,13 +39,16 @@ def exponent(currency: str) -> int:
 def to_minor(amount: Decimal | int | str, currency: str) -> int:
     """A ledger's decimal amount in whole minor units of `currency`.
 
-    Raises ValueError for a float (the ledgers' SDKs hand those out; convert by `str` first) and for an
-    amount finer than the currency's minor unit, because rounding here would hide a misread field.
+    Raises ValueError for a float (the ledgers' SDKs hand those out; convert by `str` first), for one
+    that is not finite, and for one finer than the currency's minor unit: rounding would hide a misread field.
     """
     if isinstance(amount, float):
         raise ValueError("a float is not money; parse the ledger's text as Decimal")
     exact = amount if type(amount) is Decimal else Decimal(amount)
-    minor, parts = exact.scaleb(exponent(currency)).as_integer_ratio()
+    try:
+        minor, parts = exact.scaleb(exponent(currency)).as_integer_ratio()
+    except OverflowError:
+        raise ValueError(f"{amount} is no amount") from None
     if parts != 1:
         raise ValueError(f"{amount} {currency} is finer than the currency's minor unit")
     return minor

@@ -252,6 +252,18 @@ def test_a_renegotiated_plan_credits_its_own_installments(story: Story) -> None:
     assert drafted.draft is not None
     assert [r.total for r in drafted.draft.rows] == [14166, 14167, 14167, 14167]
     assert story.plan(plan.id).plan.version == 1
+    with db.transaction(story.engine) as tx:
+        with pytest.raises(plans.PlanProblem, match="cannot be drafted anew. Renegotiate it"):
+            drafting.redraft(tx, plan.id, revision=drafted.revision, who="Ann", now=NOON, today=TODAY)
+        said = {"who": "Ann", "why": "", "now": story.now, "today": story.today, "wish": Wish(installments=5)}
+        renegotiating.renegotiation(tx, plan.id, revision=drafted.revision, **said)
+        kept = plans.versions(tx, plan.id)[-1]
+        assert (kept.author, kept.why, len(kept.plan.rows)) == ("Ann", "Two more months", 5)
+        with pytest.raises(plans.EditedMeanwhile, match="Somebody else changed plan"):
+            renegotiating.renegotiation(tx, plan.id, revision=drafted.revision, **said)
+    with db.transaction(story.engine) as tx:
+        again = {"who": "J. Doe", "why": "", "now": story.now, "today": story.today}
+        renegotiating.renegotiation(tx, plan.id, wish=Wish(installments=4), **again)
     story.approve(plan.id)
     story.deliver()
     assert story.ledger.trial_balance() == before

@@ -28,6 +28,9 @@ def test_floats_and_fractions_of_a_cent_are_refused():
         to_minor(8.5, "USD")
     with pytest.raises(ValueError, match="finer than"):
         to_minor("8.505", "USD")
+    for odd in ("NaN", "Infinity", "-Infinity"):
+        with pytest.raises(ValueError):
+            to_minor(odd, "USD")
     with pytest.raises(TypeError, match="whole number"):
         Money(8.5, "USD")
     with pytest.raises(TypeError, match="whole number"):

@@ -95,6 +95,8 @@ def settle(plan_id: str) -> Response:
     need(seen(plan_id).connection_id, "act")
     try:
         percent = Decimal(request.form.get("percent", "").strip())
+        if not percent.is_finite():
+            raise InvalidOperation
     except InvalidOperation:
         flash("Write the discount in percent, such as 5.", "look")
         return back_to(seen(plan_id))
@@ -216,5 +218,7 @@ def accepted(plan_id: str) -> Response:
             )
         flash("Their yes is recorded with the text of the agreement.", "good")
     except ValueError:
-        flash("Nothing was recorded. Write the day of their yes as 2026-11-21; it cannot lie ahead.", "look")
+        flash(
+            "Nothing was recorded. Write the day of their yes as year-month-day; it cannot lie ahead.", "look"
+        )
     return back_to(found)

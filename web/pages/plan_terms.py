@@ -32,7 +32,14 @@ def change(plan_id: str) -> Response:
             today = connections.today(connections.get(tx, found.connection_id), config())
             if found.draft is not None:
                 renegotiating.renegotiation(
-                    tx, plan_id, who=g.person.name, why="", now=db.now(), today=today, wish=asked
+                    tx,
+                    plan_id,
+                    who=g.person.name,
+                    why="",
+                    now=db.now(),
+                    today=today,
+                    wish=asked,
+                    revision=int(request.form.get("revision", found.revision)),
                 )
             else:
                 drafting.redraft(
@@ -151,7 +158,7 @@ def rows(plan_id: str) -> Response:
     except (BadPlan, plans.PlanProblem, plans.EditedMeanwhile) as problem:
         flash(str(problem), "look")
     except (ValueError, InvalidOperation):
-        flash("Nothing was changed. Write dates as 2026-11-30 and amounts as 1490.00.", "look")
+        flash("Nothing was changed. Write dates as year-month-day and amounts as 1490.00.", "look")
     return back_to(found)
 
 
