@@ -37,7 +37,7 @@ def draft_by_policy(
     records = _refresh(tx, organization, decided, picture, records, now, today, rests)
     drafted = 0
     for plan in wanted(tx, organization, decided, picture, records, today, rests):
-        record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now)
+        record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now, picture=picture)
         drafted += 1
         if rails.approves_itself(record.plan, today, policy.plan):
             plans.approve(tx, record.id, who="the policy", now=now, today=today)
