@@ -38,6 +38,7 @@ from connector.plan_records import (
     versions,
     waiting_connections,
     waits_since,
+    why_of,
     with_installments,
 )
 from connector.settings import EditedMeanwhile
@@ -62,6 +63,7 @@ __all__ = [
     "versions",
     "waiting_connections",
     "waits_since",
+    "why_of",
     "with_installments",
 ]
 
@@ -125,6 +127,7 @@ def edit(
         )
     plan = replace(plan, id=before.id, version=before.version, supersedes=before.supersedes)
     _bump(tx, record, now, revision=revision, mode=str(plan.mode))
+    why = why or why_of(tx, before)
     _forget_version(tx, before)
     _keep_version(tx, plan, who=who, why=why, now=now)
     _log(tx, record, who, "edited a plan", now, why=why, before=before.to_json(), after=plan.to_json())
@@ -328,8 +331,20 @@ def moved(
     return changed
 
 
-def renegotiate(tx: Connection, plan_id: str, plan: Plan, *, who: str, why: str, now: dt.datetime) -> Record:
-    """Propose a new version for what is left of a running or broken plan; `plan` says the new rows and sources."""
+def renegotiate(
+    tx: Connection,
+    plan_id: str,
+    plan: Plan,
+    *,
+    who: str,
+    why: str,
+    now: dt.datetime,
+    revision: int | None = None,
+) -> Record:
+    """Propose a new version for what is left of a running or broken plan; `plan` says the new rows and sources.
+
+    Raises PlanProblem, EditedMeanwhile when a `revision` is given and the plan is no longer at it.
+    """
     record = get(tx, plan_id)
     if record.state not in ("running", "broken") or record.progress in UNDER_WAY:
         raise PlanProblem(
@@ -340,7 +355,7 @@ def renegotiate(tx: Connection, plan_id: str, plan: Plan, *, who: str, why: str,
     number = record.plan.version + 1
     plan = replace(plan, id=record.id, version=number, supersedes=record.plan.version)
     _keep_version(tx, plan, who=who, why=why, now=now)
-    _bump(tx, record, now)
+    _bump(tx, record, now, revision=revision)
     _log(tx, record, who, "proposed to renegotiate a plan", now, why=why, after=plan.to_json())
     return get(tx, plan_id)
 
