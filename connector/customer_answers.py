@@ -127,6 +127,12 @@ def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[An
     return [_answer(r) for r in tx.execute(sa.select(answers).where(mine).order_by(answers.c.id.desc()))]
 
 
+def of_link(tx: Connection, link_id: int) -> list[Answer]:
+    """Newest first."""
+    query = sa.select(answers).where(answers.c.link_id == link_id).order_by(answers.c.id.desc())
+    return [_answer(r) for r in tx.execute(query)]
+
+
 def waiting(tx: Connection, connection_ids: Collection[str]) -> list[Answer]:
     """What waits for a person, oldest first. A plan that somebody approved, changed or put aside waits no more."""
     v = plan_versions.c

@@ -10,9 +10,10 @@ import datetime as dt
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import books, connections, customer_answers, holds, judging, offering, plans, settings
+from connector import books, connections, customer_answers, db, holds, judging, offering, plans, settings
 from connector.config import Config
 from connector.connections import Connection as Organization
 from connector.customer_answers import ON_THE_PAGE, Answer
@@ -159,19 +160,24 @@ def view(
     documents: Sequence[str] | None,
     link: Link | None = None,
 ) -> View:
-    """`documents` None: everything open, as a bookkeeper's preview. Raises LookupError when the customer is gone."""
+    """`documents` None: everything open, as a bookkeeper's preview. Raises LookupError when the customer is gone.
+
+    An address outlives a merge in the ledger: it shows the same documents, and answers count for who lives on.
+    """
     organization = connections.get(tx, connection_id)
     decided = settings.load(tx, connection_id)
     today = connections.today(organization, config)
-    picture = books.of_customer(tx, connection_id, customer_id)
+    owner = _owner(tx, connection_id, customer_id, documents) if documents else customer_id
+    picture = books.of_customer(tx, connection_id, owner)
     if picture is None:
         raise LookupError(f"No customer {customer_id} is in the books.")
-    records = [
-        r for r in plans.of_customer(tx, connection_id, customer_id) if r.state in (*SHOWN, "proposed")
-    ]
-    answers = customer_answers.of_customer(tx, connection_id, customer_id)
+    ids = {customer_id, picture.customer.id}
+    records = [r for r in plans.of_customers(tx, connection_id, ids) if r.state in (*SHOWN, "proposed")]
     if link is not None:
-        answers = [a for a in answers if a.link_id == link.id]
+        answers = customer_answers.of_link(tx, link.id)
+    else:
+        answers = customer_answers.of_customer(tx, connection_id, owner)
+    answers = [a for a in answers if a.data or a.kind == "stop"]  # what is left of an erased one says nothing
     scope = set(documents) if documents is not None else {i.id for i in picture.invoices}
     paid_by = plans.with_installments(tx, [r.id for r in records], scope)
     theirs = [r for r in records if _is_theirs(r, scope, answers, paid_by)]
@@ -182,8 +188,8 @@ def view(
         picture.customer.country or decided.policy.country or organization.country,
     )
     said = page_words.words(variant_for(picture.customer.language, policy.letters.language, country))
-    active = holds.active(tx, connection_id, customer_id, today=today)
-    named = holds.promised(tx, connection_id, customer_id)
+    active = holds.active(tx, connection_id, today=today, among=ids)
+    named = holds.promised(tx, connection_id, among=ids)
     grace = policy.reminders.promise_grace_days
     stands = {
         p.id: promise_rules.state(holds.judgeable(p), picture.invoices, picture.payments, today, grace)
@@ -216,6 +222,22 @@ def view(
         unmatched=any(p.unapplied > 0 and not p.void for p in picture.payments)
         or any(c.remaining > 0 and not c.void for c in picture.credits),
     )
+
+
+def _owner(tx: Connection, connection_id: str, customer_id: str, documents: Sequence[str]) -> str:
+    """Who has the documents now: the customer, or who they were merged into. Raises LookupError for anybody else.
+
+    QuickBooks tells of no merge: the record is gone, and all of its documents are another's.
+    """
+    i, merged = db.invoices.c, books.survivors(tx, connection_id)
+    query = sa.select(i.customer_id).where(i.connection_id == connection_id, i.id.in_(documents)).distinct()
+    owners: set[str] = {merged.get(id, id) for id in tx.scalars(query)}
+    ours = merged.get(customer_id, customer_id)
+    if not owners or ours in owners:
+        return ours
+    if len(owners) == 1 and books.customer(tx, connection_id, customer_id) is None:
+        return owners.pop()
+    raise LookupError(f"The documents of customer {customer_id} are another's now.")
 
 
 def _is_theirs(record: Record, scope: set[str], answers: Sequence[Answer], paid_by: Collection[str]) -> bool:

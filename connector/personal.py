@@ -6,14 +6,27 @@ the person. The mirror follows the ledger: what is erased there is gone here at 
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import audit, books, conclusions, db, evidence, holds, reminders
+from connector import (
+    audit,
+    books,
+    conclusions,
+    customer_answers,
+    customer_files,
+    customer_links,
+    db,
+    evidence,
+    holds,
+    reminders,
+)
 from connector.domain import codec
 
 Json = dict[str, Any]
@@ -28,12 +41,9 @@ def export(tx: Connection, connection_id: str, customer_id: str, *, today: dt.da
     pack = evidence.pack(tx, connection_id, customer_id, today=today)
     customer = books.customer(tx, connection_id, customer_id)
     concluded = conclusions.of_customer(tx, connection_id, customer_id)
-    a = db.customer_answers.c
-    said = tx.execute(
-        sa.select(a.at, a.kind, a.data, a.reply).where(
-            a.connection_id == connection_id, a.customer_id == customer_id
-        )
-    )
+    mine = _records(tx, connection_id, customer_id)
+    said = [a for id in mine for a in customer_answers.of_customer(tx, connection_id, id)]
+    files = customer_files.of_answers(tx, [a.id for a in said])
     return {
         "record": codec.to_json(customer),
         "on_record": pack,
@@ -43,13 +53,41 @@ def export(tx: Connection, connection_id: str, customer_id: str, *, today: dt.da
             "findings": [f.text for f in concluded.findings] if concluded else [],
         },
         "answers": [
-            {"at": row.at.isoformat(), "kind": row.kind, "said": row.data, "reply": row.reply} for row in said
+            {
+                "at": a.at.isoformat(),
+                "kind": a.kind,
+                "said": a.data,
+                "reply": a.reply,
+                "files": [_file(tx, f.id) for f in files.get(a.id, [])],
+            }
+            for a in said
         ],
         "log": [
             {**asdict(e), "at": e.at.isoformat()}
             for e in audit.of_connection(tx, connection_id, subject=f"customer {customer_id}")
         ],
     }
+
+
+def _records(tx: Connection, connection_id: str, customer_id: str) -> list[str]:
+    """The customer and the records that were merged into it: one person to us."""
+    merged = books.survivors(tx, connection_id)
+    return [customer_id, *sorted(old for old, now in merged.items() if now == customer_id)]
+
+
+def _addresses(tx: Connection, connection_id: str, mine: Collection[str]) -> list[int]:
+    """Every address of the customer's page for these records, or for a document of theirs, whoever had it before."""
+    theirs = {i.id for id in mine if (p := books.of_customer(tx, connection_id, id)) for i in p.invoices}
+    return [
+        link.id
+        for link in customer_links.of_connection(tx, connection_id)
+        if link.customer_id in mine or theirs & set(link.documents)
+    ]
+
+
+def _file(tx: Connection, file_id: int) -> Json:
+    about, content = customer_files.get(tx, file_id)
+    return {"name": about.name, "type": about.type, "content": base64.b64encode(content).decode()}
 
 
 def erase(
@@ -61,7 +99,9 @@ def erase(
     """
     if books.customer(tx, connection_id, customer_id) is None:
         raise LookupError(f"No customer {customer_id} is in the books.")
-    reminders.clear(tx, connection_id, customer_id)
+    mine = _records(tx, connection_id, customer_id)
+    for id in mine:
+        reminders.clear(tx, connection_id, id)
     emptied = {}
     for table, values in (
         (db.reminders, {"text": ""}),
@@ -72,23 +112,24 @@ def erase(
         (db.customers, {"email": "", "phone": ""}),
     ):
         key = table.c.id if table is db.customers else table.c.customer_id
-        where = sa.and_(table.c.connection_id == connection_id, key == customer_id)
+        where = sa.and_(table.c.connection_id == connection_id, key.in_(mine))
         emptied[table.name] = tx.execute(sa.update(table).where(where).values(**values)).rowcount
     answers, files = db.customer_answers.c, db.customer_files.c
     theirs = sa.select(answers.id).where(
-        answers.connection_id == connection_id, answers.customer_id == customer_id
+        answers.connection_id == connection_id, answers.customer_id.in_(mine)
     )
     sent = sa.delete(db.customer_files).where(files.answer_id.in_(theirs))
     emptied["customer_files"] = tx.execute(sent).rowcount
     links = db.customer_links.c
+    named = _addresses(tx, connection_id, mine)
     tx.execute(
         sa.update(db.customer_links)
-        .where(
-            links.connection_id == connection_id, links.customer_id == customer_id, links.revoked_at.is_(None)
-        )
+        .where(links.id.in_(named), links.revoked_at.is_(None))
         .values(revoked_at=now, revoked_by=who)
     )
-    emptied["audit"] = audit.erase_about(tx, connection_id, f"customer {customer_id}", who=who, now=now)
+    emptied["audit"] = sum(
+        audit.erase_about(tx, connection_id, f"customer {id}", who=who, now=now) for id in mine
+    )
     holds.put(tx, connection_id, customer_id, "data_request", who=who, now=now)
     books.note_changed(tx, connection_id, [customer_id], now)
     return emptied

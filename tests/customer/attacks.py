@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from html import unescape
 
 import sqlalchemy as sa
 from itsdangerous import Signer
 
-from connector import customer_links, db
+from connector import customer_links, db, offering, personal
 from connector.answering import A_DAY
-from tests.customer.desk import PUBLIC, Customer, Desk, a_customer
+from tests.customer.desk import PUBLIC, Customer, Desk, a_customer, switch_on
 from tests.stories.lives import Company
 
 SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}'
@@ -220,6 +222,111 @@ def wrong_types(s: Scene) -> str:
     return _found(statuses, (422, 429)) or ("something was kept" if s.kept() != before else "")
 
 
+def polyglot(s: Scene) -> str:
+    """A PDF that is also a page, under names that a header or a path could misread: kept as bytes, shown by nobody."""
+    reader = a_customer(s.desk, s.mine, numbers=["1001"])
+    invoice, found = s.mine.invoice("1001").id, []
+    for name in (
+        "x.html\"; filename*=UTF-8''y.html",
+        "a.pdf\r\nSet-Cookie: a=b",
+        "../../../etc/passwd",
+        "\u202egpj.exe",
+        ".",
+    ):
+        file = (io.BytesIO(b"%PDF-1.7\n<script>alert(1)</script>" + name.encode()), name, "text/html")
+        status = reader.send("dispute", invoice=invoice, reason="other", file=file).status_code
+        if status not in (303, 422):
+            found.append(f"{name!r}: {status}")
+    with db.reading(s.desk.practice.engine) as tx:
+        f = db.customer_files.c
+        kept = tx.execute(sa.select(f.id, f.name, f.type)).all()
+    for id, name, type in kept:
+        if set(name) & set('\r\n"/\\;:*\u202e') or type == "text/html" or name.startswith("."):
+            found.append(f"keeps {name!r} as {type}")
+        if reader.get(f"/answers/files/{id}").status_code == 200:
+            found.append("hands it to anybody")
+    return "; ".join(found)
+
+
+def left_behind(s: Scene) -> str:
+    """Nothing stays in a cache, a referrer or a frame, whatever the answer is; and no host but ours is asked."""
+    reader, found = s._reader(), []
+    token = reader.token("call")
+    answers = [
+        reader.get(), reader.get("/c/nothing.at-all"), reader.send("call", token=token, reach="1"),
+        reader.send("call", token=token, reach="+1 555 0123"), reader.get(f"{reader.path}/agreement-PP-0001.pdf"),
+        reader.client.post(f"{reader.path}/call", base_url=PUBLIC, data={"t": "x" * 99_000}),
+    ]  # fmt: skip
+    for answer in answers:
+        h = answer.headers
+        if "no-store" not in h.get("Cache-Control", "") or h.get("Referrer-Policy") != "no-referrer":
+            found.append(f"{answer.status_code}: may be kept or told on")
+        if "frame-ancestors 'none'" not in h.get("Content-Security-Policy", "") or "Set-Cookie" in h:
+            found.append(f"{answer.status_code}: may be framed or followed")
+        if re.search(r'(src|srcset|action|background|ping)="(https?:)?//', answer.text):
+            found.append(f"{answer.status_code}: asks another host")
+    return "; ".join(found)
+
+
+def at_the_same_moment(s: Scene) -> str:
+    """The same form from several connections at once is one answer."""
+    reader = a_customer(s.desk, s.mine, numbers=["1001"])
+    token = reader.token("call")
+    with ThreadPoolExecutor(4) as several:
+        again = [
+            several.submit(Customer(s.desk, reader.address).send, "call", token=token, reach="+1 555 0142")
+            for _ in range(8)
+        ]
+        statuses = [each.result().status_code for each in again]
+    with db.reading(s.desk.practice.engine) as tx:
+        a = db.customer_answers.c
+        kept = [d for d in tx.scalars(sa.select(a.data)) if d.get("reach") == "+1 555 0142"]
+    return _found(statuses, (303,)) or (f"{len(kept)} answers" if len(kept) != 1 else "")
+
+
+def agree_for_others(s: Scene) -> str:
+    """A plan that this address does not show cannot be read, agreed to or changed with it, whoever was offered it."""
+    found = []
+    for company in (s.other, s.mine):
+        switch_on(company)
+        who = next(c.id for c in company.pretend.customers if c.name == "Quiet Quay")
+        draft = company.propose(who, ["2001"], 2)
+        with db.transaction(s.desk.practice.engine) as tx:
+            offering.offer(
+                tx,
+                draft.id,
+                alone=True,
+                revision=draft.revision,
+                who="Dana",
+                now=db.now(),
+                today=company.today,
+            )
+        before, reader = s.kept(), s._reader()
+        token = reader.token("call")
+        signed = {"name": "X", "agreed": "yes", "read": "0" * 64}
+        for act, form in (("offered", {}), ("accept", signed), ("change", {"what": "later"})):
+            found.append(reader.send(act, token=token, plan=draft.id, **form).status_code)
+        for tail in ("", "?of=new"):
+            found.append(reader.get(f"{reader.path}/agreement-{draft.id}.pdf{tail}").status_code)
+        if s.kept() != before:
+            return "something changed"
+    return _found(found, (404, 422))
+
+
+def after_erasure(s: Scene) -> str:
+    """A forwarded address ends with the person's data, and tells nobody why."""
+    name = "Gone Grocer"
+    owner = s.mine.customer(name)
+    s.mine.bill(owner, "6001", s.mine.today - dt.timedelta(40), s.mine.today - dt.timedelta(10), 20000)
+    s.mine.sync()
+    gone = a_customer(s.desk, s.mine, name)
+    if gone.get().status_code != 200:
+        return "it never worked"
+    with db.transaction(s.desk.practice.engine) as tx:
+        personal.erase(tx, s.mine.connection_id, owner, who="Dana", now=db.now())
+    return _found([gone.get().status_code])
+
+
 def tell_apart(s: Scene) -> str:
     """A guess, an ended and another installation's address: the same words and headers, about the same time."""
     past = db.now() - dt.timedelta(days=61)
@@ -282,5 +389,5 @@ def another_method(s: Scene) -> str:
 ATTACKS: tuple[Callable[[Scene], str], ...] = (
     guess, forge, swap_signatures, expired, revoked, other_documents, swap_ids, replay, foreign_token,
     script_in_every_field, upload_of_50_mb, wrong_types, tell_apart, too_often, flood_of_answers,
-    sign_in_with_it, another_method,
+    sign_in_with_it, another_method, polyglot, left_behind, at_the_same_moment, agree_for_others, after_erasure,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connector import customer_links, db, keys
+from connector import customer_links, db, holds, keys, personal
 from tests.customer import attacks
 from tests.customer.attacks import ATTACKS, Scene
 from tests.customer.desk import Desk, a_customer, switch_on
@@ -58,3 +58,31 @@ def test_addresses_live_through_a_new_key_and_end_with_the_old_one(desk: Desk) -
     with db.reading(desk.practice.engine) as tx:
         assert customer_links.find(tx, both, token, db.now()) is not None
         assert customer_links.find(tx, only, token, db.now()) is None
+
+
+def test_an_address_outlives_a_merge_of_the_customer_and_ends_with_their_data(
+    desk: Desk, platform: str
+) -> None:
+    company = desk.company(platform)
+    switch_on(company)
+    gone, lives = (
+        next(c.id for c in company.pretend.customers if c.name == n) for n in ("Quiet Quay", "Fern Foods")
+    )
+    customer = a_customer(desk, company, "Quiet Quay")
+    company.pretend.merge_customers(gone, lives)
+    company.sync()
+    if platform == "xero":  # it has told of the documents, and not yet of the merge
+        assert customer.get().status_code == 404
+        for _ in range(4):
+            company.sync()
+    page = customer.page()
+    assert "Invoice 2001" in page
+    assert "Nothing is open here" not in page
+    assert "1001" not in page  # the survivor's own stay unseen
+    assert customer.send("promise", day="2026-12-01", invoice="").status_code == 303
+    assert "You named" in customer.page()
+    with db.transaction(desk.practice.engine) as tx:
+        [promise] = holds.promised(tx, company.connection_id)
+        assert promise.customer_id == lives
+        personal.erase(tx, company.connection_id, lives, who="Dana", now=db.now())
+    assert customer.get().status_code == 404

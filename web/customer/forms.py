@@ -19,7 +19,7 @@ from web.sign_in import config
 _AMOUNT = re.compile(r"\d{1,3}(?:[.,'’\s]\d{3})*(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?")
 
 
-def whence(link: Link) -> From:
+def whence(link: Link, shown: View) -> From:
     """Who sends, with the form's key; the same words sent twice from one form are one answer. Raises Wrong."""
     key = customer_links.form_key(config(), request.form.get("t", ""), link.id)
     if key is None:
@@ -28,7 +28,7 @@ def whence(link: Link) -> From:
     digest = hashlib.sha256(repr(said).encode()).hexdigest()[:16]
     return From(
         link.connection_id,
-        link.customer_id,
+        shown.customer.id,
         link.id,
         f"{key} {digest}",
         request.remote_addr or "",

@@ -86,7 +86,7 @@ def send(token: str, act: str) -> str | Response | tuple[str, int]:
     try:
         with db.transaction(engine()) as tx:
             shown = _view_in(tx, link)
-            whence = forms.whence(link)
+            whence = forms.whence(link, shown)
             if customer_answers.sent(tx, whence.key) is None:
                 if customer_answers.count_since(tx, link.id, now - dt.timedelta(days=1)) >= answering.A_DAY:
                     raise Wrong("wrong_many")
@@ -173,8 +173,9 @@ def _step(token: str, act: str) -> str | tuple[str, int]:
     link = _link(token)
     try:
         with db.reading(engine()) as tx:
-            forms.whence(link)
-            return STEPS[act](tx, token, link, _view_in(tx, link))
+            shown = _view_in(tx, link)
+            forms.whence(link, shown)
+            return STEPS[act](tx, token, link, shown)
     except (Wrong, PlanProblem) as wrong:
         return _again(token, wrong, act)
 
