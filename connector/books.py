@@ -119,6 +119,7 @@ def _reader(kind: Kind, record: type[Any], names: Sequence[str] = ()) -> _Reader
 
 _Reader = tuple[Shape, Callable[..., Any]]
 _WHOLE = _reader(Kind.INVOICE, Invoice)
+_BRIEFLY = _reader(Kind.CUSTOMER, Customer, ("id", "name", "currency", "country", "credit_limit"))
 _MONEY = {Kind.PAYMENT: _reader(Kind.PAYMENT, Payment), Kind.CREDIT: _reader(Kind.CREDIT, CreditNote)}
 # What those who judge ask for: of paid invoices, and of money.
 _CLOSED = _reader(
@@ -150,7 +151,11 @@ def customers(tx: Transaction, connection_id: str, ids: Collection[str] | None =
         found = [_customer(row) for row in tx.execute(_select(shape, connection_id))]
     else:
         parts = parts_of_ids(sorted(ids))
-        found = [Customer(*row) for p in parts for row in zip(*_rows_of(tx, shape, connection_id, p, "id"), strict=True)]
+        found = [
+            Customer(*row)
+            for p in parts
+            for row in zip(*_rows_of(tx, shape, connection_id, p, "id"), strict=True)
+        ]
     return sorted(found, key=lambda c: (c.name.casefold(), c.id))
 
 
@@ -275,6 +280,23 @@ def _pictures(
         if id in people:
             lists = (tuple(of[k].get(id, ())) for k in (Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT))
             yield Receivables(people[id], *lists)
+
+
+def briefly(tx: Transaction, connection_id: str) -> list[Customer]:
+    """All customers, with nothing but their name, currency, country and credit limit."""
+    shape, make = _BRIEFLY
+    sql = f"SELECT {quote(shape.names)} FROM customers WHERE connection_id = {mark(tx, 1)}"  # noqa: S608
+    return list(map(make, *shape.read(_raw(tx, sql, connection_id), tx.dialect.name)))
+
+
+def owing(tx: Transaction, connection_id: str) -> list[Invoice]:
+    """Everything open, of all customers."""
+    shape, make = _WHOLE
+    sql = (
+        f"SELECT {quote(shape.names)} FROM invoices WHERE connection_id = {mark(tx, 1)}"  # noqa: S608
+        " AND balance > 0 AND status IN ('open', 'partly_paid')"
+    )
+    return list(map(make, *shape.read(_raw(tx, sql, connection_id), tx.dialect.name)))
 
 
 def survivors(tx: Transaction, connection_id: str) -> dict[str, str]:

@@ -107,6 +107,9 @@ class Habits:
         return self.recent + self.earlier
 
 
+NO_HABITS = Habits(Tally(), Tally(), 0, stuck=False, seasonal=lambda: False)
+
+
 def assess(receivables: Receivables, policy: Policy, today: dt.date) -> Assessment:
     """The customer on `today`. Nothing may be dated later."""
     paid = record(receivables, today)
@@ -223,16 +226,18 @@ def _stuck(recent: Sequence[Paid], paid: Sequence[Paid], today: dt.date) -> bool
     return 2 * weight >= max(len(year), HABIT)
 
 
+SEASON = (245, 485)  # days ago: these months, a year before
+
+
 def _seasonal(past: Sequence[Paid], today: dt.date) -> bool:
+    since, until = SEASON
+    between = [p for p in past if not since <= (today - p.due).days <= until]
+    return season(len(past) - len(between), tally(between), all_paid=all(p.settled is not None for p in past))
+
+
+def season(in_season: int, between: Tally, *, all_paid: bool) -> bool:
     """Slow in these months a year ago, on time in the others, and all of it paid in the end."""
-    in_season = [p for p in past if 245 <= (today - p.due).days <= 485]
-    between = [p for p in past if not 245 <= (today - p.due).days <= 485]
-    return (
-        len(in_season) >= 2
-        and len(between) >= HABIT
-        and severity(tally(between)) == LOW
-        and all(p.settled for p in past)
-    )
+    return in_season >= 2 and between.count >= HABIT and all_paid and severity(between) == LOW
 
 
 def _disputing(receivables: Receivables, paid: Sequence[Paid], today: dt.date) -> str:

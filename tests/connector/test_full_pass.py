@@ -1,0 +1,159 @@
+"""All customers at once: what is concluded from columns is what is concluded of each by themselves."""
+
+import datetime as dt
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from connector import books, books_file, bookwide, conclusions, db, full_pass, judging, mirror
+from connector.domain.glance import Glance
+from connector.domain.policy import Policy
+from connector.domain.receivables import Allocation, CreditNote, Customer, Invoice, Payment, Status
+from connector.platforms import Batch
+from tests.judgement.answer_key import CASES
+
+TODAY = dt.date(2026, 11, 20)
+# Days late of a customer's n-th invoice, when so many are `left`; None is never paid.
+HABITS = (
+    lambda chance, n, left: chance.randint(-10, 2),
+    lambda chance, n, left: chance.choice([0, 3, 4, 5, 17, 18]),
+    lambda chance, n, left: chance.randint(0, 60),
+    lambda chance, n, left: 0 if n < 12 else 25,
+    lambda chance, n, left: 45 if n < 8 else 0,
+    lambda chance, n, left: 0 if n < 15 else None,
+    lambda chance, n, left: None if chance.random() < 0.3 else 12,
+    lambda chance, n, left: 40 if left % 12 in (1, 2, 3, 4) else 0,  # a season
+    lambda chance, n, left: None if left == 2 else 6,  # and that one is large
+)
+
+
+def history(chance: Random, who: str) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
+    """One customer's invoices and money; one in four has something that columns do not show."""
+    invoices, payments, credits = list[Invoice](), list[Payment](), list[CreditNote]()
+    habit, odd = chance.choice(HABITS), chance.random() < 0.25
+    step, parted = chance.choice([7, 30, 30, 45]), chance.random() < 0.3
+    count = chance.choice([0, 1, 3, 9, 16, 16, 30])
+    for n in range(count):
+        issued = TODAY - dt.timedelta(step * (count - n) + chance.randint(0, 6))
+        late, paid = habit(chance, n, count - n), 0
+        due = issued + dt.timedelta(chance.choice([0, 14, 30]))
+        total = chance.randint(1, 9) * (400_000 if late is None and count - n == 2 else 10_000)
+        currency, id = "EUR" if chance.random() < 0.1 else "USD", f"{who}-{n}"
+        shares = [total // 3, total - total // 3] if parted and chance.random() < 0.8 else [total]
+        for k, amount in enumerate(shares if late is not None else []):
+            day = max(issued, due + dt.timedelta(late + 10 * k))
+            if day <= TODAY:
+                own = day if chance.random() < 0.8 else None
+                payments.append(
+                    Payment(f"p{id}-{k}", who, day, currency, amount, 0, (Allocation(id, amount, own),))
+                )
+                paid += amount
+        status = Status.PAID if paid == total else Status.PARTLY_PAID if paid else Status.OPEN
+        invoices.append(Invoice(id, f"N{n}", who, issued, due, currency, total, total - paid, status))
+    if odd and invoices:
+        add_something_odd(chance, who, invoices, payments, credits)
+    return invoices, payments, credits
+
+
+def add_something_odd(chance: Random, who: str, invoices: list, payments: list, credits: list) -> None:
+    one, far = invoices[0], TODAY + dt.timedelta(20)
+    match chance.randrange(9):
+        case 0:
+            payments.append(Payment(f"s{who}", who, TODAY, "USD", 5_000, 5_000))
+        case 1:
+            credits.append(CreditNote(f"c{who}", "C1", who, TODAY, "USD", 3_000, 3_000))
+        case 2:
+            part = (Allocation(one.id, one.total),)
+            payments.append(Payment(f"v{who}", who, one.due, one.currency, one.total, 0, part, void=True))
+        case 3:
+            invoices.append(Invoice(f"m{who}", "PP", who, one.date, one.due, "USD", 900, 900, Status.OPEN, marker="plan=PP-0001"))  # fmt: skip
+        case 4:
+            invoices.append(Invoice(f"f{who}", "F", who, far, far, "USD", 900, 900, Status.OPEN))
+        case 5:
+            invoices.append(Invoice(f"x{who}", "X", who, one.date, one.due, "USD", 900, 0, Status.VOID))
+        case 6:
+            invoices.append(Invoice(f"n{who}", "N", who, one.date, one.due, "USD", -900, -900, Status.OPEN))
+        case 7:
+            payments.append(Payment(f"w{who}", who, far, "USD", 700, 0, (Allocation(one.id, 700),)))
+        case 8:  # closed without a word of how
+            invoices.append(Invoice(f"z{who}", "Z", who, one.date, one.due, "USD", 900, 0, Status.PAID))
+
+
+def both(engine: Engine, connection_id: str, policy: Policy, today: dt.date) -> tuple[dict, dict]:
+    with db.reading(engine) as tx:
+        rows = bookwide.rows(tx, connection_id, today)
+        at_once = {c.customer_id: c for c in full_pass.conclude(tx, connection_id, rows, policy, today, country="US")}  # fmt: skip
+        book = conclusions.owed(tx, connection_id)
+        each = [
+            judging.judge(p.customer, p.invoices, p.payments, p.credits, policy, today, country="US", book=book)
+            for p in books.each_customer(tx, connection_id)
+        ]  # fmt: skip
+    return at_once, {c.customer_id: c for c in each}
+
+
+def organization(engine: Engine, id: str) -> str:
+    with db.transaction(engine) as tx:
+        moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+        made = {"id": id, "platform": "json", "external_id": id, "status": "connected", "created_at": moment}
+        tx.execute(sa.insert(db.connections).values(organization=id, **made))
+    return id
+
+
+def test_a_whole_book_is_judged_as_each_customer_is(store: Engine) -> None:
+    chance = Random(1)
+    people, batch = [], ([], [], [])
+    for n in range(160):
+        who = f"c{n}"
+        limit = 50_000 if chance.random() < 0.1 else None
+        country = chance.choice(["", "", "GB"])
+        merged = f"c{n - 1}" if chance.random() < 0.03 else ""
+        people.append(Customer(who, f"Customer {n}", currency="USD", country=country, credit_limit=limit, merged_into=merged))  # fmt: skip
+        for kept, made in zip(batch, history(chance, who), strict=True):
+            kept.extend(made)
+    stranger = next(i for i in batch[0] if i.customer_id != "c9")  # c9 pays an invoice of somebody else
+    batch[1].append(Payment("other", "c9", TODAY, "USD", 500, 0, (Allocation(stranger.id, 500),)))
+    organization(store, "whole")
+    with db.transaction(store) as tx:
+        mirror.store(tx, "whole", Batch((*people,), *map(tuple, batch)), 1)
+    for today in (TODAY, TODAY + dt.timedelta(60)):
+        at_once, each = both(store, "whole", Policy(), today)
+        assert at_once.keys() == each.keys()
+        for id, said in each.items():
+            assert at_once[id] == said, id
+            assert at_once[id].next_on == said.next_on, id
+    kinds = {f.kind for c in each.values() for f in c.findings}
+    assert len(kinds) >= 8  # the book has something to say
+    assert {c.segment for c in each.values()} >= {"reliable", "forgetful", "squeezed", "chronic"}
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_the_answer_key_is_judged_alike(store: Engine) -> None:
+    for case in CASES:
+        known = books_file.known_on(books_file.read_line(case.books().line()), case.today)
+        organization(store, case.name)
+        batch = Batch(*map(tuple, (known.customers, known.invoices, known.payments, known.credits)))
+        with db.transaction(store) as tx:
+            mirror.store(tx, case.name, batch, 1)
+        at_once, each = both(store, case.name, Policy(), case.today)
+        assert at_once == each, case.name
+        assert {id: c.next_on for id, c in at_once.items()} == {id: c.next_on for id, c in each.items()}
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_few_customers_need_a_closer_look(store: Engine) -> None:
+    organization(store, "calm")
+    invoices, payments = [], []
+    for n in range(60):
+        for k in range(10):
+            day, id = TODAY - dt.timedelta(30 * k + 40), f"{n}-{k}"
+            late = 2 if n % 2 else 9
+            invoices.append(Invoice(id, id, f"c{n}", day, day + dt.timedelta(14), "USD", 900, 0, Status.PAID))
+            when = day + dt.timedelta(14 + late)
+            payments.append(Payment(id, f"c{n}", when, "USD", 900, 0, (Allocation(id, 900, when),)))
+    people = tuple(Customer(f"c{n}", "C") for n in range(60))
+    with db.transaction(store) as tx:
+        mirror.store(tx, "calm", Batch(people, tuple(invoices), tuple(payments)), 1)
+        rows = bookwide.rows(tx, "calm", TODAY)
+    assert not Glance(rows, [""] * 60, TODAY).closer.any()
