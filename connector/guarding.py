@@ -306,7 +306,8 @@ def refreshed(
     Of the mirrored money stay the payments that are spent or dated ahead, and what no ledger lists by customer.
     """
     open_, unspent, credits = money
-    fresh = {i.id: i for i in open_}
+    links = {i.id: i.pay_link for i in scene.invoices}  # no list tells them
+    fresh = {i.id: replace(i, pay_link=i.pay_link or links.get(i.id, "")) for i in open_}
     invoices = [
         fresh.pop(i.id)
         if i.id in fresh

@@ -30,6 +30,9 @@ from connector.platforms import Batch
 _PAY_LINK = SHAPES[Kind.INVOICE].names.index("pay_link")
 
 
+_PAY_LINK = SHAPES[Kind.INVOICE].names.index("pay_link")
+
+
 def store(
     tx: Transaction,
     connection_id: str,
@@ -87,6 +90,9 @@ def _store_kind(
     last = {record.id: record for record in records}  # a page may repeat a record: its last word counts
     rows = dict(zip(last, shape.rows(list(last.values()), tx.dialect.name), strict=True))
     before = _existing(tx, connection_id, shape, list(last))
+    if kind is Kind.INVOICE:  # no list tells where an invoice is paid: what was asked for stays
+        for id, known in before.items():
+            rows[id][_PAY_LINK] = rows[id][_PAY_LINK] or known[_PAY_LINK]
     if kind is Kind.INVOICE:  # no list tells where an invoice is paid: what was asked for stays
         for id, old in before.items():
             rows[id][_PAY_LINK] = rows[id][_PAY_LINK] or old[_PAY_LINK]
@@ -243,6 +249,13 @@ def remove_unseen(
     for kind in kinds:
         changed |= _remove(tx, connection_id, kind, SHAPES[kind].table.c.seen < seen, unsettled)
     return changed
+
+
+def put_pay_link(tx: Transaction, connection_id: str, invoice_id: str, link: str) -> None:
+    """Keep where an invoice is paid online, as the ledger said when it was asked for it."""
+    c = db.invoices.c
+    mine = (c.connection_id == connection_id, c.id == invoice_id)
+    tx.execute(sa.update(db.invoices).where(*mine).values(pay_link=link))
 
 
 def put_pay_link(tx: Transaction, connection_id: str, invoice_id: str, link: str) -> None:

@@ -258,6 +258,12 @@ class Ledger(Protocol):
         `invoices=False` leaves the invoices out: a call less.
         """
 
+    def pay_link(self, invoice_id: str) -> str:
+        """Where its customer sees the invoice online, and pays it where the ledger takes payments; "" for nowhere.
+
+        A call for each invoice, so asked only for those that a customer hears of.
+        """
+
     def balances(self) -> dict[str, dict[str, int]]:
         """The ledger's own open balance: customer id → currency → minor units; the completeness proof."""
 

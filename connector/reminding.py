@@ -7,6 +7,7 @@ from the ledger right before anything is written, decides everything again, and 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from connector import (
     db,
     guarding,
     judging,
+    mirror,
     outbox,
     plans,
     reminders,
@@ -39,10 +41,14 @@ from connector.domain.writes import Draft, NoteDraft, SendDraft
 from connector.guarding import Scene
 from connector.outbox import Write
 from connector.perform import Performer, Stopped, groups
+from connector.platforms import PlatformError
 from connector.plans import Record
 from connector.reminders import About, Due, Reminder
 from connector.settings import Settings
 
+log = logging.getLogger(__name__)
+
+PAY_LINKS = 3  # invoices of one reminder that the ledger is asked about
 LIVE = (Status.OPEN, Status.PARTLY_PAID)
 STANDING = ("running", "broken")  # plans whose installments are reminded of
 PRETEND_HOUR = 10  # the hour of a pretend day
@@ -268,6 +274,26 @@ def _one(p: Performer, organization: Organization, decided: Settings, reminder: 
     with db.transaction(p.engine) as tx:
         sent = any(w.kind == "send" for w in outbox.of_batch(tx, p.connection_id, batch))
         reminders.reached(tx, reminder.id, "sent" if sent else "noted", p.today(), p.clock())
+    _ask_where_to_pay(p, reminder)
+
+
+def _ask_where_to_pay(p: Performer, reminder: Reminder) -> None:
+    """For the customer's page and the next letter: where the invoices of this one are paid online.
+
+    Each costs a call, so only those are asked for that a customer has just heard of. Nothing waits for it.
+    """
+    named = {a.invoice_id for a in reminder.invoices}
+    with db.reading(p.engine) as tx:
+        unknown = [i.id for i in books.invoices(tx, p.connection_id, ids=named) if not i.pay_link]
+    for id in unknown[:PAY_LINKS]:
+        try:
+            link = p.ledger.pay_link(id)
+        except PlatformError as problem:
+            log.info("connection %s: no way to pay online (%s)", p.connection_id, type(problem).__name__)
+            return
+        if link:
+            with db.transaction(p.engine) as tx:
+                mirror.put_pay_link(tx, p.connection_id, id, link)
 
 
 def _stopped(p: Performer, reminder: Reminder, batch: str, sentence: str) -> None:

@@ -197,6 +197,10 @@ class QuickBooksLedger:
         ]
         return payments, [c for c in credits if c.remaining]
 
+    def pay_link(self, invoice_id: str) -> str:
+        found = self._transport.get("Invoice", invoice_id, include="invoiceLink")
+        return translate.inner(found, "Invoice", "InvoiceLink")
+
     def balances(self) -> dict[str, dict[str, int]]:
         home = self.home()
         found: dict[str, dict[str, int]] = {}

@@ -198,6 +198,12 @@ class XeroLedger:
             [c for c in credits if isinstance(c, CreditNote) and c.customer_id == id and c.remaining],
         )
 
+    def pay_link(self, invoice_id: str) -> str:
+        found = self._get("OnlineInvoice", "get_online_invoice", invoice_id)
+        return (
+            _understood(translate.online, found.OnlineInvoices[0]) if found and found.OnlineInvoices else ""
+        )
+
     def balances(self) -> dict[str, dict[str, int]]:
         """Xero's own figure of each contact, in the organization's currency.
 

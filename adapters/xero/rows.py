@@ -41,6 +41,7 @@ class Envelope(Row):
     Organisations: list[msgspec.Raw] | None = None
     InvoiceReminders: list[msgspec.Raw] | None = None
     HistoryRecords: list[msgspec.Raw] | None = None
+    OnlineInvoices: list[msgspec.Raw] | None = None
     Allocations: list[msgspec.Raw] | None = None
     Attachments: list[msgspec.Raw] | None = None
 
@@ -227,6 +228,10 @@ class History(Row):
 
 class Reminder(Row):
     Enabled: Any = None
+
+
+class Online(Row):
+    OnlineInvoiceUrl: Any = None
 
 
 class Attachment(Row):

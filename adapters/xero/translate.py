@@ -597,6 +597,10 @@ def history(records: list[msgspec.Raw]) -> list[str]:
     return [r.Details for r in remarks if r.Details]
 
 
+def online(row: msgspec.Raw) -> str:
+    return _said(rows.read(row, rows.Online).OnlineInvoiceUrl)
+
+
 def attachment_id(row: msgspec.Raw) -> str:
     return rows.read(row, rows.Attachment).AttachmentID or ""
 

@@ -73,6 +73,15 @@ def test_the_change_feed_is_asked_with_an_offset_and_read_in_every_block() -> No
     assert [i.id for b in batches for i in b.invoices] == ["1", "2"]
 
 
+def test_the_address_for_paying_comes_only_when_it_is_asked_for() -> None:
+    def answer(asked: Asked) -> Answer:
+        link = {"InvoiceLink": "https://pay.example/1"} if asked.query.get("include") == "invoiceLink" else {}
+        return 200, {"Invoice": an_invoice(1) | link, "time": NOW}
+
+    with quickbooks(answer) as books:
+        assert books.ledger().pay_link("1") == "https://pay.example/1"
+
+
 def test_quotes_and_backslashes_in_a_number_stay_inside_it() -> None:
     with quickbooks(lambda asked: (200, {"QueryResponse": {}, "time": NOW})) as books:
         books.ledger().find(Kind.INVOICE, ["O'Neill\\7"])

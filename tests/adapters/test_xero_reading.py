@@ -51,6 +51,12 @@ def test_the_facts_of_an_organization(ledgers: Xero):
     assert (found.reminders_on, found.auto_apply_credits) == (True, False)
 
 
+def test_where_an_invoice_is_seen_and_paid_online(ledgers: Xero):
+    made = bill(ledgers, "Kea Couriers", 100_000)
+    assert ledgers.open().pay_link(made).startswith("https://in.xero.com/")
+    assert ledgers.open().pay_link("00000000-0000-0000-0000-000000000001") == ""
+
+
 def test_reminders_that_xero_does_not_tell_are_unknown(ledgers: Xero):
     for status, variant in ((404, ""), (403, "scope")):
         ledgers.world.faults.add(

@@ -64,6 +64,7 @@ class FakeLedger:
     remarks: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     keys: dict[str, object] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    pay_links: dict[str, str] = field(default_factory=dict)  # by invoice
     fault_at: int | None = None  # the number of the call that goes wrong, counted from 0
     fault: str = ""  # killed_before | killed_after | dropped_before | dropped_after | limited
     refuse: dict[str, PlatformError] = field(default_factory=dict)  # by method name, until taken out
@@ -235,6 +236,9 @@ class FakeLedger:
     def customer(self, id: str) -> Customer | None:
         self._call("customer", lambda: None)
         return self.customers.get(id)
+
+    def pay_link(self, invoice_id: str) -> str:
+        return str(self._call("pay_link", lambda: self.pay_links.get(invoice_id, "")))
 
     def customer_money(
         self, id: str, *, invoices: bool = True

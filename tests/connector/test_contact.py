@@ -11,7 +11,18 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import conclusions, contacts, customer_time, db, holds, mirror, plans, reminders, settings
+from connector import (
+    books,
+    conclusions,
+    contacts,
+    customer_time,
+    db,
+    holds,
+    mirror,
+    plans,
+    reminders,
+    settings,
+)
 from connector.domain.codec import WrongValue
 from connector.domain.policy import LetterPolicy, Mode, OwnText, PlanPolicy, Policy, ReminderPolicy
 from connector.domain.receivables import Customer, Payment
@@ -314,7 +325,20 @@ def test_one_reminder_costs_two_reads_and_its_note(story: Story) -> None:
     story.ledger.calls.clear()
     story.deliver()
     assert story.ledger.calls[:3] == ["customer", "customer_money", "add_note"]
-    assert len(story.ledger.calls) <= 4  # some ledgers give the invoice a new version, which is read back
+    assert len(story.ledger.calls) <= 5  # some ledgers give the invoice a new version, which is read back
+    assert story.ledger.calls[-1] == "pay_link"
+
+
+def test_where_an_invoice_is_paid_is_asked_when_its_customer_hears_of_it_and_kept(story: Story) -> None:
+    story.ledger.pay_links = {id: f"https://pay.example/{id}" for id in story.ledger.documents}
+    reviewed(story)
+    story.deliver()
+    story.sync()
+    with db.reading(story.engine) as tx:
+        links = {i.id: i.pay_link for i in books.invoices(tx, story.connection_id, "58")}
+    [reminded] = {a.invoice_id for a in kept(story)[0].invoices}
+    assert links[reminded] == f"https://pay.example/{reminded}"
+    assert set(links.values()) <= {"", links[reminded]}  # the others cost no call
 
 
 def test_the_words_are_those_of_the_day_on_which_they_leave(story: Story) -> None:
