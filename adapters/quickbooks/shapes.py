@@ -77,6 +77,7 @@ class Customer(Record):
     ParentRef: Ref | None = None
     SalesTermRef: Ref | None = None
     Balance: Decimal | None = None
+    CreditLimit: Decimal | None = None
 
 
 class Transaction(Record):

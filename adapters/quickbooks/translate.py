@@ -198,6 +198,9 @@ def customer(
         active=c.Active is not False,
         parent_id=named(c.ParentRef),
         terms_days=terms.get(named(c.SalesTermRef)),
+        credit_limit=minor(c.CreditLimit, currency)
+        if c.CreditLimit
+        else None,  # 0 is how "none" is kept, too
         ledger_balance={currency: minor(c.Balance, currency)} if known else None,
         updated_at=_changed_at(c),
     )

@@ -349,3 +349,9 @@ def test_which_accounts_can_hold_a_plan(raw: dict[str, Any], usable: bool) -> No
     account = facts.account({"Id": "91", "Name": "Clearing"} | raw, "USD")
     assert account.usable_for_clearing is usable
     assert bool(account.why_not) is not usable
+
+
+@pytest.mark.parametrize(("said", "limit"), [("2500", 250000), ("0", None), (None, None)])
+def test_a_customers_credit_limit_is_read(said: str | None, limit: int | None) -> None:
+    raw = {"Id": "7", "DisplayName": "Rose", "CreditLimit": Decimal(said) if said else None}
+    assert translate.customer(raw, "USD", {}, with_balance=False).credit_limit == limit
