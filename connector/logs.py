@@ -164,13 +164,20 @@ class Lines(logging.Formatter):
                 **more,
                 **({"error": explained(error)} if error else {}),
             }
-            return masked(json.dumps(line, ensure_ascii=False, default=str))
+            return _one_line(masked(json.dumps(line, ensure_ascii=False, default=str)))
         words = f"{when.astimezone():%H:%M:%S} {record.levelname:<7} {record.name}  {_message(record)}"
-        words += "".join(f"  {name}={value}" for name, value in more.items())
+        words = _one_line(masked(words + "".join(f"  {name}={value}" for name, value in more.items())))
         if error:
             what = explained(error)
             words += f"  {what['type']}" + "".join(f"\n    {frame}" for frame in what["at"])
-        return masked(words)
+        return words
+
+
+def _one_line(text: str) -> str:
+    """A value from elsewhere (a ledger's reference) must not begin a line, nor speak to the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 class Reporter(logging.Handler):

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 from connector import connections, db, people, settings, waking
 from connector.connections import Connection
 from connector.platforms import Platform, PlatformError, TryLater, find, names
-from web.sign_in import config, engine, enter, need
+from web.sign_in import config, engine, enter, need, way_back
 
 blueprint = Blueprint("connect", __name__)
 
@@ -98,13 +98,13 @@ def callback(name: str) -> Response:
         waking.sync(config(), connection.id, first=True)  # somebody waits for it
     if made:
         flash(_connected(made, known, platform.label), "good")
-    after = session.pop("next", None)
+    after = way_back(session)
     if len(made) == 1:
         with db.reading(engine()) as tx:
             live = settings.load(tx, made[0].id).live
         page = "pages.organization" if live else "pages.start"
         return redirect(url_for(page, connection_id=made[0].id))
-    return redirect(after if after and after.startswith("/") and not after.startswith("//") else "/")
+    return redirect(after)
 
 
 def _refused(platform: Platform, error: str) -> Response:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from typing import NoReturn
+from collections.abc import MutableMapping
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, session
@@ -61,6 +62,13 @@ def _page_before() -> str:
     """The page of ours on which the button was pressed, or the first one."""
     before = urlsplit(request.referrer or "")
     return before.path if before.netloc == request.host and before.path else "/"
+
+
+def way_back(kept: MutableMapping[str, Any]) -> str:
+    """Where somebody wanted to go before signing in: a path of ours, or the first page. Forgotten with this."""
+    wanted = str(kept.pop("next", None) or "/")
+    ours = wanted.startswith("/") and wanted[1:2] not in ("/", "\\")
+    return wanted if ours else "/"
 
 
 def _person_behind(key: str) -> people.Person | None:
@@ -161,5 +169,13 @@ def theme() -> Response:
     answer = redirect(
         request.referrer if (request.referrer or "").startswith(request.host_url) else "/account"
     )
-    answer.set_cookie("theme", request.form.get("theme", ""), max_age=31536000, samesite="Lax", httponly=True)
+    chosen = request.form.get("theme", "")
+    answer.set_cookie(
+        "theme",
+        chosen if chosen in ("light", "dark") else "",
+        max_age=31536000,
+        samesite="Lax",
+        httponly=True,
+        secure=current_app.config["SESSION_COOKIE_SECURE"],
+    )
     return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from flask import Response, g, render_template, request
@@ -42,7 +43,7 @@ def record_csv() -> Response:
     """The same lines with what was before and after, and each line's hash."""
     mine, entries, *_ = _asked(EXPORTED)
     out = io.StringIO()
-    table = csv.writer(out)
+    table = csv.writer(out, quoting=csv.QUOTE_ALL)  # some spreadsheets part at semicolons
     table.writerow(["at (UTC)", "organization", "who", "what", "about", "why", "before", "after", "hash"])
     for e in entries:
         name = mine[e.connection_id].organization if e.connection_id and e.connection_id in mine else ""
@@ -57,8 +58,10 @@ def record_csv() -> Response:
 
 
 def _safe(text: str) -> str:
-    """A spreadsheet runs what begins like a formula; a quote in front keeps it text."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """A spreadsheet runs what begins like a formula, after blanks and in wide letters too; a quote in front keeps it
+    text."""
+    seen = unicodedata.normalize("NFKC", text).lstrip("\ufeff \t\r\n")
+    return f"'{text}" if seen[:1] in ("=", "+", "-", "@") else text
 
 
 def _json(value: object) -> str:
