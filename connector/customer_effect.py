@@ -25,7 +25,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Letters of one kind: how many were opened, and through how many somebody answered."""
+    """Customers who got letters of one kind: how many opened one, and how many answered through one."""
 
     label: str
     opened: Share
@@ -45,17 +45,20 @@ def by_weekday(tx: Connection, connection_id: str) -> list[Row]:
 
 
 def _rows(tx: Connection, connection_id: str, label: Callable[[Link], str]) -> list[Row]:
-    groups: dict[str, list[Link]] = defaultdict(list)
-    for link in customer_links.of_connection(tx, connection_id):
-        groups[label(link)].append(link)
+    """A customer counts once for each kind, however many letters they got: their answers are no independent cases."""
     answered = customer_answers.answered_links(tx, connection_id)
+    groups: dict[str, dict[str, tuple[bool, bool]]] = defaultdict(dict)
+    for link in customer_links.of_connection(tx, connection_id):
+        opened, told = groups[label(link)].get(link.customer_id, (False, False))
+        said = link.id in answered
+        groups[label(link)][link.customer_id] = (opened or link.first_seen_at is not None, told or said)
     return [
         Row(
             name,
-            shares.counted(link.first_seen_at is not None for link in links),
-            shares.counted(link.id in answered for link in links),
+            shares.counted(opened for opened, _ in customers.values()),
+            shares.counted(told for _, told in customers.values()),
         )
-        for name, links in sorted(groups.items())
+        for name, customers in sorted(groups.items())
     ]
 
 

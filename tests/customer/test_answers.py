@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -369,6 +370,23 @@ def test_the_hold_out_waits_a_week_and_its_effect_is_counted(desk: Desk) -> None
     assert effect.waited.whole == len(waiting)
     assert effect.contacted.whole == len(ids) - len(waiting)
     assert effect.difference is None or not effect.difference.known
+
+
+def test_a_customer_counts_once_among_those_who_answered(desk: Desk) -> None:
+    company = desk.company("quickbooks")
+    switch_on(company)
+    with db.reading(desk.practice.engine) as tx:
+        assert customer_effect.by_wording(tx, company.connection_id) == []
+    first, _, other = (a_customer(desk, company, n) for n in ("Fern Foods", "Fern Foods", "Quiet Quay"))
+    first.send("call", reach="+1 555 0100", when="any")
+    other.page()
+    with db.reading(desk.practice.engine) as tx:
+        [row] = customer_effect.by_wording(tx, company.connection_id)
+        [day] = customer_effect.by_weekday(tx, company.connection_id)
+    assert row == replace(day, label="made by hand")
+    assert (row.opened.count, row.opened.whole) == (2, 2)
+    assert (row.answered.count, row.answered.whole) == (1, 2)
+    assert (round(row.answered.low, 2), round(row.answered.high, 2)) == (0.09, 0.91)  # little is known of two
 
 
 def test_money_that_is_not_matched_yet_is_said_and_thanked_for(desk: Desk) -> None:
