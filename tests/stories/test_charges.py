@@ -102,6 +102,11 @@ def test_a_discount_is_earned_by_money_that_came_in_time(desk: Desk) -> None:
     account = desk.pretend.account_by_role("discounts").name
     assert sum(desk.trial_balance("accrual")[account].values()) == 2000
 
+    desk.act("pay", invoice=desk.invoice("2002"), amount=5000)  # 30.00 stays on account, and nobody synced
+    said = desk.run("charge", "approve", key(desk, "interest", "Quiet Quay"), "--customer", quay, code=2)
+    assert "not matched to an invoice" in said
+    assert [n for n in desk.balances() if n.startswith("1002-")] == []
+
     desk.run("charge", "waive", str(posted["id"]), "--why", "the bank returned the payment")
     assert desk.balances()["2001"] == 2000
     assert not sum(desk.trial_balance("accrual").get(account, {}).values())
