@@ -17,5 +17,5 @@
     if (said && touched) said.textContent = shown.querySelector("header ~ *")?.textContent ?? "";
   };
   form.addEventListener("input", () => { touched = true; clearTimeout(timer); timer = setTimeout(look, 400); });
-  if (shown.dataset.first !== undefined) look();
+  if (shown.dataset.first !== undefined) look().finally(() => shown.removeAttribute("data-first"));
 })();
