@@ -18,6 +18,8 @@ from connector.domain.calendar import DueDate, Rhythm, add_months
 from connector.domain.plan import BadPlan, Installment, Source, portions
 from connector.domain.policy import Method
 
+BAD_DEPOSIT = "The deposit must be more than zero, less than the balance, and leave at least one installment."
+
 
 def rounded(value: Fraction | Decimal) -> int:
     """Half up, away from zero: the one rounding rule of every amount here."""
@@ -102,10 +104,7 @@ def draft_rows(
         raise BadPlan("NO_INSTALLMENTS", "A plan needs at least one installment. Choose how many.")
     if deposit:
         if not 0 < deposit < principal or len(dates) < 2:
-            raise BadPlan(
-                "DEPOSIT",
-                "The deposit must be more than zero, less than the balance, and leave at least one installment.",
-            )
+            raise BadPlan("DEPOSIT", BAD_DEPOSIT)
         rest = draft_rows(
             principal - deposit,
             dates[1:],

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
-from connector.domain.calendar import Rhythm, business_day, due_dates, next_business_day
-from connector.domain.installments import affordable_count, deposit_amount, draft_rows
+from connector.domain.calendar import Rhythm, add_months, business_day, due_dates, next_business_day
+from connector.domain.installments import BAD_DEPOSIT, affordable_count, deposit_amount, draft_rows
 from connector.domain.money import Money
 from connector.domain.plan import BadPlan, Installment, Source, Terms
 from connector.domain.policy import Method, PlanPolicy, minor
 from connector.domain.rails import LONGEST, rows_within
 from connector.domain.receivables import Invoice, Payment, Status
+
+FARTHEST = 1200  # months; the policy's own limit is far below, and the calendar ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ def propose(
     reasons = [_what(ordered, balance, currency, today)]
     able = affordable(invoices or ordered, payments, currency, rhythm, policy, today)
     deposit = wish.deposit if wish.deposit is not None else deposit_amount(balance, policy.deposit_percent)
+    if deposit and not 0 < deposit < balance:
+        raise BadPlan("DEPOSIT", BAD_DEPOSIT)
     count, why = _count(balance - deposit, currency, rhythm, able, policy, wish)
     if count + bool(deposit) > LONGEST:
         raise BadPlan(
@@ -112,6 +116,8 @@ def propose(
     first = wish.first or today + dt.timedelta(policy.first_payment_days)
     if first < today:
         raise BadPlan("PAST_DATE", f"The first payment is on {first}, which has passed. Choose a later date.")
+    if first > add_months(today, FARTHEST):
+        raise BadPlan("TOO_LONG", f"The first payment is on {first}, years ahead. Choose an earlier date.")
     if business_day(first, country) < today:  # at a month's end the business day may lie before today
         first = next_business_day(first, country)
     dates = due_dates(first, rhythm, count + bool(deposit), country)

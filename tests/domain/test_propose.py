@@ -161,6 +161,8 @@ def test_the_policys_deposit_and_interest():
         ([an_invoice()], Wish(installments=400), "TOO_MANY_INSTALLMENTS"),
         ([an_invoice(balance=2)], Wish(installments=3), "TOO_MANY_INSTALLMENTS"),
         ([an_invoice()], Wish(first=date(2026, 11, 20)), "PAST_DATE"),
+        ([an_invoice()], Wish(first=date(9999, 12, 31)), "TOO_LONG"),
+        ([an_invoice()], Wish(deposit=9999900), "DEPOSIT"),
         ([an_invoice()], Wish(deposit=85000), "DEPOSIT"),
         ([an_invoice()], Wish(deposit=85001), "DEPOSIT"),
         ([an_invoice()], Wish(deposit=-1), "DEPOSIT"),
