@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import msgspec
 
-from adapters.xero import faults, rows, translate
+from adapters.xero import answers, bodies, clearing, documents, facts, faults, rows, translate
 from adapters.xero.pull import OPEN_INVOICES, PAGE_SIZE, Pull, ask, paging
 from adapters.xero.transport import Transport
 from connector.domain.receivables import CreditNote, Customer, Document, Invoice, Kind, Organization, Payment
@@ -37,8 +36,6 @@ from connector.platforms import (
     TryLater,
 )
 
-CLEARING_NAME = "Payment plan clearing"
-CLEARING_CODES = range(640, 700)  # current assets in Xero's own charts of accounts
 DOCUMENTS_IN_ONE_CALL = 50  # Xero's advice for one request
 NUMBERS_IN_ONE_CALL = 40  # so that the address stays short
 
@@ -68,7 +65,7 @@ class XeroLedger:
         try:
             found = ask(self._transport, "InvoiceReminders", "get_invoice_reminders")
             if found.InvoiceReminders:
-                return _understood(translate.reminders_on, found.InvoiceReminders[0])
+                return answers.understood(facts.reminders_on, found.InvoiceReminders[0])
         except PlatformError as problem:  # not every plan has reminders; None says that we do not know
             if not isinstance(problem, Refused | OutOfDate) and not faults.lacks_scope(problem):
                 raise
@@ -76,7 +73,9 @@ class XeroLedger:
 
     def _read_facts(self, reminders_on: bool | None = None) -> Organization:
         found = ask(self._transport, "Organisation", "get_organisations")
-        return _understood(translate.organization, _one(found.Organisations, "organization"), reminders_on)
+        return answers.understood(
+            facts.organization, answers.one(found.Organisations, "organization"), reminders_on
+        )
 
     def _known_facts(self) -> Organization:
         """The facts without the reminders, read once."""
@@ -94,14 +93,14 @@ class XeroLedger:
     def document(self, kind: Kind, id: str) -> Document | None:
         if kind is Kind.INVOICE:
             found = self._get("Invoices", "get_invoice", id)
-            invoice = self._first(found.Invoices if found else None, translate.invoice_document)
+            invoice = self._first(found.Invoices if found else None, documents.invoice_document)
             return self._with_link_ids(invoice) if invoice else None
         if kind is Kind.CREDIT:
             found = self._get("CreditNotes", "get_credit_note", id)
-            return self._first(found.CreditNotes if found else None, translate.credit_document)
+            return self._first(found.CreditNotes if found else None, documents.credit_document)
         if kind is Kind.PAYMENT:
             fact = self._payment(id)
-            return translate.payment_document(fact, self.deep_link) if fact else None
+            return documents.payment_document(fact, self.deep_link) if fact else None
         return None
 
     def _with_link_ids(self, invoice: Document) -> Document:
@@ -123,11 +122,11 @@ class XeroLedger:
         """Xero keeps payments, overpayments and prepayments apart; an id is of one of them."""
         if found := self._get("Payments", "get_payment", id):
             home = self._known_facts().home_currency
-            made = _understood(translate.payment, _one(found.Payments, "payment"), home, {})
+            made = answers.understood(translate.payment, answers.one(found.Payments, "payment"), home, {})
             return made if isinstance(made, Payment) else None
         for name, method in (("Overpayments", "get_overpayment"), ("Prepayments", "get_prepayment")):
             if found := self._get(name, method, id):
-                other = _understood(translate.advance, _one(getattr(found, name), "payment"))
+                other = answers.understood(translate.advance, answers.one(getattr(found, name), "payment"))
                 return other if isinstance(other, Payment) else None
         return None
 
@@ -138,15 +137,15 @@ class XeroLedger:
             plain = [number for number in wanted if "," not in number]  # a comma would end a number there
             for part in _parts(plain, NUMBERS_IN_ONE_CALL):
                 rows_found = self._all("Invoices", "get_invoices", invoice_numbers=part)
-                found += self._documents(rows_found, translate.invoice_document)
+                found += self._documents(rows_found, documents.invoice_document)
             for number in (number for number in wanted if "," in number):
                 rows_found = self._all("Invoices", "get_invoices", where=f"InvoiceNumber=={_quoted(number)}")
-                found += self._documents(rows_found, translate.invoice_document)
+                found += self._documents(rows_found, documents.invoice_document)
         elif kind is Kind.CREDIT:
             for number in wanted:  # Xero's filter takes OR for ids only
                 where = f"CreditNoteNumber=={_quoted(number)}"
                 rows_found = self._all("CreditNotes", "get_credit_notes", where=where)
-                found += self._documents(rows_found, translate.credit_document)
+                found += self._documents(rows_found, documents.credit_document)
         return [d for d in found if d.number in wanted and d.status != "void"]
 
     def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
@@ -155,8 +154,8 @@ class XeroLedger:
         for kind, given in numbers.items():
             if kind is Kind.CREDIT and len(set(given)) > 1:
                 theirs = self._all("CreditNotes", "get_credit_notes", where=_of_contact(customer_id))
-                documents = self._documents(theirs, translate.credit_document)
-                found += [d for d in documents if d.number in given and d.status != "void"]
+                credits = self._documents(theirs, documents.credit_document)
+                found += [d for d in credits if d.number in given and d.status != "void"]
             elif given:
                 found += self.find(kind, given)
         return found
@@ -176,22 +175,22 @@ class XeroLedger:
         found = self._get("Contacts", "get_contact", id)
         if found is None or not found.Contacts:
             return None
-        return _understood(translate.customer, found.Contacts[0], self._known_facts().home_currency)
+        return answers.understood(translate.customer, found.Contacts[0], self._known_facts().home_currency)
 
     def customer_money(
         self, id: str, *, invoices: bool = True
     ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
         theirs_open: dict[str, Any] = {"contact_i_ds": [id], "statuses": ["AUTHORISED"]}
         open_invoices = self._all("Invoices", "get_invoices", **theirs_open) if invoices else ()
-        found = [_understood(translate.invoice, row) for row in open_invoices]
+        found = [answers.understood(translate.invoice, row) for row in open_invoices]
         theirs = _of_contact(id)
         money = [
-            _understood(translate.advance, row)
+            answers.understood(translate.advance, row)
             for name, method in (("Overpayments", "get_overpayments"), ("Prepayments", "get_prepayments"))
             for row in self._all(name, method, where=theirs)
         ]
         notes = self._all("CreditNotes", "get_credit_notes", where=f'{theirs} AND Status=="AUTHORISED"')
-        credits = [_understood(translate.credit_note, row) for row in notes]
+        credits = [answers.understood(translate.credit_note, row) for row in notes]
         return (
             [i for i in found if isinstance(i, Invoice) and i.customer_id == id and i.balance],
             [p for p in money if isinstance(p, Payment) and p.customer_id == id and p.unapplied],
@@ -201,7 +200,9 @@ class XeroLedger:
     def pay_link(self, invoice_id: str) -> str:
         found = self._get("OnlineInvoice", "get_online_invoice", invoice_id)
         return (
-            _understood(translate.online, found.OnlineInvoices[0]) if found and found.OnlineInvoices else ""
+            answers.understood(documents.online, found.OnlineInvoices[0])
+            if found and found.OnlineInvoices
+            else ""
         )
 
     def balances(self) -> dict[str, dict[str, int]]:
@@ -214,7 +215,9 @@ class XeroLedger:
         contacts = self._all("Contacts", "get_contacts", **_CONTACTS_WITH_BALANCES)
         found = {
             id: {home: minor}
-            for id, minor in (_understood(translate.contact_outstanding, row, home) for row in contacts)
+            for id, minor in (
+                answers.understood(translate.contact_outstanding, row, home) for row in contacts
+            )
         }
         added: dict[str, dict[str, int]] = {}
         for record in self._open_documents():
@@ -238,7 +241,7 @@ class XeroLedger:
         )
         for name, method, where, read in lists:
             for row in self._all(name, method, where=where):
-                record = _understood(read, row)
+                record = answers.understood(read, row)
                 if isinstance(record, Invoice | Payment | CreditNote):
                     yield record
 
@@ -246,20 +249,19 @@ class XeroLedger:
         """A call for every thousand that are open."""
         found: dict[str, dict[str, int]] = {}
         for row in self._all("Invoices", "get_invoices", where=OPEN_INVOICES, summary_only="true"):
-            record = _understood(translate.invoice, row)
+            record = answers.understood(translate.invoice, row)
             if isinstance(record, Invoice) and record.balance:
                 counts = found.setdefault(record.customer_id, {})
                 counts[record.currency] = counts.get(record.currency, 0) + 1
         return found
 
     def accounts(self) -> list[Account]:
-        found = ask(self._transport, "Accounts", "get_accounts")
-        return [_understood(translate.account, row) for row in found.Accounts or []]
+        return clearing.every_account(self._transport)
 
     def notes(self, kind: Kind, id: str) -> list[str]:
         resource = _HISTORY[kind]
         found = self._get(f"{resource.plural}/History", f"get_{resource.method}_history", id)
-        return _understood(translate.history, found.HistoryRecords or []) if found else []
+        return answers.understood(documents.history, found.HistoryRecords or []) if found else []
 
     def deep_link(self, kind: Kind, id: str) -> str:
         """Xero's page of the record; it opens in the right organization once the facts are known."""
@@ -272,48 +274,17 @@ class XeroLedger:
     # ------------------------------------------------------------ writes
 
     def clearing(self, account: str | None, today: date) -> Clearing:
-        known = self.accounts()
-        tax_code = self._off_return_code()
-        if account:
-            wanted = account.strip().lower()
-            for found in known:
-                if wanted in (found.id.lower(), found.code.lower()):
-                    return _usable(found, tax_code)
-            raise Refused(
-                f"Xero has no account {account}. Choose another clearing account in the settings.",
-                code="CLEARING_INVALID",
-            )
-        for found in known:
-            if found.name.strip().lower() == CLEARING_NAME.lower():
-                return _usable(found, tax_code)
-        code = _free_code(known)
-        answer = self._transport.write(
-            "PUT Accounts",
-            "create_account",
-            body=translate.account_body(code, CLEARING_NAME, tax_code),
-            key=f"forbear-clearing-{uuid4()}",  # the name, not the key, keeps it from being made twice
-        )
-        elements = self._elements(answer, "Accounts")
-        if not elements:
-            raise faults.unreadable_answer(answer, writes=True)
-        return _usable(_understood(translate.account, elements[0]), tax_code)
-
-    def _off_return_code(self) -> str:
-        """Only Australian books have a code of their own for what stays off the return."""
-        if self._known_facts().country != "AU":
-            return translate.NO_TAX_CODE
-        found = ask(self._transport, "TaxRates", "get_tax_rates")
-        return _understood(translate.off_return_code, found.TaxRates or [])
+        return clearing.find_or_create(self._transport, account, self._known_facts().country)
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
         answer = self._transport.write(
             "PUT CreditNotes",
             "create_credit_notes",
-            body=translate.credit_body(draft),
+            body=bodies.credit_body(draft),
             key=key,
             summarize_errors="false",
         )
-        return self._made(answer, self._elements(answer, "CreditNotes"), translate.credit_document)
+        return self._made(answer, answers.elements(answer, "CreditNotes"), documents.credit_document)
 
     def create_invoices(self, drafts: Sequence[InvoiceDraft], key: str) -> list[Document | PlatformError]:
         outcomes: list[Document | PlatformError] = []
@@ -321,7 +292,7 @@ class XeroLedger:
             answer = self._transport.write(
                 "PUT Invoices",
                 "create_invoices",
-                body={"Invoices": [translate.invoice_element(draft) for draft in part]},
+                body={"Invoices": [bodies.invoice_element(draft) for draft in part]},
                 key=key if n == 1 else f"{key}-{n}",
                 summarize_errors="false",
             )
@@ -333,19 +304,19 @@ class XeroLedger:
 
         Xero answers them in the order they were sent; where every element names itself, its name decides.
         """
-        elements = self._open(answer).Invoices or []
+        elements = answers.opened(answer).Invoices or []
         if len(elements) != len(numbers):
             raise faults.unreadable_answer(answer, writes=True)
-        named = {_understood(translate.number_of, row): row for row in elements}
+        named = {answers.understood(documents.number_of, row): row for row in elements}
         if named.keys() == set(numbers):
             elements = [named[number] for number in numbers]
         outcomes: list[Document | PlatformError] = []
         for row in elements:
-            if problem := _problem(row, answer.reference):
-                outcomes.append(problem)
+            if wrong := answers.problem(row, answer.reference):
+                outcomes.append(wrong)
             else:
                 try:
-                    outcomes.append(self._made(answer, [row], translate.invoice_document))
+                    outcomes.append(self._made(answer, [row], documents.invoice_document))
                 except TryLater as unread:
                     outcomes.append(unread)
         return outcomes
@@ -355,12 +326,12 @@ class XeroLedger:
             "PUT CreditNotes/Allocations",
             "create_credit_note_allocation",
             draft.credit_id,
-            body=translate.link_body(draft),
+            body=bodies.link_body(draft),
             key=key,
             summarize_errors="false",
         )
-        for row in self._elements(answer, "Allocations"):
-            link_id, invoice_id = _understood(translate.allocation, row)
+        for row in answers.elements(answer, "Allocations"):
+            link_id, invoice_id = answers.understood(documents.allocation, row)
             if link_id and invoice_id == draft.invoice_id:
                 return link_id
         # Some answers leave the id out; the credit note has it.
@@ -373,11 +344,11 @@ class XeroLedger:
     def add_note(self, draft: NoteDraft, key: str) -> str:
         """A history record, with our marker as its last line, by which `notes` finds it again."""
         try:
-            self._write_note(draft, translate.NOTE_LIMIT, key)
+            self._write_note(draft, bodies.NOTE_LIMIT, key)
         except Refused:
-            if len(draft.text) + len(draft.marker) < translate.OLD_NOTE_LIMIT:
+            if len(draft.text) + len(draft.marker) < bodies.OLD_NOTE_LIMIT:
                 raise
-            self._write_note(draft, translate.OLD_NOTE_LIMIT, f"{key}-short")  # in several records
+            self._write_note(draft, bodies.OLD_NOTE_LIMIT, f"{key}-short")  # in several records
         return draft.marker  # Xero gives a note no id
 
     def _write_note(self, draft: NoteDraft, limit: int, key: str) -> None:
@@ -386,10 +357,10 @@ class XeroLedger:
             f"PUT {resource.plural}/History",
             f"create_{resource.method}_history",
             draft.document_id,
-            body=translate.notes_body(draft.text, draft.marker, limit),
+            body=bodies.notes_body(draft.text, draft.marker, limit),
             key=key,
         )
-        self._elements(answer, "HistoryRecords")
+        answers.elements(answer, "HistoryRecords")
 
     def attach(self, draft: AttachmentDraft, key: str) -> str:
         resource = _HISTORY[draft.kind]
@@ -410,17 +381,18 @@ class XeroLedger:
                     reference=problem.reference,
                 ) from None
             raise
-        made = self._elements(answer, "Attachments")
-        return _understood(translate.attachment_id, made[0]) if made else ""
+        made = answers.elements(answer, "Attachments")
+        return answers.understood(documents.attachment_id, made[0]) if made else ""
 
     def attachments(self, kind: Kind, id: str) -> dict[str, str]:
         """The document itself names its files: the list of attachments would need a consent of its own."""
         resource = _HISTORY[kind]
         found = self._get(resource.plural, f"get_{resource.method}", id)
         document = (getattr(found, resource.plural) or [None])[0] if found else None
-        files = _understood(translate.attached, document) if document else []
+        files = answers.understood(documents.attached, document) if document else []
         return {
-            _understood(translate.attachment_name, f): _understood(translate.attachment_id, f) for f in files
+            answers.understood(documents.attachment_name, f): answers.understood(documents.attachment_id, f)
+            for f in files
         }
 
     def move_due_date(self, draft: DueDateDraft, key: str) -> Document:
@@ -449,10 +421,10 @@ class XeroLedger:
                 "POST Invoices",
                 "update_invoice",
                 draft.invoice_id,
-                body=translate.due_date_body(draft.invoice_id, draft.due),
+                body=bodies.due_date_body(draft.invoice_id, draft.due),
                 key=key,
             )
-            return self._made(answer, self._elements(answer, "Invoices"), translate.invoice_document)
+            return self._made(answer, answers.elements(answer, "Invoices"), documents.invoice_document)
         except PlatformError as problem:
             if problem.code in ("DOC_HAS_ALLOCATIONS", "STATUS_CHANGED") and now.links:
                 raise Refused(
@@ -482,12 +454,12 @@ class XeroLedger:
         elif draft.what == "invoice":
             now = self.document(Kind.INVOICE, draft.document_id)
             if now is not None and now.status != "void":
-                body = translate.invoice_status_body(now.id, now.status == "draft")
+                body = bodies.invoice_status_body(now.id, now.status == "draft")
                 self._take_back("Invoices", "update_invoice", now, body, key)
         elif draft.what == "credit":
             now = self.document(Kind.CREDIT, draft.document_id)
             if now is not None and now.status != "void":
-                body = translate.credit_status_body(now.id, now.status == "draft")
+                body = bodies.credit_status_body(now.id, now.status == "draft")
                 self._take_back("CreditNotes", "update_credit_note", now, body, key)
         else:
             raise ValueError(f"nothing is called {draft.what!r}")
@@ -500,7 +472,7 @@ class XeroLedger:
                 code="DOC_HAS_ALLOCATIONS",
             )
         answer = self._transport.write(f"POST {name}", method, now.id, body=body, key=key)
-        self._elements(answer, name)
+        answers.elements(answer, name)
 
     def _unlink(self, draft: RemoveDraft) -> None:
         credit = self.document(Kind.CREDIT, draft.credit_id)
@@ -541,11 +513,11 @@ class XeroLedger:
             page, first = page + 1, bytes(listed[0])
 
     def _documents(self, found: Iterable[msgspec.Raw], read: _ReadDocument) -> list[Document]:
-        made = [_understood(read, row, self.deep_link) for row in found]
+        made = [answers.understood(read, row, self.deep_link) for row in found]
         return [document for document in made if document]
 
     def _first(self, found: list[msgspec.Raw] | None, read: _ReadDocument) -> Document | None:
-        return _understood(read, found[0], self.deep_link) if found else None
+        return answers.understood(read, found[0], self.deep_link) if found else None
 
     def _made(self, answer: faults.Answer, found: list[msgspec.Raw], read: _ReadDocument) -> Document:
         """The document that a write answered. One that cannot be read was written all the same."""
@@ -556,20 +528,6 @@ class XeroLedger:
         if made is None:
             raise faults.unreadable_answer(answer, writes=True)
         return made
-
-    def _open(self, answer: faults.Answer) -> rows.Envelope:
-        try:
-            return rows.envelope(answer.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise faults.unreadable_answer(answer, writes=True) from None
-
-    def _elements(self, answer: faults.Answer, name: str) -> list[msgspec.Raw]:
-        """The elements that a write answered. Raises the error of the first one that failed."""
-        elements: list[msgspec.Raw] = getattr(self._open(answer), name) or []
-        for row in elements:
-            if problem := _problem(row, answer.reference):
-                raise problem
-        return elements
 
 
 class _Resource:
@@ -593,33 +551,6 @@ _PAGES = {
 }
 
 
-def _problem(row: msgspec.Raw, reference: str) -> PlatformError | None:
-    """What stands against this element of a write; None when it was carried out."""
-    if _understood(translate.carried_out, row):
-        return None
-    return faults.refused_element(faults.element_messages(msgspec.json.decode(row)), reference)
-
-
-def _understood(read: Callable[..., _Found], row: Any, *more: Any) -> _Found:
-    """What `read` makes of a record that was asked for by name: here a guess is worse than an error."""
-    try:
-        return read(row, *more)
-    except (msgspec.DecodeError, ValueError, ArithmeticError) as problem:
-        raise Refused(
-            "Xero answered a record that Forbear cannot read. Nothing was changed; please report this.",
-            code="UNREADABLE_RECORD",
-            words=str(problem),
-        ) from None
-
-
-def _one(found: list[msgspec.Raw] | None, what: str) -> msgspec.Raw:
-    if not found:
-        raise TryLater(
-            f"Xero's answer names no {what}. Forbear tries again by itself.", code="UNREADABLE_ANSWER"
-        )
-    return found[0]
-
-
 def _remaining(record: Payment | CreditNote) -> int:
     return record.unapplied if isinstance(record, Payment) else record.remaining
 
@@ -635,25 +566,3 @@ def _parts(items: list[Any], size: int) -> list[list[Any]]:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _usable(found: Account, tax_code: str) -> Clearing:
-    if not found.usable_for_clearing:
-        raise Refused(
-            f"Account {found.code or found.name} cannot be the clearing account: {found.why_not}. "
-            "Choose another one in the settings.",
-            code="CLEARING_INVALID",
-        )
-    return translate.clearing(found, tax_code)
-
-
-def _free_code(known: list[Account]) -> str:
-    taken = {account.code for account in known}
-    for code in CLEARING_CODES:
-        if str(code) not in taken:
-            return str(code)
-    raise Refused(
-        f"Xero's account codes {CLEARING_CODES[0]} to {CLEARING_CODES[-1]} are all taken. Make a current asset "
-        f"account called {CLEARING_NAME} in Xero, then try again.",
-        code="CLEARING_INVALID",
-    )

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from adapters import waiting
-from adapters.xero import faults, rows, translate
+from adapters.xero import faults, rows, translate, values
 from adapters.xero.transport import Transport
 from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Payment
 from connector.platforms import Batch, Cursor, Refused, Unreadable
@@ -320,7 +320,7 @@ def ask(
     answer = transport.read(f"GET {name}", method, *path, since=since, **query)
     try:
         found = rows.envelope(answer.body)
-        found.at = translate.moment(found.DateTimeUTC) or waiting.moment(answer.headers.get("date"))
+        found.at = values.moment(found.DateTimeUTC) or waiting.moment(answer.headers.get("date"))
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         raise faults.unreadable_answer(answer, writes=False) from None
     return found

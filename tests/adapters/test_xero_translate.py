@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 import msgspec
 import pytest
 
-from adapters.xero import rows, translate
+from adapters.xero import bodies, documents, facts, rows, translate, values
 from adapters.xero.translate import Gone, NotOurs
 from connector.domain.receivables import Allocation, Kind, Line, Link, Status
 from connector.domain.writes import CreditDraft, InvoiceDraft, LinkDraft
@@ -163,7 +163,7 @@ def test_our_own_marker_is_recognized_and_other_references_are_not():
 
 
 def test_an_invoice_in_full_shows_its_lines_and_what_is_set_against_it():
-    document = translate.invoice_document(
+    document = documents.invoice_document(
         an_invoice(
             AmountDue=4.5,
             Payments=[{"PaymentID": PAYMENT, "Amount": 10.00, "Date": "/Date(1773360000000+0000)/"}],
@@ -189,7 +189,7 @@ def test_an_invoice_in_full_shows_its_lines_and_what_is_set_against_it():
 
 def test_the_net_of_a_line_leaves_out_the_tax_that_its_amount_includes():
     line = {"Description": "x", "LineAmount": 34.5, "TaxAmount": 4.5, "AccountID": "acc"}
-    document = translate.invoice_document(an_invoice(LineAmountTypes="Inclusive", LineItems=[line]), no_url)
+    document = documents.invoice_document(an_invoice(LineAmountTypes="Inclusive", LineItems=[line]), no_url)
     assert document.lines == (Line("acc", "x", 3000, 450),)
 
 
@@ -227,7 +227,7 @@ def test_a_credit_note_and_where_it_went():
     assert (found.number, found.total, found.remaining, found.void) == ("CN-0002", 10000, 4000, False)
     allocation = Allocation(INVOICE, 6000, date(2026, 12, 16), "b12335f4-a1e5-4431-aeb4-488e5547558e")
     assert found.allocations == (allocation,)
-    document = translate.credit_document(a_credit(), no_url)
+    document = documents.credit_document(a_credit(), no_url)
     assert document.links == (Link("invoice", INVOICE, 6000, "b12335f4-a1e5-4431-aeb4-488e5547558e"),)
     assert (document.balance, document.tax, document.status) == (4000, 1304, Status.PARTLY_PAID)
 
@@ -362,7 +362,7 @@ def test_terms_that_depend_on_the_month_are_no_number_of_days(type_: str):
 
 
 def test_an_organization():
-    found = translate.organization(
+    found = facts.organization(
         raw(
             {
                 "OrganisationID": "org",
@@ -383,7 +383,7 @@ def test_an_organization():
     assert (found.timezone, found.closed_until) == ("Pacific/Auckland", date(2026, 3, 31))
     assert (found.sales_tax_basis_hint, found.auto_apply_credits) == ("PAYMENTS", False)
     assert (found.reminders_on, found.plan) == (True, "SOMENEWPLAN")
-    open_books = translate.organization(raw({"BaseCurrency": "AUD"}), reminders_on=None)
+    open_books = facts.organization(raw({"BaseCurrency": "AUD"}), reminders_on=None)
     assert (open_books.closed_until, open_books.timezone) == (None, "UTC")
 
 
@@ -401,7 +401,7 @@ def test_an_organization():
     ],
 )
 def test_xeros_time_zones_have_names_that_python_knows(name: str, zone: str):
-    assert translate.timezone(name) == zone
+    assert facts.timezone(name) == zone
     assert zone in available_timezones()
 
 
@@ -417,13 +417,13 @@ def test_xeros_time_zones_have_names_that_python_knows(name: str, zone: str):
     ],
 )
 def test_calendar_dates(says: str, means: date):
-    assert translate.day(says) == means
+    assert values.day(says) == means
 
 
 def test_accounts_that_can_carry_a_plan():
     def usable(**changed: Any) -> bool:
         base = {"AccountID": "a", "Code": "640", "Name": "n", "Type": "CURRENT", "Status": "ACTIVE"}
-        return translate.account(raw(base | changed)).usable_for_clearing
+        return facts.account(raw(base | changed)).usable_for_clearing
 
     assert usable()
     assert usable(Type="CURRLIAB", SystemAccount="")
@@ -434,7 +434,7 @@ def test_accounts_that_can_carry_a_plan():
 
 
 def test_history_is_read_oldest_first_whatever_order_xero_gives():
-    found = translate.history(
+    found = documents.history(
         [
             raw({"Changes": "Note", "Details": "second", "DateUTC": "/Date(1772870346157+0000)/"}),
             raw({"Changes": "Created", "Details": "by itself", "DateUTC": "/Date(1772841600000+0000)/"}),
@@ -452,11 +452,11 @@ def test_only_the_element_itself_says_whether_it_was_carried_out():
         "StatusAttributeString": "OK",
         "ValidationErrors": [{"Message": "x"}],
     }
-    assert translate.carried_out(raw(odd_success))
-    assert translate.carried_out(raw({"InvoiceID": INVOICE, "HasErrors": False}))
-    assert not translate.carried_out(raw({"InvoiceID": INVOICE, "StatusAttributeString": "ERROR"}))
-    assert not translate.carried_out(raw({"InvoiceID": INVOICE, "HasErrors": True}))
-    assert not translate.carried_out(raw({"InvoiceID": "00000000-0000-0000-0000-000000000000"}))
+    assert documents.carried_out(raw(odd_success))
+    assert documents.carried_out(raw({"InvoiceID": INVOICE, "HasErrors": False}))
+    assert not documents.carried_out(raw({"InvoiceID": INVOICE, "StatusAttributeString": "ERROR"}))
+    assert not documents.carried_out(raw({"InvoiceID": INVOICE, "HasErrors": True}))
+    assert not documents.carried_out(raw({"InvoiceID": "00000000-0000-0000-0000-000000000000"}))
 
 
 # ---------------------------------------------------------------- to Xero
@@ -479,7 +479,7 @@ def an_invoice_draft(**changed: Any) -> InvoiceDraft:
 
 
 def test_an_installment_is_a_no_tax_invoice_that_was_not_sent():
-    assert translate.invoice_element(an_invoice_draft(tax_code="NONE")) == {
+    assert bodies.invoice_element(an_invoice_draft(tax_code="NONE")) == {
         "Type": "ACCREC",
         "InvoiceNumber": "INV-0006-P1.1",
         "DueDate": "2026-12-21",
@@ -503,12 +503,12 @@ def test_an_installment_is_a_no_tax_invoice_that_was_not_sent():
 
 
 def test_a_taxed_document_keeps_its_total():
-    element = translate.invoice_element(an_invoice_draft(tax_code="OUTPUT2"))
+    element = bodies.invoice_element(an_invoice_draft(tax_code="OUTPUT2"))
     assert (element["LineAmountTypes"], element["LineItems"][0]["TaxType"]) == ("Inclusive", "OUTPUT2")
 
 
 def test_an_account_without_a_code_is_named_by_its_id():
-    element = translate.invoice_element(an_invoice_draft(account_id="5690f1e8-1d02-4893-90c2-ee1a69eff942"))
+    element = bodies.invoice_element(an_invoice_draft(account_id="5690f1e8-1d02-4893-90c2-ee1a69eff942"))
     assert "AccountCode" not in element["LineItems"][0]
     assert element["LineItems"][0]["AccountID"] == "5690f1e8-1d02-4893-90c2-ee1a69eff942"
 
@@ -525,7 +525,7 @@ def test_a_credit_note_and_its_allocation():
         message="",
         marker=MARKER,
     )
-    (note,) = translate.credit_body(draft)["CreditNotes"]
+    (note,) = bodies.credit_body(draft)["CreditNotes"]
     assert (note["Type"], note["CreditNoteNumber"], note["Status"]) == (
         "ACCRECCREDIT",
         "INV-0006-P1C",
@@ -534,23 +534,23 @@ def test_a_credit_note_and_its_allocation():
     assert note["LineItems"][0]["UnitAmount"] == 850.0
     assert "TaxType" not in note["LineItems"][0]
     link = LinkDraft(CREDIT, INVOICE, CONTACT, date(2026, 11, 21), "NZD", 85000, MARKER)
-    assert translate.link_body(link) == {
+    assert bodies.link_body(link) == {
         "Allocations": [{"Invoice": {"InvoiceID": INVOICE}, "Amount": 850.0, "Date": "2026-11-21"}]
     }
 
 
 def test_a_note_that_is_too_long_is_cut_and_keeps_its_mark():
-    (record,) = translate.notes_body("x" * 5000, MARKER, 2500)["HistoryRecords"]
+    (record,) = bodies.notes_body("x" * 5000, MARKER, 2500)["HistoryRecords"]
     assert len(record["Details"]) == 2500
     assert record["Details"].endswith(f"x…\n{MARKER}")
 
 
 def test_where_records_are_short_a_note_becomes_several_and_loses_nothing():
     lines = [f"Payment {n} of 100.00 is due on the {n}th of the month." for n in range(1, 21)]
-    records = [r["Details"] for r in translate.notes_body("\n".join(lines), MARKER, 250)["HistoryRecords"]]
+    records = [r["Details"] for r in bodies.notes_body("\n".join(lines), MARKER, 250)["HistoryRecords"]]
     assert all(len(record) <= 250 for record in records)
     assert "\n".join(records).split("\n") == [*lines, MARKER]
-    unbroken = [r["Details"] for r in translate.notes_body("y" * 501, "", 250)["HistoryRecords"]]
+    unbroken = [r["Details"] for r in bodies.notes_body("y" * 501, "", 250)["HistoryRecords"]]
     assert [len(record) for record in unbroken] == [250, 250, 1]
 
 
