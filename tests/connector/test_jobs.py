@@ -211,6 +211,30 @@ def test_with_the_queue_away_nobody_fails_and_the_sweep_finds_it_later(
     assert queued(installation) == ["sync_connection"]
 
 
+@pytest.mark.parametrize("installation", ["postgresql"], indirect=True)
+def test_with_the_database_away_a_job_ends_and_the_sweep_finds_its_work_later(
+    store: Engine,
+    installation: config.Config,
+    settled: Ledgers,
+    connected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    an_event(store)
+    waking.for_news(installation, [connected])
+    empty_queue(installation)  # a worker took it
+    with monkeypatch.context() as away:
+        away.setenv("FORBEAR_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/nowhere")
+        jobs.sync_connection(connected)
+        with pytest.raises(sa.exc.OperationalError):
+            sweep.sweep(config.load())  # the clock logs that, and turns again
+        db.engine(config.load()).dispose()
+    assert sweep.sweep(installation) == 1
+    assert queued(installation) == ["sync_connection"]
+    jobs.sync_connection(connected)
+    with db.reading(store) as tx:
+        assert inbox.pending(tx, connected) == []
+
+
 def test_an_event_is_woken_once_until_the_queue_forgets(
     store: Engine, installation: config.Config, settled: Ledgers, connected: str
 ) -> None:
