@@ -68,10 +68,12 @@ def draw_up(
     now: dt.datetime,
     individual: bool | None = None,
     currency: str = "",
+    alone: bool = False,
 ) -> Demand:
     """The letter about all that is overdue, in one currency (the one in which most is overdue, unless named).
 
-    `individual` overrides what the ledger says of the customer. Raises NoDemand, LookupError.
+    `individual` overrides what the ledger says of the customer; `alone` asks for the invoices without fees and interest.
+    Raises NoDemand, LookupError.
     """
     if reasons := against(tx, connection_id, customer_id, today=today, now=now):
         raise NoDemand(" ".join(reasons))
@@ -111,7 +113,7 @@ def draw_up(
             tuple(
                 o
                 for o in rules.offers(i, around, _claimable(policy.charges), today)
-                if o.kind != rules.DISCOUNT and not o.why_not
+                if o.kind != rules.DISCOUNT and not o.why_not and not alone
             ),
         )
         for i in overdue

@@ -33,6 +33,7 @@ def add(commands: shell.Commands) -> None:
     whom = demand.add_mutually_exclusive_group()
     whom.add_argument("--individual", action="store_const", const=True, help="to a person or a sole trader")
     whom.add_argument("--business", action="store_const", const=False, dest="individual")
+    demand.add_argument("--alone", action="store_true", help="the invoices, without fees and interest")
     pack = _customer(
         shell.command(commands, "evidence", _evidence, "everything on record about one customer")
     )
@@ -136,6 +137,7 @@ def _demand(options: argparse.Namespace) -> int:
                 today=today,
                 now=db.now(),
                 individual=options.individual,
+                alone=options.alone,
             )
             demanding.taken(tx, connection.id, options.customer, drawn, who=options.by, now=db.now())
     except demanding.NoDemand as no:

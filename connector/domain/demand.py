@@ -139,7 +139,7 @@ def demand(
         Block(rows=_table(claimed, words)),
         heading("sums"),
         Block(rows=_sums(principal, extras, words, currency)),
-        *[Block(_basis(offer, parties, words)) for offer in extras],
+        *_bases(extras, parties, words),
         *_daily(claimed, words, currency),
         heading("pay"),
         Block(say("how")),
@@ -207,12 +207,21 @@ def _sums(
     return (("", words.demand["amount"]), row("invoices", principal), *listed, *none, row("total", total))
 
 
-def _basis(offer: Offer, parties: Parties, words: Letters) -> str:
-    """What one charge rests on: the clause or the law, and for interest each time with its sum and rate."""
+def _bases(extras: Sequence[Offer], parties: Parties, words: Letters) -> list[Block]:
+    """For each kind what it rests on, the clause or the law; then each invoice with its sum, days and rates."""
     law = words.demand.get(f"law_{regime_code(parties.country)}", "")
-    agreed = offer.kind == charges.LATE_FEE or (offer.kind == charges.INTEREST and parties.agreed_interest)
-    by_law = "fixed_by_law" if offer.kind == charges.FIXED_SUM else "interest_by_law"
-    sentence = fill(words.demand["agreed" if agreed else by_law], {"clause": parties.clause, "law": law})
+    found = []
+    for kind in dict.fromkeys(o.kind for o in extras):
+        agreed = kind == charges.LATE_FEE or (kind == charges.INTEREST and parties.agreed_interest)
+        by_law = "fixed_by_law" if kind == charges.FIXED_SUM else "interest_by_law"
+        rule = fill(words.demand["agreed" if agreed else by_law], {"clause": parties.clause, "law": law})
+        lines = [fill(words.demand["basis"], {"name": words.demand[kind], "rule": rule})]
+        lines += [_on_invoice(offer, words) for offer in extras if offer.kind == kind]
+        found.append(Block("\n".join(lines)))
+    return found
+
+
+def _on_invoice(offer: Offer, words: Letters) -> str:
     spans = [
         fill(
             words.demand["span"],
@@ -224,14 +233,8 @@ def _basis(offer: Offer, parties: Parties, words: Letters) -> str:
         )
         for span in offer.spans
     ]
-    return fill(
-        words.demand["on_invoice"],
-        {
-            "name": words.demand[offer.kind],
-            "number": offer.invoice.number,
-            "basis": " ".join([sentence, *spans]),
-        },
-    )
+    fields = {"number": offer.invoice.number, "amount": words.money(offer.money), "spans": " ".join(spans)}
+    return fill(words.demand["on_invoice"], fields).strip()
 
 
 def _daily(claimed: Sequence[Claimed], words: Letters, currency: str) -> list[Block]:

@@ -224,5 +224,5 @@ def test_an_agreed_fee_names_its_clause():
     )
     parties = replace(PARTIES, country="DE", clause=agreed.clause, agreed_interest=True)
     text = demand.demand(parties, [Claimed(euro, 30000, extras)], TODAY).text
-    assert "Vereinbarte Gebühr zu Rechnung 1001: wie vereinbart in AGB, Ziffer 7." in text
-    assert "wie vereinbart in AGB, Ziffer 7. 20 Tage auf 1.150,00 EUR zu 9 % im Jahr. 62 Tage auf" in text
+    assert "Vereinbarte Gebühr: wie vereinbart in AGB, Ziffer 7.\nRechnung 1001: 20,00 EUR.\n" in text
+    assert "Rechnung 1001: 18,67 EUR. 20 Tage auf 1.150,00 EUR zu 9 % im Jahr. 62 Tage auf" in text

@@ -54,7 +54,12 @@ def test_the_demand_letter_is_looked_at_then_taken(office: Office, page: tuple[B
     taken = browser.post(f"{address}/demand", f"{address}/demand", **{"as": "pdf"})
     assert taken.data.startswith(b"%PDF")
     with db.transaction(office.engine) as tx:
-        assert audit.of_connection(tx, id, limit=1)[0].what == "drew up a demand letter"
+        agreed = load({"charges": {"clause": "Terms, 7", "fee_amount": "20"}})
+        settings.save_policy(tx, id, agreed, revision=settings.load(tx, id).revision, who="Ann", now=db.now())
+    assert "Late fee: as agreed in Terms, 7." in browser.get(f"{address}/demand").text
+    assert "We ask you to pay 1,150.00 USD by" in browser.get(f"{address}/demand?alone=yes").text
+    with db.transaction(office.engine) as tx:
+        assert "drew up a demand letter" in [e.what for e in audit.of_connection(tx, id, limit=2)]
         holds.put(tx, id, address.rpartition("/")[2], "insolvency", who="Ann", now=db.now())
     assert "On hold: the customer is insolvent." in browser.get(f"{address}/demand").text
 

@@ -145,7 +145,13 @@ def demand(connection_id: str, customer_id: str) -> str:
         today = connections.today(connection, config())
         try:
             drawn = demanding.draw_up(
-                tx, connection_id, customer_id, today=today, now=db.now(), individual=individual
+                tx,
+                connection_id,
+                customer_id,
+                today=today,
+                now=db.now(),
+                individual=individual,
+                alone=request.args.get("alone") == "yes",
             )
         except demanding.NoDemand as no:
             why_not = str(no)
@@ -157,6 +163,7 @@ def demand(connection_id: str, customer_id: str) -> str:
         drawn=drawn,
         why_not=why_not,
         individual=request.args.get("individual", ""),
+        alone=request.args.get("alone", ""),
         today=today,
     )
 
@@ -170,7 +177,13 @@ def take_demand(connection_id: str, customer_id: str) -> AnyResponse:
         with db.transaction(engine()) as tx:
             today = connections.today(connections.get(tx, connection_id), config())
             drawn = demanding.draw_up(
-                tx, connection_id, customer_id, today=today, now=db.now(), individual=individual
+                tx,
+                connection_id,
+                customer_id,
+                today=today,
+                now=db.now(),
+                individual=individual,
+                alone=request.form.get("alone") == "yes",
             )
             demanding.taken(tx, connection_id, customer_id, drawn, who=g.person.name, now=db.now())
     except demanding.NoDemand as no:
