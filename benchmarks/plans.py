@@ -167,8 +167,10 @@ def main() -> int:
         "orphans": sum(c.orphans for c in cases),
         "drift_minor_units": sum(c.drift for c in cases),
         "property_lives": lived,
-        "calls_per_plan_quickbooks": counted["quickbooks"][0],  # writes; the reads are in the line above
+        "calls_per_plan_quickbooks": counted["quickbooks"][0],  # writes: three and one for the note
         "calls_per_plan_xero": counted["xero"][0],
+        "reads_per_plan_quickbooks": counted["quickbooks"][1],
+        "reads_per_plan_xero": counted["xero"][1],
         "approval_to_proof_p50_s": round(statistics.median(seconds), 3),
         "approval_to_proof_p95_s": round(seconds[int(len(seconds) * 0.95) - 1], 3),
     }

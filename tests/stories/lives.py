@@ -618,7 +618,7 @@ def _shape(document: Any) -> tuple[Any, ...]:
 
 
 def assert_written(company: Company, record: plans.Record, *, replay: bool = True) -> None:
-    """A running plan stands in the ledger as it was agreed: I4, I6, I7, I8, I9, I10, I22, I24."""
+    """A running plan stands in the ledger as it was agreed: I4, I6, I7, I8, I9, I10, I22, I23, I24."""
     assert record.state == "running", (record.state, record.attention)
     assert company.watch is not None
     company.watch.judge()
@@ -650,6 +650,9 @@ def _assert_split(company: Company, record: plans.Record) -> None:
     assert sum(d.total for d in credits) == plan.principal == plan.balance
     assert all(d.balance == 0 and d.tax == 0 for d in credits)
     assert {d.date for d in (*invoices, *credits)} == {record.posted_on}
+    assert sum(d.total for d in invoices) == sum(
+        d.total for d in credits
+    )  # I23: a statement of that day nets to zero
     for source in plan.sources:
         assert company.pretend.invoices[source.invoice_id].balance == 0
     assert [row.invoice_id for row in record.installments] == [d.id for d in invoices]
