@@ -70,8 +70,10 @@ def of_answers(tx: Connection, answer_ids: Sequence[int]) -> dict[int, list[File
     f = files.c
     query = sa.select(f.id, f.connection_id, f.answer_id, f.name, f.type, f.size, f.digest)
     found: dict[int, list[File]] = {}
-    for row in tx.execute(query.where(f.answer_id.in_(list(answer_ids))).order_by(f.id)):
-        found.setdefault(row.answer_id, []).append(File(*row))
+    for start in range(0, len(answer_ids), 1000):  # databases count their parameters
+        part = query.where(f.answer_id.in_(list(answer_ids[start : start + 1000]))).order_by(f.id)
+        for row in tx.execute(part):
+            found.setdefault(row.answer_id, []).append(File(*row))
     return found
 
 

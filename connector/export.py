@@ -16,6 +16,8 @@ from connector import (
     charging,
     conclusions,
     connections,
+    customer_answers,
+    customer_files,
     holds,
     judging,
     outbox,
@@ -94,9 +96,32 @@ def _connection(tx: Transaction, connection: Connection, today: dt.date) -> Json
         "invoices": invoices,
         "plans": [plan(r) for r in kept],
         "charges": [charge(c) for c in reversed(charging.of_connection(tx, id, 100_000))],
+        "customer_answers": _answers(tx, id),
         "reminders": [line for r in reminders.of_connection(tx, id) for line in reminder(r)],
         "writes": [write(w) for w in reversed(outbox.of_connection(tx, id)) if w.state in WRITE_STATES],
     }
+
+
+def _answers(tx: Transaction, connection_id: str) -> list[Json]:
+    """What customers said on their own page, oldest first; files by name, their content on the customer's export."""
+    said = customer_answers.latest(tx, connection_id, 100_000)[::-1]
+    files = customer_files.of_answers(tx, [a.id for a in said]) if said else {}
+    return [
+        {
+            "id": str(a.id),
+            "customer": a.customer_id,
+            "kind": a.kind,
+            "state": a.state,
+            "at": _moment(a.at),
+            "invoice": a.invoice_id,
+            "plan": a.plan,
+            "said": a.data,
+            "files": [f.name for f in files.get(a.id, [])],
+            "reply": a.reply or None,
+            "settled_by": a.settled_by or None,
+        }
+        for a in said
+    ]
 
 
 def _held(tx: Transaction, connection_id: str, today: dt.date) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import hashlib
 import io
@@ -16,7 +17,9 @@ from connector import (
     customer_effect,
     customer_files,
     db,
+    export,
     holds,
+    personal,
     plans,
     reminders,
     review,
@@ -264,7 +267,18 @@ def test_a_dispute_rests_one_document_and_not_the_others(desk: Desk, platform: s
         record = audit.of_connection(tx, company.connection_id)
     assert (hold.reason, hold.invoice_id) == ("disputed", _id(company, "1001"))
     assert (file.name, file.type, file.size) == ("box.jpg", "image/jpeg", 5004)
+    with db.reading(desk.practice.engine) as tx:
+        [whole] = export.export(tx, [company.connection_id], today=lambda _: TODAY)["connections"]
+        theirs = personal.export(tx, company.connection_id, answer.customer_id, today=TODAY)
     assert not any("missing" in str(e) for e in record)  # free words stay out of the record
+    [said] = whole["customer_answers"]
+    assert (said["kind"], said["said"]["note"], said["files"]) == (
+        "dispute",
+        "Two boxes were missing",
+        ["box.jpg"],
+    )
+    [kept] = theirs["answers"]
+    assert base64.b64decode(kept["files"][0]["content"]) == photo
     page = customer.page()
     assert "You told us that something is wrong with invoice 1001." in page
     assert page.count("We look into that first") == 1

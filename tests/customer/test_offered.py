@@ -155,9 +155,9 @@ def test_new_terms_that_ask_for_more_count_once_the_customer_agreed(desk: Desk, 
     switch_on(company)
     plan_id = _run(company, 4)
     before = company.movements("accrual")
-    _renegotiate(company, plan_id, 2)
     customer = a_customer(desk, company)
     pdf = customer.get(f"{customer.path}/agreement-{plan_id}.pdf").data
+    _renegotiate(company, plan_id, 2)
     with db.transaction(desk.practice.engine) as tx, pytest.raises(PlanProblem) as refused:
         plans.approve(tx, plan_id, who="Dana Reed", now=db.now(), today=TODAY)
     assert refused.value.code == "CONSENT_NEEDED"
