@@ -370,6 +370,22 @@ def store_predictions(
 ) -> None:
     """Replace all predictions of an organization."""
     tx.execute(sa.delete(predictions).where(predictions.c.connection_id == connection_id))
+    _insert_predictions(tx, connection_id, found, today)
+
+
+def add_predictions(
+    tx: Connection, connection_id: str, found: Collection[Prediction], *, today: dt.date
+) -> None:
+    """Beside those that there are."""
+    c = predictions.c
+    ids = [p.invoice_id for p in found]
+    tx.execute(sa.delete(predictions).where(c.connection_id == connection_id, c.invoice_id.in_(ids)))
+    _insert_predictions(tx, connection_id, found, today)
+
+
+def _insert_predictions(
+    tx: Connection, connection_id: str, found: Collection[Prediction], today: dt.date
+) -> None:
     if found:
         tx.execute(
             sa.insert(predictions),
@@ -389,6 +405,28 @@ def store_predictions(
                 for p in found
             ],
         )
+
+
+def unpredicted(
+    tx: Connection, connection_id: str, customer_ids: Collection[str], today: dt.date
+) -> dict[str, str]:
+    """Invoice → customer of what these customers have open without a prediction; our own installments get none."""
+    i, p = invoices.c, predictions.c
+    same = sa.and_(p.connection_id == i.connection_id, p.invoice_id == i.id)
+    query = (
+        sa.select(i.id, i.customer_id)
+        .select_from(invoices.outerjoin(predictions, same))
+        .where(
+            i.connection_id == connection_id,
+            i.customer_id.in_(list(customer_ids)),
+            i.balance > 0,
+            i.status.in_(["open", "partly_paid"]),
+            i.marker == "",
+            i.date <= today,
+            p.invoice_id.is_(None),
+        )
+    )
+    return {row.id: row.customer_id for row in tx.execute(query)}
 
 
 def predicted(tx: Connection, connection_id: str) -> dict[str, Prediction]:

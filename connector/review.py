@@ -48,11 +48,13 @@ from connector.domain.policy import Mode
 from connector.domain.prediction import outlook
 from connector.domain.prediction.model import fit
 from connector.domain.progress import Progress
+from connector.domain.receivables import Kind
 from connector.plans import Record
 from connector.reminders import Due, Reminder
 from connector.settings import Settings
 
 PART = 200  # customers in one transaction
+SMALL = 5_000  # invoices of a book that is read as a whole for the sake of one new invoice
 REMINDED = ("running", "broken")
 LIVING = ("running", "broken", "finished")  # a finished plan may open again when a payment bounces
 
@@ -95,6 +97,8 @@ def review(
     total = look(engine, connection_id, now=now, today=today, customer_ids=customer_ids, quiet_too=quiet_too)
     if customer_ids is None:
         predict(engine, connection_id, today=today)
+    else:
+        predict_new(engine, connection_id, customer_ids, today=today)
     return total
 
 
@@ -145,6 +149,31 @@ def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
     return len(found)
 
 
+def predict_new(engine: Engine, connection_id: str, customer_ids: Collection[str], *, today: dt.date) -> int:
+    """Predict these customers' open invoices that the last whole review did not know yet. Returns how many.
+
+    From the whole of a small book. From a larger one's customers by themselves: what the book would add is the
+    documented prior until the next whole review.
+    """
+    with db.reading(engine) as tx:
+        if track_record.of_connection(tx, connection_id) is None:
+            return 0  # a whole review is still to come
+        new = conclusions.unpredicted(tx, connection_id, customer_ids, today)
+        if not new:
+            return 0
+        if books.counts(tx, connection_id)[Kind.INVOICE] <= SMALL:
+            columns, ids = bookwide.history(tx, connection_id, today)
+            found = outlook.learn(columns, ids, today)
+        else:
+            found = {}
+            for one in books.each_customer(tx, connection_id, set(new.values()), brief=True):
+                found |= outlook.outlooks(one.invoices, one.payments, one.credits, today)
+    said = [conclusions.prediction(found[id]) for id in new if id in found]
+    with db.transaction(engine, repeatable=True) as tx:
+        conclusions.add_predictions(tx, connection_id, said, today=today)
+    return len(said)
+
+
 def _rules(organization: Organization, decided: Settings) -> str:
     """A fingerprint of everything beside a customer's own records that a conclusion rests on."""
     known = [fingerprint.of_source("connector.domain"), organization.country, decided.policy.to_json()]
@@ -162,8 +191,10 @@ def _part(
 ) -> Reviewed:
     connection_id = organization.id
     records = _by_customer(plans.of_customers(tx, connection_id, ids))
+    pictures = list(books.each_customer(tx, connection_id, ids, brief=True))
+    since = {p.customer.id: reminding.remembered(p.invoices, today) for p in pictures}
     sent: dict[str, list[Reminder]] = {}
-    for earlier in reminders.of_customers(tx, connection_id, ids):
+    for earlier in reminders.that_count(tx, connection_id, since):
         sent.setdefault(earlier.customer_id, []).append(earlier)
     told = guarding.told(tx, connection_id, ids, today)
     events = _events(contacts.heard(tx, connection_id, ids), told, records)
@@ -172,7 +203,7 @@ def _part(
     drafted = moves = 0
     concluded: list[Conclusion] = []
     due: dict[str, Due | None] = {}
-    for picture in books.each_customer(tx, connection_id, ids, brief=True):
+    for picture in pictures:
         who = picture.customer.id
         mine = records.get(who, [])
         standing = [(r, _stand(r, picture, today)) for r in mine if r.state in LIVING]
@@ -232,7 +263,7 @@ def _spoken_of(tx: Connection, connection_id: str, today: dt.date) -> set[str]:
     return {
         *(s.customer_id for s in contacts.heard(tx, connection_id)),
         *(p.customer_id for p in holds.promised(tx, connection_id)),
-        *(h.customer_id for h in disputed if h.invoice_id),
+        *(h.customer_id for h in disputed),
     }
 
 
@@ -250,8 +281,8 @@ def _events(
         )
     for customer_id, rests in told.holds.items():
         for hold in rests:
-            if hold.reason == "disputed" and hold.invoice_id:
-                disputed = Event("disputed", hold.set_at.date(), hold.invoice_id)
+            if hold.reason == "disputed":
+                disputed = Event("disputed", hold.set_at.date(), hold.invoice_id or "")
                 found.setdefault(customer_id, []).append(disputed)
     for customer_id, mine in records.items():
         for record in mine:

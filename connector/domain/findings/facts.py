@@ -107,14 +107,17 @@ class Receivables:
         return sorted(found, key=lambda e: (e.date, e.invoice_id, e.promised or e.date, e.amount or 0))
 
     def disputed(self, today: dt.date) -> dict[str, dt.date]:
-        """The invoices in dispute on `today`, and since when."""
+        """The invoices in dispute on `today`, and since when. One that names none is about all that were open."""
         found: dict[str, dt.date] = {}
         for event in self.said("disputed", "dispute_closed"):
             if event.date <= today:
-                if event.kind == "disputed":
-                    found.setdefault(event.invoice_id, event.date)
-                else:
-                    found.pop(event.invoice_id, None)
+                named = (event.invoice_id,)
+                about = named if event.invoice_id else [i.id for i in self.open() if i.date <= event.date]
+                for id in about:
+                    if event.kind == "disputed":
+                        found.setdefault(id, event.date)
+                    else:
+                        found.pop(id, None)
         return found
 
 
