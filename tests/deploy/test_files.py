@@ -66,6 +66,16 @@ def test_the_image_holds_every_package_and_runs_as_nobody_special() -> None:
     assert "--require-hashes" in text
 
 
+def test_whatever_lies_beside_the_code_is_installed_with_it() -> None:
+    """A template that only a checkout has would fail in the image alone."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    taken = (".py", *(pattern.lstrip("*") for pattern in setuptools["package-data"]["*"]))
+    packages = [name.rstrip("*") for name in setuptools["packages"]["find"]["include"]]
+    beside = [file for name in packages for file in (ROOT / name).rglob("*.*") if file.is_file()]
+    assert len(beside) > 300
+    assert [str(f) for f in beside if f.parent.name != "__pycache__" and not f.name.endswith(taken)] == []
+
+
 def test_compose_waits_for_what_each_process_needs() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     for name in ("web", "worker", "clock"):
