@@ -145,6 +145,26 @@ def test_a_fee_of_two_accounts_is_credited_by_a_person(practice: Practice, platf
     assert company.ours() == []
 
 
+def test_a_number_that_somebody_else_uses_is_not_used_twice(practice: Practice, platform: str) -> None:
+    """QuickBooks may allow a number twice, so it is looked for first; Xero refuses it, and then it is looked at."""
+    company, customer = owing(practice, platform)
+    if platform == "quickbooks":
+        company.pretend.organization.rules.unique_numbers = False
+    theirs = company.bill(
+        company.customer("Oak Hotel"), "1001-P1.2", DAY(2026, 11, 1), DAY(2026, 12, 1), 9900
+    )
+    company.sync()
+    plan = company.propose(customer, ["1001"], 3)
+    before = company.movements()
+    company.approve(plan.id)
+    company.settle()
+    record = company.plan(plan.id)
+    assert record.state == "proposed"
+    assert "has a document 1001-P1.2 that is not this one" in record.attention
+    assert (company.ours(), drift(before, company.movements())) == ([], 0)
+    assert company.pretend.invoices[theirs].balance == 9900
+
+
 def insolvent(company: Company) -> None:
     with db.transaction(company.practice.engine) as tx:
         [customer] = [c.id for c in company.pretend.customers]
