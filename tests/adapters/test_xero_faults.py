@@ -202,3 +202,13 @@ def test_no_token_survives_in_what_is_kept():
     problem = translate(answer(400, {"Message": f"token Bearer {token} and {token} refused"}), writes=False)
     assert token not in f"{problem} {problem.words} {problem!r}"
     assert "[token]" in problem.words
+
+
+def test_the_reason_may_stand_on_what_the_document_holds():
+    element = {
+        "ValidationErrors": [],
+        "Contact": {"ValidationErrors": [{"Message": "The contact is archived."}]},
+        "LineItems": [{"Tracking": [{"ValidationErrors": [{"Message": "Tracking is not active."}]}]}],
+    }
+    problem = translate(answer(400, {"Elements": [element]}), writes=True)
+    assert problem.words == "The contact is archived. Tracking is not active."
