@@ -175,7 +175,7 @@ def _plain_error(error: HTTPException) -> tuple[str, int]:
     sentences = {
         400: ("That did not work", error.description or ""),
         401: ("Please sign in", "Your session has ended, or you have not signed in yet."),
-        403: ("Not yours to see", error.description or ""),
+        403: ("Not with your rights", error.description or "Ask whoever connected this organization."),
         404: (
             "Nothing here",
             "There is no such page, or it belongs to an organization that you may not see.",

@@ -55,6 +55,7 @@ def _text(x: float, y: float, words: object, more: str = "") -> Markup:
 
 
 _END = Markup("</svg>")
+LETTER = 7  # what a letter takes at most, on average, in units of a drawing
 _ANCHOR_END, _ANCHOR_MIDDLE = 'text-anchor="end"', 'text-anchor="middle"'
 
 
@@ -261,8 +262,10 @@ def time_line(
         parts += _stretches(bar, y, at)
         parts += [_mark(mark, at(mark.day), y) for mark in bar.marks]
         if not narrow:
-            # The words stand where the bar ends, on the far side of today's line when it is still open.
+            # The words stand where the bar ends, on the far side of today's line where they would cross it.
             x = max(at(bar.until), max((at(m.day) for m in bar.marks), default=0.0)) + 14
+            if x <= at(today) < x + LETTER * len(bar.words):
+                x = at(today) + 10
             parts.append(_text(x, y + 5, bar.words))
     for n, (label, marks) in enumerate(rows):
         y = top + gap * (len(bars) + n) + 8
