@@ -107,6 +107,7 @@ def test_an_organization_of_others_does_not_exist(office: Office, client: str) -
     assert stranger.post(f"/connections/{client}/disconnect").status_code == 404
     assert "Corner" not in stranger.get("/find?q=corner").text
     assert stranger.get("/record.csv").text.count("\n") == 1  # the heading alone
+    assert stranger.get("/record.json").text == "[]"
 
 
 @pytest.mark.parametrize(

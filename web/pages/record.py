@@ -12,6 +12,7 @@ from flask import Response, g, render_template, request
 
 from connector import audit, connections, db, people
 from connector.connections import Connection
+from connector.domain import codec
 from web.pages import blueprint
 from web.sign_in import engine, role_in
 
@@ -54,6 +55,18 @@ def record_csv() -> Response:
         out.getvalue(),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": "attachment; filename=forbear-record.csv"},
+    )
+
+
+@blueprint.get("/record.json")
+def record_json() -> Response:
+    """The same lines for a program, oldest first, with all of each line."""
+    _, entries, *_ = _asked(EXPORTED)
+    lines = [codec.to_json(entry) for entry in reversed(entries)]
+    return Response(
+        json.dumps(lines, ensure_ascii=False, indent=1, default=str),
+        content_type="application/json",
+        headers={"Content-Disposition": "attachment; filename=forbear-record.json"},
     )
 
 
