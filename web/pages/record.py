@@ -18,12 +18,14 @@ from web.sign_in import engine, role_in
 
 SHOWN = 100
 EXPORTED = 100_000
+LAST = 2**31 - 1  # no line has a higher number
 
 
 @blueprint.get("/record")
 def record() -> str:
     before = request.args.get("before", "")
-    older_than = int(before) if before.isascii() and before.isdecimal() and len(before) < 16 else None
+    known = before.isascii() and before.isdecimal() and len(before) < 16
+    older_than = min(int(before), LAST) if known else None
     mine, entries, chosen, about, who = _asked(SHOWN + 1, older_than)
     return render_template(
         "record.html",
