@@ -39,13 +39,17 @@ POINTS = np.linspace(0.05, 0.95, 10)  # of the book's remaining times, where the
 
 
 @dataclass(frozen=True, slots=True)
-class _Past:
-    """Past invoices beside each row asked about: one row, NEWEST columns."""
+class Look:
+    """Rows asked about, each at the end of its `day`, and the customer's past invoices beside each: NEWEST columns."""
 
-    due: Days
+    at: Days
+    day: Days
+    waits: Days  # seven columns: from each weekday
+    past: Days  # due dates
     gap: Days  # days late, replayed on the row's due date; FAR while open
     wait: Days
-    alike: Floats  # weight by age and amount; 0 where there is none or where today rules it out
+    recent: Floats  # weight by age; 0 where there is none
+    alike: Floats  # weight by age and amount
     same_day: Flags
 
 
@@ -67,56 +71,66 @@ class Alike:
 
         `newly`: as if it were not known yet that it has been open until now.
         """
-        return _together([self._late(at[part], day[part], limit, newly) for part in _parts(len(at))])
+        return together([self.late_of(look, limit, newly=newly) for look in self.looks(at, day)])
 
-    def _late(self, at: Days, day: Days, limit: int, newly: bool) -> Floats:
-        waits = self.book.waits(day)
-        elapsed = np.full(len(at), -FAR) if newly else day - self.history.due[at]
+    def late_of(self, look: Look, limit: int, *, newly: bool = False) -> Floats:
+        """The same of rows that are in view."""
+        day, due = look.day, self.history.due[look.at]
+        elapsed = np.full(len(day), -FAR) if newly else day - due
         if limit:
             shared = self.own.shared(day, limit)
             book = shared / np.maximum(self.book.still_open(day, elapsed), shared)
         else:
-            wait = waits[np.arange(len(at)), self.history.due[at] % 7]
-            book = self.book.late(day, wait, elapsed)
-        past, recent = self._past(at, day, waits, elapsed)
-        certain = (past.due + np.maximum(past.wait, limit) < day[:, None]) | (past.gap < FAR)
-        late = past.gap > limit
+            book = self.book.late(day, look.waits[np.arange(len(day)), due % 7], elapsed)
+        certain = (look.past + np.maximum(look.wait, limit) < day[:, None]) | (look.gap < FAR)
+        certain &= look.gap > elapsed[:, None]  # and today does not rule it out
+        late = look.gap > limit
 
         def rate(weight: Floats, towards: Floats) -> Floats:
             return shrunk((weight * late).sum(axis=1), weight.sum(axis=1), towards)
 
-        own = rate(recent * certain, book)
-        amount = rate(past.alike * certain, own)
-        both = rate(past.alike * certain * past.same_day, amount)
+        own = rate(look.recent * certain, book)
+        near = look.alike * certain
+        amount = rate(near, own)
+        both = rate(near * look.same_day, amount)
         return np.where(elapsed > limit, 1.0, both)
 
     def remaining(self, at: Days, day: Days, lasting: Survival) -> Floats:
         """Days from `day` until payment, one row each: a tenth, half and nine tenths of the cases are paid by then."""
-        found = [self._remaining(at[part], day[part], lasting) for part in _parts(len(at))]
+        found = [self.remaining_of(look, lasting) for look in self.looks(at, day)]
         return np.concatenate(found) if found else np.zeros((0, 3))
 
-    def _remaining(self, at: Days, day: Days, lasting: Survival) -> Floats:
-        elapsed = day - self.history.due[at]
-        past, _ = self._past(at, day, self.book.waits(day), elapsed)
-        age = np.maximum(day[:, None] - past.due, elapsed[:, None])
+    def remaining_of(self, look: Look, lasting: Survival) -> Floats:
+        """The same of rows that are in view."""
+        day = look.day
+        elapsed = day - self.history.due[look.at]
+        age = np.maximum(day[:, None] - look.past, elapsed[:, None])
         # What is open still lasts as long as the book's do from there.
         middle = age + lasting.remaining(age.ravel(), 0.5).reshape(age.shape)
-        own = np.where(past.gap < FAR // 2, past.gap, middle) - elapsed[:, None]
-        weight = past.alike * np.where(past.same_day, STRENGTH, 1.0) * (past.due < day[:, None])
+        own = np.where(look.gap < FAR // 2, look.gap, middle) - elapsed[:, None]
+        possible = (look.past < day[:, None]) & (look.gap > elapsed[:, None])
+        weight = look.alike * possible * np.where(look.same_day, STRENGTH, 1.0)
         others, standing_in = _others(elapsed, lasting)
         days = np.concatenate([own, others], axis=1)
         weights = np.concatenate([weight, STRENGTH * standing_in], axis=1)
         order = np.argsort(days, axis=1, kind="stable")
         days = np.take_along_axis(days, order, axis=1)
         sums = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
-        rows = np.arange(len(at))
+        rows = np.arange(len(day))
         return np.stack(
             [days[rows, (sums >= sums[:, -1:] * share).argmax(axis=1)] for share in (0.1, 0.5, 0.9)], axis=1
         ).astype(float)
 
-    def _past(self, at: Days, day: Days, waits: Days, elapsed: Days) -> tuple[_Past, Floats]:
-        """The customer's invoices that had fallen due, and their weight by age alone."""
-        h = self.history
+    def looks(self, at: Days, day: Days) -> Iterator[Look]:
+        """The rows and what lies beside them, a part at a time."""
+        return (
+            self._look(at[start : start + CHUNK], day[start : start + CHUNK])
+            for start in range(0, len(at), CHUNK)
+        )
+
+    def _look(self, at: Days, day: Days) -> Look:
+        """The customer's invoices that had fallen due."""
+        h, waits = self.history, self.book.waits(day)
         who, due = h.customer[at], h.due[at]
         start = np.searchsorted(self.key, who * FAR, side="left")
         end = np.searchsorted(self.key, who * FAR + day, side="left")
@@ -124,14 +138,14 @@ class Alike:
         there = rows >= start[:, None]
         rows = np.maximum(rows, 0)
         past, settled = self.due[rows], self.settled[rows]
-        wait = np.take_along_axis(waits, past % 7, axis=1)
+        weekday = past % 7
+        wait = np.take_along_axis(waits, weekday, axis=1)
         wait_now = waits[np.arange(len(at)), due % 7][:, None]
         gap = np.where(settled <= day[:, None], settled - past, FAR)
         gap = np.where((gap >= 0) & (gap <= wait), wait_now, gap)
-        possible = there & (gap > elapsed[:, None])
-        recent = np.exp2((past - day[:, None]) / HALF_LIFE) * possible
+        recent = np.exp2((past - day[:, None]) / HALF_LIFE) * there
         near = np.exp(-np.abs(self.size[rows] - _size(h.amount[at])[:, None]))  # the smaller by the larger
-        return _Past(past, gap, wait, recent * near, past % 7 == (due % 7)[:, None]), recent
+        return Look(at, day, waits, past, gap, wait, recent, recent * near, weekday == (due % 7)[:, None])
 
 
 def _others(elapsed: Days, lasting: Survival) -> tuple[Days, Floats]:
@@ -157,9 +171,5 @@ def _size(amount: Floats) -> Floats:
     return np.log(np.maximum(amount, 1e-6))
 
 
-def _parts(length: int) -> Iterator[slice]:
-    return (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
-
-
-def _together(parts: list[Floats]) -> Floats:
+def together(parts: list[Floats]) -> Floats:
     return np.concatenate(parts) if parts else np.zeros(0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connector.domain.prediction.alike import Alike
+from connector.domain.prediction.alike import Alike, Look, together
 from connector.domain.prediction.record import Record, record
 from connector.domain.prediction.survival import Survival, survival
 from connector.domain.prediction.timeline import FAR, Days, Floats, History, OwnRate
@@ -54,19 +54,34 @@ class Model:
 
         An own rate knows nothing of the days since the invoice was issued: they move it as they move `alike`.
         """
-        h, found = self.alike.history, self.alike.late(at, day, limit)
+        return together([self._chance(look, limit) for look in self.alike.looks(at, day)])
+
+    def _chance(self, look: Look, limit: int) -> Floats:
+        found = self.alike.late_of(look, limit)
         if not self.record.falls_back(limit):
             return found
+        h, at, day = self.alike.history, look.at, look.day
         rate = self.alike.own.late(h.customer[at], day, limit)
-        since = _odds(found) - _odds(self.alike.late(at, day, limit, newly=True))
+        since = _odds(found) - _odds(self.alike.late_of(look, limit, newly=True))
         return np.where(day - h.due[at] > limit, 1.0, 1 / (1 + np.exp(-_odds(rate) - since)))
 
     def predict(self, at: Days) -> Predicted:
         """For the invoices (indices into the history) that are open at the end of `day`."""
         h, day = self.alike.history, np.full(len(at), self.day)
-        late_30 = self.chance(at, day, 30)
-        late = np.maximum(self.chance(at, day), late_30)
-        ahead = np.maximum(np.round(self.alike.remaining(at, day, self.lasting)).astype(np.int64), 1)
+        found = [
+            np.column_stack(
+                [
+                    self._chance(look, 0),
+                    self._chance(look, 30),
+                    self.alike.remaining_of(look, self.lasting),
+                ]
+            )
+            for look in self.alike.looks(at, day)
+        ]
+        answers = np.concatenate(found) if found else np.zeros((0, 5))
+        late_30 = answers[:, 1]
+        late = np.maximum(answers[:, 0], late_30)
+        ahead = np.maximum(np.round(answers[:, 2:]).astype(np.int64), 1)
         earliest, expected, latest = (self.day + ahead).T
         since_part = self.day - h.parted[at]
         stays_open = np.full(len(at), np.nan)
