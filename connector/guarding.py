@@ -292,7 +292,8 @@ def _ledger_reminders(organization: Organization, decided: Settings) -> bool | N
 
 def crowded(tx: Connection, scene: Scene, own: Sequence[Contact]) -> list[str]:
     """Why the caps let nothing leave, counted over the customer and everybody who is the same people."""
-    others = reminders.contacts(reminders.of_customers(tx, scene.organization.id, scene.kin))
+    since = dict.fromkeys(scene.kin, scene.today - dt.timedelta(7))
+    others = reminders.contacts(reminders.that_count(tx, scene.organization.id, since))
     return dunning.caps([*own, *others], scene.decided.policy.reminders, scene.today)
 
 

@@ -124,8 +124,8 @@ def keep(
         tx.execute(sa.delete(reminders).where(reminders.c.id.in_(gone), reminders.c.state.in_(OPEN)))
     if changed:
         still = sa.or_(*(reminders.c.state == state for state in OPEN))
-        mine = sa.update(reminders).where(reminders.c.id == sa.bindparam("row"), still)
-        tx.execute(mine.values(updated_at=now), changed)
+        anew = sa.update(reminders).where(reminders.c.id == sa.bindparam("row"), still)
+        tx.execute(anew.values(updated_at=now), changed)
     if new:
         insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(reminders)
         always = {"connection_id": connection_id, "due_on": today, "channel": "note"}
@@ -219,6 +219,26 @@ def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[st
         reminders.c.connection_id == connection_id, reminders.c.customer_id.in_(list(customer_ids))
     )
     return [_reminder(row) for row in tx.execute(query.order_by(reminders.c.id))]
+
+
+def that_count(tx: Connection, connection_id: str, since: Mapping[str, dt.date]) -> list[Reminder]:
+    """Of these customers what still waits, and what reached each of them on their day of `since` or later.
+
+    Which those are is asked first, without their words: of a customer of many years most are long past.
+    """
+    r = reminders.c
+    query = sa.select(r.id, r.customer_id, r.state, r.reached_on).where(
+        r.connection_id == connection_id, r.customer_id.in_(list(since))
+    )
+    ids = [
+        id
+        for id, customer_id, state, reached_on in tx.execute(query)
+        if state not in REACHED or reached_on is None or reached_on >= since[customer_id]
+    ]
+    if not ids:
+        return []
+    whole = sa.select(reminders).where(r.id.in_(ids)).order_by(r.id)
+    return [_reminder(row) for row in tx.execute(whole)]
 
 
 def contacts(of_one_customer: Sequence[Reminder]) -> list[Contact]:

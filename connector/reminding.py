@@ -41,14 +41,15 @@ from connector.domain.writes import Draft, NoteDraft, SendDraft
 from connector.guarding import Scene
 from connector.outbox import Write
 from connector.perform import Performer, Stopped, groups
-from connector.platforms import PlatformError
 from connector.plans import Record
+from connector.platforms import PlatformError
 from connector.reminders import About, Due, Reminder
 from connector.settings import Settings
 
 log = logging.getLogger(__name__)
 
 PAY_LINKS = 3  # invoices of one reminder that the ledger is asked about
+REMEMBERED = dt.timedelta(days=365)
 LIVE = (Status.OPEN, Status.PARTLY_PAID)
 STANDING = ("running", "broken")  # plans whose installments are reminded of
 PRETEND_HOUR = 10  # the hour of a pretend day
@@ -102,6 +103,15 @@ def draw_up(
         because.append(f"{reminders.NEEDS_PERSON}: look at the customer, then plan, call or send it.")
     text, objections = written(scene, due, segment, known if same_rules else None)
     return Due(picture.customer.id, due.level, about, text, (*because, *objections))
+
+
+def remembered(invoices: Iterable[Invoice], today: dt.date) -> dt.date:
+    """Since when reminders to a customer can matter: a year before the oldest document that is open.
+
+    Earlier ones spoke of others. The year is for a document whose dates were moved; the caps need a week.
+    """
+    open_ = [min(i.date, i.due) for i in invoices if i.balance > 0 and i.status in LIVE]
+    return min([*open_, today]) - REMEMBERED
 
 
 def decide(
@@ -383,7 +393,8 @@ def _decided_again(
         for r in scene.records
         if r.state in STANDING
     ]
-    earlier = reminders.of_customer(tx, scene.organization.id, scene.customer.id)
+    since = {scene.customer.id: remembered(scene.invoices, scene.today)}
+    earlier = reminders.that_count(tx, scene.organization.id, since)
     due = decide(tx, scene, standing, reminders.contacts(earlier))
     about = [_about(d, due.levels) for d in due.listed] if due else []
     if due is None or due.level != reminder.level or tuple(about) != reminder.invoices:

@@ -166,6 +166,25 @@ def test_a_paid_invoice_is_no_longer_due(story: Story) -> None:
     assert reviewed(story) == []
 
 
+def test_what_an_open_invoice_heard_years_ago_is_remembered_and_the_rest_is_not_read(story: Story) -> None:
+    story.ledger.an_invoice("150", "58", DAY(2023, 1, 2), DAY(2023, 2, 1), 90000, number="1500")
+    story.sync()
+    known = {"connection_id": story.connection_id, "customer_id": "58", "state": "noted", "held_because": []}
+    with db.transaction(story.engine) as tx:
+        for day, about in ((DAY(2021, 5, 4), "90"), (DAY(2023, 2, 7), "150")):
+            named = [
+                {"key": about, "id": about, "number": "", "amount": 1, "currency": "USD", "due": "2023-02-01"}
+            ]
+            step = known | {"level": "check", "cycle": about, "due_on": day, "reached_on": day}
+            tx.execute(
+                sa.insert(db.reminders).values(**step, invoices=[n | {"level": "check"} for n in named])
+            )
+    assert reviewed(story)[-1].level == "direct"  # the older invoice's next step, with the new one's first
+    with db.reading(story.engine) as tx:
+        read = reminders.that_count(tx, story.connection_id, {"58": DAY(2022, 1, 2)})
+    assert [r.cycle for r in read] == ["150", "150"]
+
+
 def test_the_ledger_refuses_the_note(story: Story) -> None:
     reviewed(story)
     story.ledger.refuse["add_note"] = Refused("The note is too long.")
