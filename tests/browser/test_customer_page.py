@@ -145,9 +145,9 @@ def test_from_the_tap_to_the_ledger(office: Office, phone: Page) -> None:
     phone.get_by_label("I have read this and agree to it.").check()
     phone.get_by_role("button", name="Agree to this plan").click()
     expect(phone.locator("#told")).to_contain_text("Your plan is agreed.")
-    until(lambda: _running(office), "the plan in the ledger", 60)
+    until(lambda: _running(office), "the plan in the ledger", 150)
     assert office.trial_balance() == before
-    until(lambda: "Installment 1" in _text(phone, address), "the installments on the page", 30)
+    until(lambda: "Installment 1" in _text(phone, address), "the installments on the page", 90)
     _check(phone, wrong)
     expect(phone.locator("main")).to_contain_text("Next:")
     assert wrong == []
@@ -240,11 +240,11 @@ def test_object_call_change_and_the_bookkeepers_answer(office: Office, phone: Pa
     phone.get_by_label("I have read this and agree to it.").check()
     phone.get_by_role("button", name="Agree to this plan").click()
     expect(phone.locator("#told")).to_contain_text("Your plan is agreed.")
-    until(lambda: _state(office, plan_id) == "running", "the plan in the ledger", 60)
+    until(lambda: _state(office, plan_id) == "running", "the plan in the ledger", 150)
     assert office.trial_balance() == before
 
     # While it runs: a change is asked for, and no more messages.
-    until(lambda: "Next:" in _text(phone, found[0]), "the plan on the page", 30)
+    until(lambda: "Next:" in _text(phone, found[0]), "the plan on the page", 90)
     _open(phone, "I need to change the plan")
     phone.get_by_label("A later date for the next payment").check()
     phone.get_by_role("button", name="Ask for a change").click()
