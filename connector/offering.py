@@ -40,7 +40,10 @@ def offer(
 
 
 def take_back(tx: Connection, plan_id: str, *, revision: int, who: str, now: dt.datetime) -> Record:
-    """Show it no more. A yes that was given meanwhile stays recorded. Raises EditedMeanwhile."""
+    """Show it no more; twice is harmless. A yes that was given meanwhile stays recorded. Raises EditedMeanwhile."""
+    record = plans.get(tx, plan_id)
+    if record.offered is None:
+        return record
     return plans.offered(tx, plan_id, None, revision=revision, who=who, now=now)
 
 
