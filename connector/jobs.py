@@ -209,7 +209,7 @@ def review_connection(
                     expecting.keep_later(tx, connection_id, expected, today=today)
                 _reviewed(tx, connection, today)
     with db.reading(engine) as tx:  # after the lease: who found it taken meanwhile has ended
-        due = connection_id in writeback.pending_connections(tx, db.now())
+        due = bool(writeback.waiting(tx, connection_id, db.now()))
         asked = connections.get(tx, connection_id).review_asked_at is not None
         again = asked or bool(books.changed(tx, connection_id))
     if due:
