@@ -38,6 +38,13 @@ def add(commands: shell.Commands) -> None:
         shell.command(commands, "evidence", _evidence, "everything on record about one customer")
     )
     pack.add_argument("--pdf", metavar="FILE", type=Path)
+    data = _customer(
+        shell.command(
+            commands, "personal", _personal, "what is held about one customer, as JSON, or erase it"
+        )
+    )
+    data.add_argument("--erase", metavar="NAME", help="empty it for good; the customer's name, to be sure")
+    data.add_argument("--by", metavar="NAME", default=shell.user())
 
 
 def _customer(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -167,6 +174,24 @@ def _evidence(options: argparse.Namespace) -> int:
     if options.pdf:
         options.pdf.write_bytes(sheets.pdf(evidence.title(pack), evidence.blocks(pack), today))
     print(json.dumps(pack, indent=1) if options.json else evidence.text(pack))
+    return 0
+
+
+def _personal(options: argparse.Namespace) -> int:
+    from connector import books, connections, db, personal
+
+    config, engine = shell.opened()
+    connection = shell.of_customer(engine, options.customer, options.connection)
+    with db.transaction(engine) as tx:
+        if options.erase is None:
+            today = connections.today(connection, config)
+            print(json.dumps(personal.export(tx, connection.id, options.customer, today=today), indent=1))
+            return 0
+        customer = books.customer(tx, connection.id, options.customer)
+        if customer is None or options.erase.strip() != customer.name:
+            raise shell.Wrong("Nothing was erased: write the customer's name exactly as the ledger has it.")
+        personal.erase(tx, connection.id, options.customer, who=options.by, now=db.now())
+    shell.say(f"Erased. {personal.KEPT}")
     return 0
 
 

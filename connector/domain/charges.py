@@ -91,9 +91,12 @@ def _before(around: Around, kind: str, invoice: Invoice) -> list[Charged]:
 
 
 def unmatched(payments: Iterable[Payment], credits: Iterable[CreditNote]) -> bool:
-    """Whether money or credit of the customer, in any currency, is matched to nothing: it may have been on time."""
+    """Whether money or credit of the customer, in any currency, is matched to nothing: it may have been on time.
+
+    A credit that we wrote was no money, and is set against its invoice within the same minute.
+    """
     return any(p.unapplied > 0 for p in payments if not p.void) or any(
-        c.remaining > 0 for c in credits if not c.void
+        c.remaining > 0 for c in credits if not c.void and not c.marker
     )
 
 
