@@ -218,18 +218,21 @@ def _money(
     return map(make, *columns, [tuple(parts.get(id, ())) for id in columns[0]])
 
 
+def _by_place(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    return sorted(rows, key=itemgetter(0, 1))
+
+
 def _allocations(rows: Sequence[Sequence[Any]], dialect: str) -> dict[str, list[Allocation]]:
     """By payment or credit, in the ledger's order. (Asked for it, SQLite would walk all of the organization's.)"""
     read = day if dialect == "sqlite" else (lambda day: day)
-    parts: dict[str, list[Allocation]] = defaultdict(list)
-    places: dict[str, list[int]] = defaultdict(list)
-    for source_id, n, invoice_id, amount, date, id in rows:
-        parts[source_id].append(_make_allocation(invoice_id, amount, read(date) if date else None, id))
-        places[source_id].append(n)
-    for source_id, place in places.items():
-        if len(place) > 1:
-            pairs = sorted(zip(place, parts[source_id], strict=True), key=itemgetter(0))
-            parts[source_id] = [part for _, part in pairs]
+    for attempt in (list, _by_place):
+        parts, tidy = defaultdict[str, list[Allocation]](list), True
+        for source_id, n, invoice_id, amount, date, id in attempt(rows):
+            mine = parts[source_id]
+            tidy = tidy and n == len(mine)
+            mine.append(_make_allocation(invoice_id, amount, read(date) if date else None, id))
+        if tidy:
+            break
     return parts
 
 

@@ -244,6 +244,13 @@ _OPEN_FINDINGS = sa.select(findings).where(
 )
 
 
+_CHANGED_FINDING = (
+    sa.update(findings)
+    .where(findings.c.id == sa.bindparam("row"))
+    .values({name: sa.bindparam(name) for name in ("position", "since", "evidence", "text", "seen_on")})
+)
+
+
 def _shown(evidence: Evidence) -> dict[str, Any]:
     return {"invoice": evidence.invoice, "date": evidence.date.isoformat(), "amount": evidence.amount}
 
@@ -278,7 +285,7 @@ def _store_findings(
             elif any(getattr(old, name) != value for name, value in values.items()):
                 changed.append({"row": old.id, "seen_on": today, **values})
     if changed:
-        tx.execute(sa.update(findings).where(findings.c.id == sa.bindparam("row")), changed)
+        tx.execute(_CHANGED_FINDING, changed)
     if new:
         tx.execute(sa.insert(findings), new)
     if open_:

@@ -131,3 +131,14 @@ def test_of_a_large_book_the_customer_alone_is_read(
     assert found["9"].basis == "history"
     assert found["n"].basis == "none"
     assert found["n"].late == pytest.approx(0.45, abs=0.1)  # the documented prior
+
+
+def test_a_whole_review_concludes_what_a_single_one_does(book: tuple[Engine, str]) -> None:
+    engine, id = book
+    for heard in ((), (3,)):
+        hear(book, "bounced", *heard)
+        single = reviewed(book)
+        review.review(engine, id, now=NOW, today=TODAY)
+        with db.reading(engine) as tx:
+            assert conclusions.of_connection(tx, id) == [single]
+    assert "bounced" in kinds(single)
