@@ -174,15 +174,17 @@ def pressing(tx: Connection, connection_id: str, limit: int) -> tuple[list[str],
     f, a = db.findings.c, db.assessments.c
     open_ = sa.and_(f.connection_id == connection_id, f.closed_on.is_(None))
     count = tx.scalar(sa.select(sa.func.count(sa.distinct(f.customer_id))).where(open_)) or 0
-    # One by one down the index by priority, until enough are found: never all customers sorted.
+    # One by one down the index by priority, until enough are found: never all customers sorted, nor all of the same
+    # priority.
     found = sa.exists().where(open_, f.customer_id == a.customer_id)
     query = (
-        sa.select(a.customer_id)
+        sa.select(a.priority, a.customer_id)
         .where(a.connection_id == connection_id, found)
-        .order_by(a.priority.desc(), a.customer_id)
+        .order_by(a.priority.desc())
         .limit(limit)
     )
-    return list(tx.scalars(query)), count
+    rows = sorted(tx.execute(query), key=lambda row: (-row.priority, row.customer_id))
+    return [row.customer_id for row in rows], count
 
 
 def held(tx: Connection, connection_id: str) -> Counter[str]:
