@@ -112,7 +112,12 @@ def test_paid_at_the_bank_short_early_and_out_of_order(practice: Practice, platf
 
 
 def test_voided_installment_is_renegotiated_from_what_is_open(practice: Practice, platform: str) -> None:
+    """What the void left on the clearing account no new terms can take back: somebody is asked to, by name and sum."""
     company, plan_id = running(practice, platform)
+    company.void("1001-P1.3")
+    company.look()
+    assert company.watch is not None
+    company.watch.begin()
     before = company.movements()
     with db.transaction(practice.engine) as tx:
         renegotiating.renegotiation(
@@ -125,8 +130,15 @@ def test_voided_installment_is_renegotiated_from_what_is_open(practice: Practice
             wish=Wish(installments=5),
         )
     company.approve(plan_id)
-    assert_written(company, company.plan(plan_id))
+    record = company.plan(plan_id)
+    assert (record.state, record.plan.version, record.plan.principal) == ("running", 2, 56666)
+    assert company.prove(plan_id).differences == ()
     assert drift(before, company.movements()) == 0
+    assert company.balances()["clearing"] == 28334
+    with db.reading(practice.engine) as tx:
+        (asked,) = todos.waiting(tx, company.connection_id)
+    assert "1001-P1.3 of 283.34" in asked.what
+    assert "stands on the clearing account" in asked.what
 
 
 def test_more_at_a_time_needs_the_customers_yes(practice: Practice, platform: str) -> None:
