@@ -115,8 +115,8 @@ def test_a_draft_is_shown_only_when_the_bookkeeper_says_so_and_agreed_to_there(
     assert customer.get(f"{customer.path}/agreement-{draft.id}.pdf").data.startswith(b"%PDF-")
 
 
-def test_where_the_bookkeeper_says_so_the_yes_is_enough(desk: Desk, platform: str) -> None:
-    company = desk.company(platform)
+def test_where_the_bookkeeper_says_so_the_yes_is_enough(desk: Desk) -> None:
+    company = desk.company("xero")
     switch_on(company)
     draft = company.propose(_fern(company), ["1001"], 2)
     _offer(company, draft.id, alone=True)
