@@ -128,6 +128,9 @@ def test_someone_who_may_only_read_changes_nothing(
             )
         keep = {"do": "keep"}  # of a text; to try one is to read
         answer = client.post(path, data={"csrf": tenant.csrf["read"], **keep})
+        if rule.endpoint == "pages.try_policy":  # to try a policy is to read, too: nothing is kept, as below
+            assert answer.status_code == 200
+            continue
         assert answer.status_code == 403 or not rule.arguments <= set(tenant.ids), (path, answer.status_code)
         tried += 1
     assert tried >= 12
