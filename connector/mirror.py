@@ -26,10 +26,6 @@ from connector.domain.receivables import (
 )
 from connector.platforms import Batch
 
-
-_PAY_LINK = SHAPES[Kind.INVOICE].names.index("pay_link")
-
-
 _PAY_LINK = SHAPES[Kind.INVOICE].names.index("pay_link")
 
 
@@ -93,9 +89,6 @@ def _store_kind(
     if kind is Kind.INVOICE:  # no list tells where an invoice is paid: what was asked for stays
         for id, known in before.items():
             rows[id][_PAY_LINK] = rows[id][_PAY_LINK] or known[_PAY_LINK]
-    if kind is Kind.INVOICE:  # no list tells where an invoice is paid: what was asked for stays
-        for id, old in before.items():
-            rows[id][_PAY_LINK] = rows[id][_PAY_LINK] or old[_PAY_LINK]
     parts = _parts_of(tx, connection_id, kind, last)
     parts_before = _parts_before(tx, connection_id, kind, list(last)) if parts is not None else {}
     changed: set[str] = set()
@@ -249,13 +242,6 @@ def remove_unseen(
     for kind in kinds:
         changed |= _remove(tx, connection_id, kind, SHAPES[kind].table.c.seen < seen, unsettled)
     return changed
-
-
-def put_pay_link(tx: Transaction, connection_id: str, invoice_id: str, link: str) -> None:
-    """Keep where an invoice is paid online, as the ledger said when it was asked for it."""
-    c = db.invoices.c
-    mine = (c.connection_id == connection_id, c.id == invoice_id)
-    tx.execute(sa.update(db.invoices).where(*mine).values(pay_link=link))
 
 
 def put_pay_link(tx: Transaction, connection_id: str, invoice_id: str, link: str) -> None:
