@@ -9,11 +9,9 @@ from sqlalchemy.engine import Connection
 
 from connector import books, connections, drafting, objections, outbox, plans, settings, todos
 from connector.domain import plan_writes, propose
-from connector.domain.money import Money
-from connector.domain.plan_words import Words, installment_number
+from connector.domain.plan_words import Words
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
-from connector.domain.receivables import Document, Status
 from connector.plans import PlanProblem, Record
 
 
@@ -50,7 +48,9 @@ def renegotiation(
             if row.invoice_id in by_id
         }
         sources = plan_writes.renegotiation_sources(old, documents)
-        _ask_about_lost(tx, record, documents, now)
+        todos.ask_about_lost(
+            tx, record, documents, "The new terms leave it out. If it is still owed, bill it again", now
+        )
     else:
         sources = propose.sources([by_id[s.invoice_id] for s in old.sources if s.invoice_id in by_id])
         sources = tuple(s for s in sources if s.balance > 0)
@@ -72,25 +72,6 @@ def renegotiation(
         reasons=(why, *made.reasons) if why else made.reasons,
     )
     return plans.renegotiate(tx, plan_id, plan, who=who, why=why, now=now, revision=revision)
-
-
-def _ask_about_lost(tx: Connection, record: Record, documents: dict[int, Document], now: dt.datetime) -> None:
-    """An installment that a person voided or deleted left its amount on the clearing account: new terms cannot
-    take it back, so somebody is asked to."""
-    plan = record.plan
-    written = {row.n for row in record.installments if row.invoice_id}
-    for row in plan.rows:
-        document = documents.get(row.n)
-        if row.n not in written or (document is not None and document.status is not Status.VOID):
-            continue
-        number, amount = installment_number(plan, row.n), Money(row.principal, plan.currency)
-        what = (
-            f"{number} of {amount} was voided or deleted in the ledger, so {amount} stands on the clearing account. "
-            "The new terms leave it out. If it is still owed, bill it again to the clearing account; if not, "
-            "let your accountant clear it."
-        )
-        key = f"{record.batch} lost {row.n}"
-        todos.ask(tx, record.connection_id, key, what, now=now, plan_id=plan.id, customer_id=plan.customer_id)
 
 
 def accelerate(

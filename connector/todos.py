@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,12 @@ from sqlalchemy.engine import Connection
 
 from connector import audit
 from connector.db import todos
+from connector.domain.money import Money
+from connector.domain.plan_words import installment_number
+from connector.domain.receivables import Document, Status
 from connector.outbox import plan_id as shown
 from connector.outbox import plan_number as number_of
+from connector.plan_records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,29 @@ def ask(
                 created_at=now,
             )
         )
+
+
+def ask_about_lost(
+    tx: Connection, record: Record, documents: Mapping[int, Document], otherwise: str, now: dt.datetime
+) -> None:
+    """Ask about each written installment that a person voided or deleted: its amount is left on the clearing account,
+    and what comes next cannot take it back.
+
+    `documents`: the installments as the ledger has them, by row; `otherwise`: how the sentence goes on when it is owed.
+    """
+    plan = record.plan
+    written = {row.n for row in record.installments if row.invoice_id}
+    for row in plan.rows:
+        document = documents.get(row.n)
+        if row.n not in written or (document is not None and document.status is not Status.VOID):
+            continue
+        number, amount = installment_number(plan, row.n), Money(row.principal, plan.currency)
+        what = (
+            f"{number} of {amount} was voided or deleted in the ledger, so {amount} stands on the clearing account. "
+            f"{otherwise} to the clearing account; if not, let your accountant clear it."
+        )
+        key = f"{record.batch} lost {row.n}"
+        ask(tx, record.connection_id, key, what, now=now, plan_id=plan.id, customer_id=plan.customer_id)
 
 
 def waiting(tx: Connection, connection_id: str) -> list[Todo]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from connector import db, mirror, outbox, plans, proving
+from sqlalchemy.engine import Connection
+
+from connector import db, mirror, outbox, plans, proving, todos
 from connector.domain import codec, plan_writes
 from connector.domain.plan_writes import Written
 from connector.domain.policy import Mode
@@ -26,8 +28,11 @@ def take_back(p: Performer, record: Record) -> None:
     undo = f"{record.batch} undo"
     if not _writes(p, undo):
         _settle(p, record)
-        drafts = _ending(p, record) if _must_stay(p, record) else _removing(p, record)
+        staying = _installments(p, record) if _must_stay(p, record) else None
+        drafts = _removing(p, record) if staying is None else _ending(p, record, staying)
         with db.transaction(p.engine) as tx:
+            if staying is not None:
+                _ask_about_lost(tx, p, record, staying)
             outbox.lay_out(
                 tx,
                 p.connection_id,
@@ -109,7 +114,7 @@ def _removing(p: Performer, record: Record) -> Sequence[Draft]:
     ]  # nobody was told, so there is nothing to retract
 
 
-def _ending(p: Performer, record: Record) -> Sequence[Draft]:
+def _ending(p: Performer, record: Record, staying: Sequence[Document]) -> Sequence[Draft]:
     """Notes that say that the plan ended, on what is still open of it."""
     plan = record.plan
     text = (
@@ -117,8 +122,14 @@ def _ending(p: Performer, record: Record) -> Sequence[Draft]:
         "What is open on its installments stays due on their dates."
     )
     ids = [s.invoice_id for s in plan.sources]
-    ids += [d.id for d in _installments(p, record) if d.balance]
+    ids += [d.id for d in staying if d.balance]
     return [NoteDraft(Kind.INVOICE, id, text, plan.marker("cancel", id)) for id in ids]
+
+
+def _ask_about_lost(tx: Connection, p: Performer, record: Record, staying: Sequence[Document]) -> None:
+    by_id = {d.id: d for d in staying}
+    documents = {r.n: by_id[r.invoice_id] for r in record.installments if r.invoice_id in by_id}
+    todos.ask_about_lost(tx, record, documents, "If it is still owed, bill it again", p.clock())
 
 
 def _finish(p: Performer, record: Record) -> None:

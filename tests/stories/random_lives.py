@@ -288,12 +288,7 @@ def together(company: Company) -> int:
 
 
 def lost(company: Company, plan_id: str) -> bool:
-    """Whether a person voided an installment that nothing brings back: new terms ask about it, an end that leaves the
-    documents where they are does not."""
-    if company.plan(plan_id).state == "cancelled" and company.ours():
-        return any(
-            not d.live and "role=inst" in d.reference + d.private_note for d in company.pretend.invoices
-        )
+    """Whether a person voided an installment that nothing brings back, and was asked about it."""
     with db.reading(company.practice.engine) as tx:
         return any(
             t.plan == plan_id and "voided or deleted" in t.what

@@ -141,6 +141,23 @@ def test_voided_installment_is_renegotiated_from_what_is_open(practice: Practice
     assert "stands on the clearing account" in asked.what
 
 
+def test_an_end_after_a_payment_asks_about_a_voided_installment(practice: Practice, platform: str) -> None:
+    """Its documents stay where they are, and so does what the void left on the clearing account."""
+    company, plan_id = running(practice, platform)
+    company.pay("1001-P1.1")
+    company.void("1001-P1.3")
+    company.look()
+    with db.transaction(practice.engine) as tx:
+        plans.cancel(tx, plan_id, who="J. Doe", now=company.now(), today=company.today)
+    company.settle()
+    assert company.plan(plan_id).state == "cancelled"
+    assert company.balances()["clearing"] == 28334
+    with db.reading(practice.engine) as tx:
+        (asked,) = todos.waiting(tx, company.connection_id)
+    assert "1001-P1.3 of 283.34" in asked.what
+    assert "stands on the clearing account" in asked.what
+
+
 def test_more_at_a_time_needs_the_customers_yes(practice: Practice, platform: str) -> None:
     company, plan_id = running(practice, platform)
     with db.transaction(practice.engine) as tx:
