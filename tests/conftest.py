@@ -42,6 +42,11 @@ def shared(path: str) -> Path:
     return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What lasts longest first, so that at the end no process waits for another."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/stories", "tests/browser")))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

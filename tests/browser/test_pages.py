@@ -114,7 +114,7 @@ def seen(chromium: Browser, world: World, home: Home, addresses: dict[str, str])
         answer = page.goto(address)
         if not answer or answer.status != (404 if name == "nothing" else 200):
             found.problems["broken"].append(f"{name}: {answer.status if answer else 'no answer'}")
-        page.wait_for_function("!document.querySelector('[data-first]')")  # what a page fetches after it came
+        expect(page.locator("[data-first]")).to_have_count(0)  # what a page fetches after it came
         page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         _axe(page, RULES, f"{name}, light", found)
         page.emulate_media(color_scheme="dark")
