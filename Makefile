@@ -43,7 +43,7 @@ imports: .venv/dev ## who may import whom
 
 test: .venv/dev ## every test; installs a browser and PostgreSQL where it may (ARGS="tests/domain" for some)
 	@sh tests/prepare.sh
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadscope tests)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadscope --no-loadscope-reorder tests)
 
 night: .venv/dev ## random lives of plans on both ledgers, 10,000 of them (LIVES=...)
 	@FORBEAR_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest -n 2 tests/stories/test_plan_lives_quickbooks.py tests/stories/test_plan_lives_xero.py
