@@ -170,13 +170,13 @@ def installation(folder: Path, customers: int) -> Iterator[Installed]:
 
 
 class Pace:
-    """The page slows one reader down after twenty forms a minute, and the phone is one reader: two walks a minute."""
+    """The page slows one reader down after sixty forms a minute, and the phone is one reader: four walks a minute."""
 
     def __init__(self) -> None:
         self._minute, self._walks = -1, 0
 
     def wait(self) -> None:
-        if self._walks >= 2 and self._minute == int(time.monotonic() // 60):
+        if self._walks >= 4 and self._minute == int(time.monotonic() // 60):
             time.sleep(60.5 - time.monotonic() % 60)
 
     def walked(self) -> None:
