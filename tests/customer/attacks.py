@@ -280,7 +280,8 @@ def at_the_same_moment(s: Scene) -> str:
         statuses = [each.result().status_code for each in again]
     with db.reading(s.desk.practice.engine) as tx:
         a = db.customer_answers.c
-        kept = [d for d in tx.scalars(sa.select(a.data)) if d.get("reach") == "+1 555 0142"]
+        mine = sa.select(a.data).where(a.connection_id == s.mine.connection_id)
+        kept = [d for d in tx.scalars(mine) if d.get("reach") == "+1 555 0142"]
     return _found(statuses, (303,)) or (f"{len(kept)} answers" if len(kept) != 1 else "")
 
 
