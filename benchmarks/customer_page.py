@@ -395,7 +395,7 @@ def timed(office: Office, first: int, count: int, tally: Tally) -> None:
 
 
 class _From(HTTPAdapter):
-    """Each reader has an address of its own: the page slows one down after twenty forms a minute."""
+    """Each reader has an address of its own: the page slows one down after so many forms a minute."""
 
     def __init__(self, address: str) -> None:
         self._address = address
