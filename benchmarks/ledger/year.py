@@ -83,10 +83,22 @@ class Year:
 
 def live(platform: str, seed: int, changes: int, *, kills: int = 2) -> Year:
     """One year with this many changes on one ledger."""
-    for noisy in ("connector", "werkzeug"):  # the queue's server is away on purpose
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="forbear-year-") as folder, _patience(PATIENCE):
+    with tempfile.TemporaryDirectory(prefix="forbear-year-") as folder, _patience(PATIENCE), _quiet():
         return _Living(platform, seed, changes, Path(folder), kills).run()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The queue's server is away on purpose, which would be said at every change."""
+    noisy = [logging.getLogger(name) for name in ("connector", "werkzeug")]
+    before = [logger.level for logger in noisy]
+    for logger in noisy:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(noisy, before, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
