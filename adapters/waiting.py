@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+MOST = 7 * 24 * 3600.0  # seconds: a ledger that says more has made a mistake, and we would never come back
+
 
 def seconds(header: str | None) -> float | None:
-    """Seconds from now, never negative; None when nothing, or nothing sensible, was said."""
+    """Seconds from now, neither negative nor above a week; None when nothing, or nothing sensible, was said."""
     text = (header or "").strip()
     try:
-        return min(max(0.0, float(text)), 7 * 24 * 3600.0) if text else None
+        said = float(text)
     except ValueError:
         at = moment(text)
-        return max(0.0, (at - datetime.now(UTC)).total_seconds()) if at else None
+        said = (at - datetime.now(UTC)).total_seconds() if at else math.nan
+    return min(max(0.0, said), MOST) if math.isfinite(said) else None
 
 
 def moment(header: str | None) -> datetime | None:

@@ -225,5 +225,4 @@ def _standing(tx: Connection, plan_id: str, today: dt.date) -> tuple[Record, Pro
         raise LookupError(f"The customer of plan {plan_id} is no longer in the books.")
     ids = {row.n: row.invoice_id for row in record.installments if row.invoice_id}
     stands = judging.stand(record.plan, ids, picture.invoices, picture.payments, picture.credits, today)
-    by_id = {i.id: i for i in picture.invoices}
-    return record, stands, {n: objections.document(by_id[id]) for n, id in ids.items() if id in by_id}
+    return record, stands, objections.installments(record, picture.invoices)

@@ -108,6 +108,12 @@ def holds_on(
     )
 
 
+def installments(record: records.Record, invoices: Iterable[Invoice]) -> dict[int, Document]:
+    """The plan's written installments as the mirror has them, by row; one that a person deleted is missing."""
+    by_id = {i.id: i for i in invoices}
+    return {r.n: document(by_id[r.invoice_id]) for r in record.installments if r.invoice_id in by_id}
+
+
 def document(invoice: Invoice) -> Document:
     """A mirrored invoice as the rules want it; its lines are not known."""
     return Document(

@@ -42,11 +42,7 @@ def renegotiation(
     by_id = {i.id: i for i in picture.invoices}
     old = record.plan
     if old.mode is Mode.SPLIT:
-        documents = {
-            row.n: objections.document(by_id[row.invoice_id])
-            for row in record.installments
-            if row.invoice_id in by_id
-        }
+        documents = objections.installments(record, picture.invoices)
         sources = plan_writes.renegotiation_sources(old, documents)
         todos.ask_about_lost(
             tx, record, documents, "The new terms leave it out. If it is still owed, bill it again", now
@@ -94,12 +90,7 @@ def accelerate(
             "NOT_RUNNING", f"Plan {plan_id} is {record.state}; only a running split can fall due at once."
         )
     picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
-    by_id = {i.id: i for i in picture.invoices} if picture else {}
-    documents = {
-        row.n: objections.document(by_id[row.invoice_id])
-        for row in record.installments
-        if row.invoice_id in by_id
-    }
+    documents = objections.installments(record, picture.invoices if picture else ())
     # A document with money set against it keeps its date on some ledgers; a person gets that as a to-do.
     movable = frozenset(d.id for d in documents.values() if d.balance == d.total)
     connection = connections.get(tx, record.connection_id)

@@ -23,7 +23,7 @@ _provider: Any = None  # of opentelemetry.sdk.trace, once configured
 def configure(url: str, process: str) -> None:
     """Send this process's spans to a collector (OTLP over HTTP). After forking: sending is a thread's work.
 
-    Raises WrongSetting when the packages of `pip install forbear[otel]` are not there.
+    Raises WrongSetting when the packages of the extra `otel` are not there.
     """
     if url:
         exporter, batches = prepare(url)
@@ -39,8 +39,8 @@ def prepare(url: str) -> tuple[Any, Any]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
         raise WrongSetting(
-            "FORBEAR_TRACES_URL needs OpenTelemetry, which is not installed. Run `pip install forbear[otel]`, "
-            "or remove the setting."
+            "FORBEAR_TRACES_URL needs OpenTelemetry, which is not installed. Run "
+            "`.venv/bin/pip install '.[otel]'` in Forbear's folder, or remove the setting."
         ) from None
     return OTLPSpanExporter, BatchSpanProcessor
 
