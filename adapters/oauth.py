@@ -1,7 +1,7 @@
 """Consent, tokens and sign-in with any OpenID Connect ledger, on Authlib (OAuth 2.0, RFC 6749, 7636, 8414).
 
 Every address comes from the ledger's discovery document. Nothing here refreshes by itself: one refresh at a
-time per connection is the business of `connector.connections`. No message ever holds a token or a secret.
+time per connection is the business of `connector.connecting.connections`. No message ever holds a token or a secret.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from connector import budget, clock, sweep  # noqa: E402
+from connector import clock, sweep  # noqa: E402
+from connector.connecting import budget  # noqa: E402
 
 QUICK = bool(os.environ.get("QUICK"))
 WORLD = 100_000

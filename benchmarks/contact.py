@@ -29,21 +29,15 @@ sys.path[0] = str(ROOT)
 
 from benchmarks.contacting.world import World, company  # noqa: E402
 from benchmarks.ledger.consent import consent  # noqa: E402
-from connector import (  # noqa: E402
-    config,
-    connections,
-    contacts,
-    db,
-    holds,
-    platforms,
-    reminders,
-    review,
-    settings,
-    writeback,  # noqa: E402
-)
-from connector import sync as syncing  # noqa: E402
+from connector import config, db, platforms  # noqa: E402
+from connector.connecting import connections  # noqa: E402
+from connector.contact import contacts, holds, reminders  # noqa: E402
 from connector.domain.policy import PlanPolicy, Policy  # noqa: E402
+from connector.mirroring import sync as syncing  # noqa: E402
 from connector.platforms import OpenGate, Token  # noqa: E402
+from connector.practice import settings  # noqa: E402
+from connector.reviewing import review  # noqa: E402
+from connector.writing import writeback  # noqa: E402
 from sandbox import books  # noqa: E402
 from sandbox.clock import Clock  # noqa: E402
 from sandbox.server import Server  # noqa: E402

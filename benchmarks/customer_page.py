@@ -30,20 +30,14 @@ from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 from requests.adapters import HTTPAdapter  # noqa: E402
 
 from benchmarks.ledger.consent import consent  # noqa: E402
-from connector import (  # noqa: E402
-    books,
-    config,
-    connections,
-    customer_links,
-    db,
-    drafting,
-    offering,
-    plans,
-    settings,
-    waking,
-)
+from connector import config, db, waking  # noqa: E402
+from connector.connecting import connections  # noqa: E402
+from connector.customer_page import customer_links, offering  # noqa: E402
 from connector.domain.letters import variants  # noqa: E402
 from connector.domain.page_words import PageWords, words  # noqa: E402
+from connector.mirroring import books  # noqa: E402
+from connector.planning import drafting, plans  # noqa: E402
+from connector.practice import settings  # noqa: E402
 from connector.supervisor import Installation  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, _answers, _free_port, until  # noqa: E402
 from tests.customer import attacks  # noqa: E402

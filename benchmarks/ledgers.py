@@ -38,9 +38,10 @@ sys.path[0] = str(ROOT)
 
 from benchmarks.ledger import company, peers, year  # noqa: E402
 from benchmarks.ledger.consent import consent  # noqa: E402
-from connector import config, db, inbox  # noqa: E402
+from connector import config, db  # noqa: E402
 from connector.domain.receivables import Kind  # noqa: E402
-from connector.sync import sync  # noqa: E402
+from connector.mirroring import inbox  # noqa: E402
+from connector.mirroring.sync import sync  # noqa: E402
 
 PLATFORMS = ("quickbooks", "xero")
 PAGE = 1000  # rows that either ledger gives in one answer

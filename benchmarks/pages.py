@@ -27,8 +27,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
 from benchmarks.browsing import journeys, lighthouse, phone  # noqa: E402
-from connector import config, connections, db, history, people, review  # noqa: E402
+from connector import config, db  # noqa: E402
+from connector.connecting import connections  # noqa: E402
 from connector.platforms import Identity  # noqa: E402
+from connector.practice import people  # noqa: E402
+from connector.reviewing import history, review  # noqa: E402
 from web import create_app  # noqa: E402
 
 TODAY = dt.date(2026, 11, 18)

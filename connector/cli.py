@@ -67,9 +67,9 @@ def _explained(problem: Exception) -> tuple[int, str]:
     from redis import RedisError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from connector.books_file import WrongBooks
     from connector.config import WrongSetting
-    from connector.plans import EditedMeanwhile, PlanProblem
+    from connector.mirroring.books_file import WrongBooks
+    from connector.planning.plans import EditedMeanwhile, PlanProblem
     from connector.platforms import PlatformError
 
     if isinstance(problem, shell.Wrong | WrongSetting | WrongBooks | ValueError):

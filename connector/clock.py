@@ -12,10 +12,11 @@ import signal
 import threading
 from types import FrameType
 
-from connector import db, inbox, leases, sweep
+from connector import db, leases, sweep
 from connector.config import Config
-from connector.connections import revoke_leftovers
-from connector.keys import rotate
+from connector.connecting.connections import revoke_leftovers
+from connector.connecting.keys import rotate
+from connector.mirroring import inbox
 
 log = logging.getLogger(__name__)
 

@@ -25,28 +25,20 @@ from typing import Any
 import requests
 from sqlalchemy.engine import Connection, Engine
 
-from connector import (
-    books_file,
-    conclusions,
-    connections,
-    db,
-    drafting,
-    embedded,
-    export,
-    jobs,
-    meter,
-    objections,
-    plans,
-    reminders,
-    settings,
-    waking,
-)
 from connector import config as environment
+from connector import db, embedded, jobs, waking
 from connector.browser import Browser
 from connector.config import Config
+from connector.connecting import connections, meter
+from connector.contact import reminders
 from connector.domain.money import Money
 from connector.domain.propose import Wish
-from connector.plan_records import PlanProblem
+from connector.mirroring import books_file
+from connector.planning import drafting, objections, plans
+from connector.planning.plan_records import PlanProblem
+from connector.practice import settings
+from connector.record import export
+from connector.reviewing import conclusions
 from connector.supervisor import Installation
 
 BOOKKEEPER = "Robin Hale"  # the sandbox's first user

@@ -15,23 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector import (
-    audit,
-    config,
-    connections,
-    db,
-    embedded,
-    failures,
-    inbox,
-    keys,
-    notices,
-    outbox,
-    plans,
-    platforms,
-    waking,
-)
+from connector import config, db, embedded, failures, platforms, waking
 from connector.config import Config, LedgerApp, WrongSetting
+from connector.connecting import connections, keys
+from connector.customer_page import notices
 from connector.domain.letters import unusable
+from connector.mirroring import inbox
+from connector.planning import plans
+from connector.record import audit
+from connector.writing import outbox
 
 GOOD, LOOK, WRONG = "good", "look", "wrong"
 SKEW = dt.timedelta(seconds=60)  # the ledgers refuse tokens from a clock that is much further off

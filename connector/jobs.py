@@ -20,31 +20,14 @@ from rq import get_current_job
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
-from connector import (
-    books,
-    completeness,
-    config,
-    connections,
-    customer_links,
-    db,
-    embedded,
-    expecting,
-    failures,
-    history,
-    inbox,
-    leases,
-    logs,
-    mailing,
-    notices,
-    platforms,
-    review,
-    sync,
-    tracing,
-    waking,
-    writeback,
-)
+from connector import config, db, embedded, failures, leases, logs, platforms, tracing, waking
 from connector.config import Config
+from connector.connecting import connections
+from connector.customer_page import customer_links, mailing, notices
+from connector.mirroring import books, completeness, inbox, sync
 from connector.platforms import PlatformError, Reconnect, TryLater
+from connector.reviewing import expecting, history, review
+from connector.writing import writeback
 
 log = logging.getLogger(__name__)
 

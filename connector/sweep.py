@@ -16,8 +16,12 @@ from rq import Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from connector import connections, db, embedded, failures, inbox, jobs, leases, notices, waking, writeback
+from connector import db, embedded, failures, jobs, leases, waking
 from connector.config import Config
+from connector.connecting import connections
+from connector.customer_page import notices
+from connector.mirroring import inbox
+from connector.writing import writeback
 
 SLACK = 5  # seconds between the clocks of the machines that enqueue
 ROOM = 200  # a sweep fills the queue up to here only: news and people never wait behind thousands of sweeps,

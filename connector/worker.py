@@ -20,29 +20,16 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from sqlalchemy.engine import Engine
 
-from connector import (
-    books,
-    conclusions,
-    config,
-    connections,
-    contacts,
-    db,
-    embedded,
-    failures,
-    guarding,
-    inbox,
-    jobs,
-    leases,
-    plans,
-    platforms,
-    reminders,
-    settings,
-    tracing,
-    waking,
-    writeback,
-)
+from connector import config, db, embedded, failures, jobs, leases, platforms, tracing, waking
 from connector.config import Config
+from connector.connecting import connections
+from connector.contact import contacts, guarding, reminders
 from connector.domain import fingerprint, wording_tone
+from connector.mirroring import books, inbox
+from connector.planning import plans
+from connector.practice import settings
+from connector.reviewing import conclusions
+from connector.writing import writeback
 
 log = logging.getLogger(__name__)
 

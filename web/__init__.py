@@ -20,8 +20,12 @@ from werkzeug.routing import IntegerConverter
 
 import webhooks
 from connector import config as settings
-from connector import db, keys, outbox, overview, people, tracing
+from connector import db, tracing
 from connector.config import Config
+from connector.connecting import keys
+from connector.practice import people
+from connector.reviewing import overview
+from connector.writing import outbox
 from web import about, connect, customer, health, limits, openapi, pages, sign_in, words
 from web import log as web_log
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from connector import overview
 from connector.domain import aging
 from connector.domain.receivables import Invoice
+from connector.reviewing import overview
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ import secrets
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, db, people, settings, waking
-from connector.connections import Connection
+from connector import db, waking
+from connector.connecting import connections
+from connector.connecting.connections import Connection
 from connector.platforms import Platform, PlatformError, TryLater, find, names
+from connector.practice import people, settings
 from web.sign_in import config, engine, enter, need, way_back
 
 blueprint = Blueprint("connect", __name__)

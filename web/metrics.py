@@ -16,8 +16,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
-from connector import budget, db, failures, waking
+from connector import db, failures, waking
 from connector.config import Config
+from connector.connecting import budget
 
 PREFIX = "forbear_"
 STALE = dt.timedelta(hours=24)  # older books hold back reminders

@@ -16,9 +16,11 @@ from flask import Blueprint, abort, current_app, flash, g, redirect, render_temp
 from sqlalchemy.engine import Engine
 from werkzeug.wrappers import Response
 
-from connector import connections, db, people
+from connector import db
 from connector.config import Config
+from connector.connecting import connections
 from connector.platforms import Identity, find, names
+from connector.practice import people
 from web import words
 
 blueprint = Blueprint("sign_in", __name__)

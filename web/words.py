@@ -13,7 +13,7 @@ from babel.numbers import format_decimal, get_currency_symbol, get_decimal_symbo
 from flask import g, has_request_context
 from markupsafe import Markup, escape
 
-from connector import connections
+from connector.connecting import connections
 from connector.domain.money import exponent, to_minor
 
 _LOCALE_OF_COUNTRY = {

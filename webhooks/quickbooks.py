@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring.inbox import Change
 from webhooks.shapes import UnknownShape
 
 SIGNATURE_HEADER = "intuit-signature"

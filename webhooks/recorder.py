@@ -15,8 +15,9 @@ from threading import Event, Lock
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector import db, inbox
-from connector.inbox import Change
+from connector import db
+from connector.mirroring import inbox
+from connector.mirroring.inbox import Change
 
 LARGEST = 200  # deliveries in one transaction
 

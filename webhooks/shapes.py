@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connector.inbox import Change
+from connector.mirroring.inbox import Change
 
 
 class UnknownShape(Exception):

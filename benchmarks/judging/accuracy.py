@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from connector import books_file
 from connector.domain.prediction import model
 from connector.domain.prediction.alike import Alike
 from connector.domain.prediction.history import history, learnable
 from connector.domain.prediction.timeline import FAR, Days, Flags, Floats, History, OwnRate
+from connector.mirroring import books_file
 
 SPLIT = 0.7  # of the days from the first invoice to the end of the file
 FOLDS = 4

@@ -19,14 +19,15 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import db, judging
-from connector.conclusions import Conclusion
+from connector import db
 from connector.domain.findings import Share
 from connector.domain.policy import Policy
 from connector.domain.prediction.alike import HALF_LIFE, NEWEST, _others
 from connector.domain.prediction.model import Model
 from connector.domain.prediction.timeline import FAR, STRENGTH
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
+from connector.reviewing import judging
+from connector.reviewing.conclusions import Conclusion
 
 Answer = tuple[float, float, int, int, int]  # late, late_30, earliest, expected, latest
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.judging.accuracy import as_known, read
-from connector import books_file, judging
 from connector.domain.policy import Policy
 from connector.domain.prediction.model import A_YEAR, fit
 from connector.domain.prediction.timeline import FAR
+from connector.mirroring import books_file
+from connector.reviewing import judging
 
 
 @dataclass(frozen=True)

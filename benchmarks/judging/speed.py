@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.judging.by_object import ByObject, customer
-from connector import books, bookwide, conclusions, config, db, full_pass, judging
-from connector.conclusions import Conclusion
+from connector import config, db
 from connector.domain.glance import Rows
 from connector.domain.policy import Policy
 from connector.domain.prediction import outlook
 from connector.domain.prediction.model import Model, fit
 from connector.domain.prediction.outlook import Outlook
+from connector.mirroring import books, bookwide
+from connector.reviewing import conclusions, full_pass, judging
+from connector.reviewing.conclusions import Conclusion
 
 TODAY = dt.date(2026, 11, 20)
 CONNECTION = "bench"

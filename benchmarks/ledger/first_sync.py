@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 from benchmarks.ledger.consent import consent
-from connector import config, connections, db
-from connector.sync import sync
+from connector import config, db
+from connector.connecting import connections
+from connector.mirroring.sync import sync
 
 
 def main(platform: str, company: str) -> None:

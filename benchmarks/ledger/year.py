@@ -39,11 +39,13 @@ from adapters.xero import transport as xero_transport
 from benchmarks.ledger import company
 from benchmarks.ledger.changes import Changes
 from benchmarks.ledger.consent import consent
-from connector import books, config, connections, db, platforms
-from connector.access import StoredAccess
+from connector import config, db, platforms
 from connector.config import Config
+from connector.connecting import connections
+from connector.connecting.access import StoredAccess
+from connector.mirroring import books
+from connector.mirroring.sync import lease_name, sync
 from connector.platforms import Ledger, OpenGate, TryLater
-from connector.sync import lease_name, sync
 from sandbox import books as pretend_books
 from sandbox.clock import Clock
 from sandbox.faults import Fault

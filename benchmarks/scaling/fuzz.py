@@ -15,7 +15,8 @@ from sqlalchemy.engine import Engine
 
 import web
 from benchmarks.scaling import surface
-from connector import books_file, config, db
+from connector import config, db
+from connector.mirroring import books_file
 from tests.security import tenants as practices
 from webhooks.signature import sign
 

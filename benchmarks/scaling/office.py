@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from benchmarks.scaling.load import KEY
-from connector import config, connections, db, jobs, waking
+from connector import config, db, jobs, waking
 from connector.config import Config
+from connector.connecting import connections
 from connector.platforms import Grant, Identity, OrganizationRef, Token
 from connector.supervisor import Installation
 from sandbox import acts

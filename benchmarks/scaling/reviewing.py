@@ -26,10 +26,13 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from benchmarks.scaling import tryton
-from connector import config, connections, db, mirror, review
+from connector import config, db
 from connector.config import Config
+from connector.connecting import connections
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
+from connector.mirroring import mirror
 from connector.platforms import Batch
+from connector.reviewing import review
 from tests.connector import servers
 
 TODAY = dt.date(2026, 11, 18)

@@ -22,7 +22,8 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 
-from connector import db, leases, plans, waking
+from connector import db, leases, waking
+from connector.planning import plans
 from sandbox import acts
 from sandbox.ledger import Ledger
 from tests.security.practice import TODAY, WEBHOOK_KEY, Practice, a_practice

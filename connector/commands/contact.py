@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connector.commands import shell
 
 if TYPE_CHECKING:
-    from connector.charging import Charge
+    from connector.contact.charging import Charge
     from connector.domain.charges import Offer
 
 
@@ -54,7 +54,9 @@ def _customer(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from connector import charging, connections, db
+    from connector import db
+    from connector.connecting import connections
+    from connector.contact import charging
 
     config, engine = shell.opened()
     connection = shell.of_customer(engine, options.customer, options.connection)
@@ -85,7 +87,9 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _approve(options: argparse.Namespace) -> int:
-    from connector import charging, connections, db
+    from connector import db
+    from connector.connecting import connections
+    from connector.contact import charging
 
     config, engine = shell.opened()
     connection = shell.of_customer(engine, options.customer, options.connection)
@@ -110,7 +114,9 @@ def _approve(options: argparse.Namespace) -> int:
 
 
 def _waive(options: argparse.Namespace) -> int:
-    from connector import charging, connections, db
+    from connector import db
+    from connector.connecting import connections
+    from connector.contact import charging
 
     config, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -130,7 +136,9 @@ def _waive(options: argparse.Namespace) -> int:
 
 
 def _demand(options: argparse.Namespace) -> int:
-    from connector import connections, db, demanding, sheets
+    from connector import db
+    from connector.connecting import connections
+    from connector.contact import demanding, sheets
 
     config, engine = shell.opened()
     connection = shell.of_customer(engine, options.customer, options.connection)
@@ -164,7 +172,9 @@ def _demand(options: argparse.Namespace) -> int:
 
 
 def _evidence(options: argparse.Namespace) -> int:
-    from connector import connections, db, evidence, sheets
+    from connector import db
+    from connector.connecting import connections
+    from connector.contact import evidence, sheets
 
     config, engine = shell.opened()
     connection = shell.of_customer(engine, options.customer, options.connection)
@@ -178,7 +188,10 @@ def _evidence(options: argparse.Namespace) -> int:
 
 
 def _personal(options: argparse.Namespace) -> int:
-    from connector import books, connections, db, personal
+    from connector import db
+    from connector.connecting import connections
+    from connector.mirroring import books
+    from connector.record import personal
 
     config, engine = shell.opened()
     connection = shell.of_customer(engine, options.customer, options.connection)
@@ -196,7 +209,8 @@ def _personal(options: argparse.Namespace) -> int:
 
 
 def _through(options: argparse.Namespace, config: Any, engine: Any, connection: Any, charge_id: int) -> int:
-    from connector import charging, db
+    from connector import db
+    from connector.contact import charging
 
     if getattr(options, "json", False):
         import contextlib

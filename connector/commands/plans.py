@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from connector.config import Config
-    from connector.connections import Connection
+    from connector.connecting.connections import Connection
 
 
 def add(commands: shell.Commands) -> shell.Commands:
@@ -82,7 +82,11 @@ def _wish_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from connector import books, db, export, plans, terminal
+    from connector import db
+    from connector.commands import terminal
+    from connector.mirroring import books
+    from connector.planning import plans
+    from connector.record import export
 
     _, engine = shell.opened()
     found: list[plans.Record] = []
@@ -112,8 +116,12 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def print_plan(engine: Engine, plan_id: str, as_json: bool, proof: Any = None) -> None:
-    from connector import books, db, export, plans, terminal
+    from connector import db
+    from connector.commands import terminal
     from connector.domain import codec
+    from connector.mirroring import books
+    from connector.planning import plans
+    from connector.record import export
 
     with db.reading(engine) as tx:
         record = plans.get(tx, plan_id)
@@ -136,8 +144,10 @@ def print_plan(engine: Engine, plan_id: str, as_json: bool, proof: Any = None) -
 
 def _lengths(tx: Any, record: Any) -> Any:
     """A draft beside a shorter and a longer one, as it was on the day it was drafted."""
-    from connector import books, connections, settings
+    from connector.connecting import connections
     from connector.domain.alternatives import alternatives
+    from connector.mirroring import books
+    from connector.practice import settings
 
     picture = books.of_customer(tx, record.connection_id, record.plan.customer_id)
     if picture is None:
@@ -154,7 +164,11 @@ def _lengths(tx: Any, record: Any) -> Any:
 
 def _proof(settings: Config, engine: Engine, plan_id: str) -> Any:
     """Read the plan back from the ledger: (proof, clearing account's history, deep links)."""
-    from connector import connections, db, plans, proving, terminal
+    from connector import db
+    from connector.commands import terminal
+    from connector.connecting import connections
+    from connector.planning import plans
+    from connector.writing import proving
 
     with db.reading(engine) as tx:
         record = plans.get(tx, plan_id)
@@ -187,7 +201,7 @@ def _wish(options: argparse.Namespace, currency: str) -> Any:
 
 def _currency(tx: Any, connection: Connection, options: argparse.Namespace) -> str:
     """Of the named invoices; without any, the organization's own."""
-    from connector import books
+    from connector.mirroring import books
 
     picture = books.of_customer(tx, connection.id, options.customer)
     named = [i.currency for i in picture.invoices if i.id in options.invoice] if picture else []
@@ -195,7 +209,9 @@ def _currency(tx: Any, connection: Connection, options: argparse.Namespace) -> s
 
 
 def _propose(options: argparse.Namespace) -> int:
-    from connector import connections, db, drafting
+    from connector import db
+    from connector.connecting import connections
+    from connector.planning import drafting
 
     settings, engine = shell.opened()
     connection = shell.of_customer(engine, options.customer, options.connection)
@@ -216,7 +232,9 @@ def _propose(options: argparse.Namespace) -> int:
 
 
 def _approve(options: argparse.Namespace) -> int:
-    from connector import connections, db, plans
+    from connector import db
+    from connector.connecting import connections
+    from connector.planning import plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -227,7 +245,9 @@ def _approve(options: argparse.Namespace) -> int:
 
 
 def _renegotiate(options: argparse.Namespace) -> int:
-    from connector import connections, db, plans, renegotiating
+    from connector import db
+    from connector.connecting import connections
+    from connector.planning import plans, renegotiating
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -247,7 +267,8 @@ def _renegotiate(options: argparse.Namespace) -> int:
 
 
 def _waive(options: argparse.Namespace) -> int:
-    from connector import db, drafting, plans
+    from connector import db
+    from connector.planning import drafting, plans
 
     _, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -265,7 +286,9 @@ def _waive(options: argparse.Namespace) -> int:
 
 
 def _agreement(options: argparse.Namespace) -> int:
-    from connector import agreements, connections, db, plans, printing
+    from connector import db
+    from connector.connecting import connections
+    from connector.planning import agreements, plans, printing
 
     settings, engine = shell.opened()
     with db.reading(engine) as tx:
@@ -282,7 +305,9 @@ def _agreement(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace) -> int:
-    from connector import agreements, connections, db, plans
+    from connector import db
+    from connector.connecting import connections
+    from connector.planning import agreements, plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -304,7 +329,8 @@ def _accept(options: argparse.Namespace) -> int:
 
 def carry_out(settings: Config, engine: Engine, connection: Connection, options: argparse.Namespace) -> int:
     """Write what was decided, then say how it stands. Exit code 1 when a person has to look."""
-    from connector import db, plans
+    from connector import db
+    from connector.planning import plans
 
     with redirect_stdout(sys.stderr):
         shell.delivered(settings, engine, connection)

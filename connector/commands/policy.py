@@ -46,8 +46,10 @@ def add(commands: shell.Commands) -> None:
 def _configure(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from connector import connections, db, platforms, settings
+    from connector import db, platforms
+    from connector.connecting import connections
     from connector.domain.calendar import Rhythm
+    from connector.practice import settings
 
     config, engine = shell.opened()
     found = shell.connections_meant(engine, options.connection, connected=False)

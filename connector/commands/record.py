@@ -24,7 +24,9 @@ def add(commands: shell.Commands) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from connector import connections, db, export
+    from connector import db
+    from connector.connecting import connections
+    from connector.record import export
 
     settings, engine = shell.opened()
     ids = [options.connection] if options.connection else None
@@ -36,7 +38,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from connector import replay
+    from connector.reviewing import replay
 
     said = replay.replay(options.books, options.at)
     json.dump(said[0] if len(said) == 1 else said, sys.stdout, ensure_ascii=False, indent=1)

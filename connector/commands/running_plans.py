@@ -45,7 +45,9 @@ def add(below: shell.Commands) -> None:
 
 
 def _cancel(options: argparse.Namespace) -> int:
-    from connector import connections, db, plans
+    from connector import db
+    from connector.connecting import connections
+    from connector.planning import plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -56,7 +58,8 @@ def _cancel(options: argparse.Namespace) -> int:
 
 
 def _pause(options: argparse.Namespace) -> int:
-    from connector import db, plans
+    from connector import db
+    from connector.planning import plans
 
     _, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -66,7 +69,8 @@ def _pause(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from connector import db, plans
+    from connector import db
+    from connector.planning import plans
 
     _, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -76,7 +80,9 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _accelerate(options: argparse.Namespace) -> int:
-    from connector import connections, db, plans, platforms, renegotiating
+    from connector import db, platforms
+    from connector.connecting import connections
+    from connector.planning import plans, renegotiating
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -94,7 +100,10 @@ def _accelerate(options: argparse.Namespace) -> int:
 
 
 def _payoff(options: argparse.Namespace) -> int:
-    from connector import connections, db, ending, plans, terminal
+    from connector import db
+    from connector.commands import terminal
+    from connector.connecting import connections
+    from connector.planning import ending, plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -127,7 +136,9 @@ def _payoff(options: argparse.Namespace) -> int:
 
 
 def _write_off(options: argparse.Namespace) -> int:
-    from connector import connections, db, ending, plans, todos
+    from connector import db
+    from connector.connecting import connections
+    from connector.planning import ending, plans, todos
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
@@ -145,7 +156,8 @@ def _write_off(options: argparse.Namespace) -> int:
 
 
 def _todos(options: argparse.Namespace) -> int:
-    from connector import db, todos
+    from connector import db
+    from connector.planning import todos
 
     _, engine = shell.opened()
     found = []
@@ -161,7 +173,9 @@ def _todos(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from connector import connections, db, ending, plans
+    from connector import db
+    from connector.connecting import connections
+    from connector.planning import ending, plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from connector.config import Config
-    from connector.connections import Connection
+    from connector.connecting.connections import Connection
 
 Command = Callable[[argparse.Namespace], int]
 Commands = Any  # argparse's sub-parsers: their type has no public name
@@ -91,7 +91,8 @@ def opened() -> tuple[Config, Engine]:
 
 
 def connections_meant(engine: Engine, wanted: str | None, *, connected: bool = True) -> list[Connection]:
-    from connector import connections, db
+    from connector import db
+    from connector.connecting import connections
 
     with db.reading(engine) as tx:
         if wanted is not None:
@@ -104,7 +105,8 @@ def connections_meant(engine: Engine, wanted: str | None, *, connected: bool = T
 
 def of_customer(engine: Engine, customer_id: str, wanted: str | None) -> Connection:
     """The one organization that has this customer."""
-    from connector import books, db
+    from connector import db
+    from connector.mirroring import books
 
     found = connections_meant(engine, wanted, connected=False)
     with db.reading(engine) as tx:
@@ -125,7 +127,10 @@ def each(options: argparse.Namespace) -> Iterator[tuple[Config, Engine, Connecti
 
 def delivered(settings: Config, engine: Engine, connection: Connection) -> int:
     """Deliver until nothing waits, or patience ends. Returns how many writes wait for a person."""
-    from connector import connections, customer_links, db, platforms, writeback
+    from connector import db, platforms
+    from connector.connecting import connections
+    from connector.customer_page import customer_links
+    from connector.writing import writeback
 
     word = platforms.find(connection.platform, settings).credit_word
     end = time.monotonic() + PATIENCE

@@ -18,7 +18,7 @@ def add(commands: shell.Commands) -> None:
 
 
 def _sync(options: argparse.Namespace) -> int:
-    from connector import sync
+    from connector.mirroring import sync
 
     for settings, engine, connection in shell.each(options):
         result = sync.sync(engine, settings, connection.id, full=options.full, say=shell.say)
@@ -31,7 +31,9 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _review(options: argparse.Namespace) -> int:
-    from connector import connections, db, review
+    from connector import db
+    from connector.connecting import connections
+    from connector.reviewing import review
 
     for settings, engine, connection in shell.each(options):
         today = connections.today(connection, settings)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from connector.contact.guarding import unexplained
 from connector.domain.receivables import Document, Kind, Status
 from connector.domain.writes import CreditDraft, DueDateDraft, InvoiceDraft, LinkDraft, NoteDraft, RemoveDraft
-from connector.guarding import unexplained
 from connector.platforms import Clearing, OutOfDate, Reconnect, Refused, TryLater
 from sandbox import books
 from sandbox.documents import Customer, Deposit, DepositLine, Ref

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring.inbox import Change
 from tests.conftest import shared
 from webhooks import quickbooks
 from webhooks.shapes import UnknownShape

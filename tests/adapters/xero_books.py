@@ -51,7 +51,7 @@ class Meter(OpenGate):
 
 @dataclass
 class Permission:
-    """An Access that refreshes through the platform, as `connector.connections` does."""
+    """An Access that refreshes through the platform, as `connector.connecting.connections` does."""
 
     platform: Platform
     held: Token

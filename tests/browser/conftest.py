@@ -28,9 +28,12 @@ from flask.sessions import SecureCookieSessionInterface
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from sqlalchemy.engine import Engine
 
-from connector import config, connections, db, invitations, people, plans
+from connector import config, db
 from connector.config import Config
+from connector.connecting import connections
+from connector.planning import plans
 from connector.platforms import Identity
+from connector.practice import invitations, people
 from connector.supervisor import Installation
 from tests.browser.books import TODAY, harbor_and_pine
 from web import create_app

@@ -14,9 +14,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect
 
-from connector import connections, customer_answers, db, drafting, holds, plans, settings
+from connector import db
+from connector.connecting import connections
+from connector.contact import holds
+from connector.customer_page import customer_answers
 from connector.domain.letters import variants
 from connector.domain.page_words import words
+from connector.planning import drafting, plans
+from connector.practice import settings
 from tests.browser.books import harbor_and_pine
 from tests.browser.conftest import World, connect, reviewed, until
 

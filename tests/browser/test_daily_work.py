@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from connector import connections, db, plans
+from connector import db
+from connector.connecting import connections
+from connector.planning import plans
 from tests.browser.conftest import COMPANIES, Home, World, choose, connect, reviewed, until
 
 ELSEWHERE = "Somebody Else"  # a client of its own for what ends with nothing left

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from connector import db, plans
+from connector import db
+from connector.planning import plans
 from tests.browser.conftest import Hand, World, clicks_by_task, connect, reviewed, until
 
 

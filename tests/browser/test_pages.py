@@ -16,7 +16,10 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, Request, expect
 
-from connector import books, db, people, plans
+from connector import db
+from connector.mirroring import books
+from connector.planning import plans
+from connector.practice import people
 from tests.browser.conftest import COMPANIES, Hand, Home, World, clicks_by_task
 
 COLORS = {

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import config, connections, db, embedded, platforms
+from connector import config, db, embedded, platforms
+from connector.connecting import connections
 from tests.conftest import migrate
 from tests.connector import json_ledger, servers
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from adapters import oauth
-from connector import cli, config, connections, db
+from connector import cli, config, db
+from connector.connecting import connections
 from sandbox import books
 from sandbox.clock import Clock
 from sandbox.ledger import Ledger as PretendLedger

@@ -8,14 +8,19 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, connections, db, mirror, objections, outbox, plans, settings, writeback
+from connector import db
+from connector.connecting import connections
 from connector.domain import installments
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.plan import Plan
 from connector.domain.policy import Mode
 from connector.domain.receivables import Organization
-from connector.plans import Record
-from connector.writeback import Delivered
+from connector.mirroring import books, mirror
+from connector.planning import objections, plans
+from connector.planning.plans import Record
+from connector.practice import settings
+from connector.writing import outbox, writeback
+from connector.writing.writeback import Delivered
 from tests.connector.conftest import NOON, TODAY
 from tests.connector.fake_ledger import HARBOR, FakeLedger
 

@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import audit, db
+from connector import db
+from connector.record import audit
 from tests.connector.conftest import NOON
 
 

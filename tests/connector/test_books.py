@@ -7,8 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, db, mirror
-from connector.book_rows import PART, maker
+from connector import db
 from connector.domain.receivables import (
     Allocation,
     CreditNote,
@@ -19,6 +18,8 @@ from connector.domain.receivables import (
     Payment,
     Status,
 )
+from connector.mirroring import books, mirror
+from connector.mirroring.book_rows import PART, maker
 from connector.platforms import Batch
 
 NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from connector import books_file
-from connector.books_file import WrongBooks
 from connector.domain.receivables import Status
+from connector.mirroring import books_file
+from connector.mirroring.books_file import WrongBooks
 
 DAY = dt.date
 

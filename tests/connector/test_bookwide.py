@@ -5,9 +5,11 @@ import datetime as dt
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import books, bookwide, conclusions, db, review
+from connector import db
 from connector.domain.prediction.history import learnable
 from connector.domain.prediction.outlook import learn, outlooks
+from connector.mirroring import books, bookwide
+from connector.reviewing import conclusions, review
 from tests.connector.plan_story import Story, a_story
 
 TODAY = dt.date(2026, 11, 21)

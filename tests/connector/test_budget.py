@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import budget, config, db, meter
-from connector.budget import Budget, Limits, Window
+from connector import config, db
+from connector.connecting import budget, meter
+from connector.connecting.budget import Budget, Limits, Window
 from connector.platforms import Call, TryLater
 
 SMALL = Limits(windows=(Window("minute", 3, 60),), at_once=2)

@@ -7,10 +7,13 @@ import threading
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import charging, db, holds, outbox, settings
+from connector import db
+from connector.contact import charging, holds
 from connector.domain import charges as rules
 from connector.domain.policy import load
 from connector.platforms import Refused
+from connector.practice import settings
+from connector.writing import outbox
 from tests.connector.conftest import NOON, TODAY
 from tests.connector.plan_story import Story, a_story
 

@@ -10,9 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import clock, config, connections, db, inbox, waking
+from connector import clock, config, db, waking
+from connector.connecting import connections
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring import inbox
+from connector.mirroring.inbox import Change
 from tests.connector.json_ledger import Ledgers
 
 NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)

@@ -5,10 +5,11 @@ import datetime as dt
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import books, completeness, config, db, sync
+from connector import config, db
 from connector.domain import dunning
 from connector.domain.policy import ReminderPolicy
 from connector.domain.receivables import Invoice, Status
+from connector.mirroring import books, completeness, sync
 from tests.connector.json_ledger import Ledgers
 
 TODAY = dt.date(2026, 11, 21)

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlalchemy.engine import Engine
 
-from connector import config, connections, db, keys, leases, platforms
-from connector.access import StoredAccess, lost
+from connector import config, db, leases, platforms
 from connector.config import WrongSetting
-from connector.connections import Connection
+from connector.connecting import connections, keys
+from connector.connecting.access import StoredAccess, lost
+from connector.connecting.connections import Connection
 from connector.domain.receivables import Organization
 from connector.platforms import OrganizationRef, Reconnect, TryLater
 from tests.connector.json_ledger import HARBOR, JsonPlatform, Ledgers, grant

@@ -11,23 +11,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import (
-    books,
-    conclusions,
-    contacts,
-    customer_time,
-    db,
-    holds,
-    mirror,
-    plans,
-    reminders,
-    settings,
-)
+from connector import db
+from connector.contact import contacts, customer_time, holds, reminders
+from connector.contact.reminders import Reminder
 from connector.domain.codec import WrongValue
 from connector.domain.policy import LetterPolicy, Mode, OwnText, PlanPolicy, Policy, ReminderPolicy
 from connector.domain.receivables import Customer, Payment
+from connector.mirroring import books, mirror
+from connector.planning import plans
 from connector.platforms import TryLater
-from connector.reminders import Reminder
+from connector.practice import settings
+from connector.reviewing import conclusions
 from tests.connector.fake_ledger import Killed
 from tests.connector.plan_story import Story
 from tests.connector.test_reminders import AT_TEN, DAY, TUESDAY, kept, reviewed, story

@@ -12,10 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from connector import config, connections, db, drafting, plans, platforms, writeback
-from connector.access import StoredAccess
+from connector import config, db, platforms
+from connector.connecting import connections
+from connector.connecting.access import StoredAccess
 from connector.domain.propose import Wish
+from connector.planning import drafting, plans
 from connector.platforms import Ledger, OpenGate, TryLater
+from connector.writing import writeback
 from tests.connector.desk import COMPANY, TODAY, Desk, a_desk
 from tests.connector.fake_ledger import Killed
 

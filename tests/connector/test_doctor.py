@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlalchemy.engine import Engine
 
-from connector import cli, config, connections, db, doctor, failures, inbox, keys, leases
+from connector import cli, config, db, doctor, failures, leases
+from connector.connecting import connections, keys
 from connector.doctor import GOOD, LOOK, WRONG
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring import inbox
+from connector.mirroring.inbox import Change
 from tests.connector.json_ledger import grant
 
 
@@ -119,7 +121,7 @@ def test_a_job_that_fails_again_and_again(
 ) -> None:
     with db.transaction(store) as tx:
         now = db.now()
-        failures.note(tx, connected, "prove_connection", "KeyError in connector/sync.py:1", now)
+        failures.note(tx, connected, "prove_connection", "KeyError in connector/mirroring/sync.py:1", now)
         for n in range(5):
             failures.note(
                 tx, connected, "sync_connection", "OSError in connector/x.py:2", now + n * failures.REST
@@ -134,7 +136,7 @@ def test_a_job_that_fails_again_and_again(
 def test_a_log_that_somebody_changed(
     installation: config.Config, store: Engine, connected: str, discovery: list[dt.datetime]
 ) -> None:
-    from connector import audit
+    from connector.record import audit
 
     with db.transaction(store) as tx:
         audit.record(tx, who="A", what="b", now=db.now(), connection_id=connected)

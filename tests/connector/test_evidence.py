@@ -7,7 +7,8 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-from connector import contacts, db, demanding, evidence, holds, sheets
+from connector import db
+from connector.contact import contacts, demanding, evidence, holds, sheets
 from connector.domain.policy import Policy, ReminderPolicy
 from tests.connector.plan_story import Story
 from tests.connector.test_contact import set_policy

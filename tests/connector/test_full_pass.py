@@ -7,11 +7,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, books_file, bookwide, conclusions, db, full_pass, judging, mirror
+from connector import db
 from connector.domain.glance import Glance
 from connector.domain.policy import Policy
 from connector.domain.receivables import Allocation, CreditNote, Customer, Invoice, Payment, Status
+from connector.mirroring import books, books_file, bookwide, mirror
 from connector.platforms import Batch
+from connector.reviewing import conclusions, full_pass, judging
 from tests.judgement.answer_key import CASES
 
 TODAY = dt.date(2026, 11, 20)

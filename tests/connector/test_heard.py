@@ -9,9 +9,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import conclusions, connections, contacts, db, holds, mirror, review
+from connector import db
+from connector.connecting import connections
+from connector.contact import contacts, holds
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
+from connector.mirroring import mirror
 from connector.platforms import Batch
+from connector.reviewing import conclusions, review
 
 pytestmark = pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 TODAY = dt.date(2026, 11, 20)

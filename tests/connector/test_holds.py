@@ -7,7 +7,8 @@ import datetime as dt
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import db, holds
+from connector import db
+from connector.contact import holds
 from tests.connector.conftest import NOON, TODAY
 
 

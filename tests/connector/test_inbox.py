@@ -5,9 +5,11 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import config, connections, db, inbox
+from connector import config, db
+from connector.connecting import connections
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring import inbox
+from connector.mirroring.inbox import Change
 from tests.connector import json_ledger
 
 NOON = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)

@@ -14,25 +14,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import (
-    access,
-    books,
-    completeness,
-    config,
-    connections,
-    db,
-    embedded,
-    failures,
-    inbox,
-    jobs,
-    leases,
-    sweep,
-    sync,
-    waking,
-)
-from connector.connections import Connection
+from connector import config, db, embedded, failures, jobs, leases, sweep, waking
+from connector.connecting import access, connections
+from connector.connecting.connections import Connection
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring import books, completeness, inbox, sync
+from connector.mirroring.inbox import Change
 from connector.platforms import OrganizationRef
 from tests.connector.json_ledger import Ledgers, grant
 

@@ -4,7 +4,8 @@ import datetime as dt
 
 from sqlalchemy.engine import Engine
 
-from connector import db, meter
+from connector import db
+from connector.connecting import meter
 from connector.platforms import Call
 
 MONDAY, TUESDAY = dt.date(2026, 11, 16), dt.date(2026, 11, 17)

@@ -5,7 +5,9 @@ import datetime as dt
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import conclusions, db, export, review
+from connector import db
+from connector.record import export
+from connector.reviewing import conclusions, review
 from tests.connector.plan_story import Story, a_story
 
 TODAY = dt.date(2026, 11, 21)

@@ -6,8 +6,9 @@ import datetime as dt
 
 from sqlalchemy.engine import Engine
 
-from connector import db, people
+from connector import db
 from connector.platforms import Identity
+from connector.practice import people
 from tests.connector.conftest import NOON
 
 ANN = Identity("https://issuer.example", "a-1", "ann@example.org", True, "Ann Lee")

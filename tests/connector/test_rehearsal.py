@@ -9,11 +9,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import connections, db, mirror, rehearsal, review, settings
+from connector import db
+from connector.connecting import connections
 from connector.domain.policy import Policy
 from connector.domain.receivables import Customer, Invoice, Payment, Status
+from connector.mirroring import mirror
 from connector.platforms import Batch
-from connector.rehearsal import Rehearsal, What
+from connector.practice import settings
+from connector.reviewing import rehearsal, review
+from connector.reviewing.rehearsal import Rehearsal, What
 from tests.connector.conftest import NOON
 
 MONDAY, TUESDAY = dt.date(2026, 11, 23), dt.date(2026, 11, 24)

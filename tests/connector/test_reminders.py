@@ -9,9 +9,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import db, holds, plans, reminders, review, settings
+from connector import db
+from connector.contact import holds, reminders
+from connector.contact.reminders import Reminder
+from connector.planning import plans
 from connector.platforms import Refused
-from connector.reminders import Reminder
+from connector.practice import settings
+from connector.reviewing import review
 from tests.connector.fake_ledger import FakeLedger
 from tests.connector.plan_story import Story, a_story
 

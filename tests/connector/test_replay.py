@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import cli, db, export, review
-from connector.replay import replay
+from connector import cli, db
+from connector.record import export
+from connector.reviewing import review
+from connector.reviewing.replay import replay
 from tests.conftest import shared
 from tests.connector.conftest import TODAY
 from tests.connector.plan_story import a_story

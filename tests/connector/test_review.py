@@ -7,12 +7,14 @@ import datetime as dt
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import conclusions, db, drafting, plans, previewing, renegotiating, review, todos
+from connector import db
 from connector.domain.plan import Plan
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
 from connector.domain.writes import RemoveDraft
+from connector.planning import drafting, plans, previewing, renegotiating, todos
 from connector.platforms import Refused
+from connector.reviewing import conclusions, review
 from tests.connector.conftest import NOON, TODAY
 from tests.connector.plan_story import Story, a_story
 

@@ -9,10 +9,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, conclusions, connections, contacts, db, mirror, review, settings
+from connector import db
+from connector.connecting import connections
+from connector.contact import contacts
 from connector.domain.policy import FindingPolicy, Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
+from connector.mirroring import books, mirror
 from connector.platforms import Batch
+from connector.practice import settings
+from connector.reviewing import conclusions, review
 
 START = dt.date(2026, 1, 5)
 NOW = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)

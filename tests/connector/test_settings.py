@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import audit, db, settings
+from connector import db
 from connector.domain.policy import Basis, PlanPolicy
 from connector.platforms import Clearing
+from connector.practice import settings
+from connector.record import audit
 from tests.connector.conftest import NOON, TODAY
 
 

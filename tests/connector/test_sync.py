@@ -6,9 +6,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import books, config, connections, contacts, db, inbox, leases, sync
+from connector import config, db, leases
+from connector.connecting import connections
+from connector.contact import contacts
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring import books, inbox, sync
+from connector.mirroring.inbox import Change
 from connector.platforms import OutOfDate, Reconnect, Refused, TryLater
 from tests.connector.json_ledger import Ledgers
 

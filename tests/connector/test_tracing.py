@@ -16,8 +16,9 @@ from rq.timeouts import TimerDeathPenalty
 from sqlalchemy.engine import Engine
 
 import web
-from connector import config, db, embedded, people, tracing, waking
+from connector import config, db, embedded, tracing, waking
 from connector.platforms import Identity
+from connector.practice import people
 from tests.connector.json_ledger import Ledgers
 
 

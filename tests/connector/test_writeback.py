@@ -9,10 +9,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import db, outbox, plans, writeback
+from connector import db
 from connector.domain.policy import Mode
 from connector.domain.receivables import Kind, Status
+from connector.planning import plans
 from connector.platforms import Refused
+from connector.writing import outbox, writeback
 from tests.connector.fake_ledger import HARBOR, FakeLedger, Killed
 from tests.connector.plan_story import Story, a_ledger, a_story, locked
 

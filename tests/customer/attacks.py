@@ -18,8 +18,10 @@ from html import unescape
 import sqlalchemy as sa
 from itsdangerous import Signer
 
-from connector import customer_links, db, offering, personal
-from connector.answering import A_DAY
+from connector import db
+from connector.customer_page import customer_links, offering
+from connector.customer_page.answering import A_DAY
+from connector.record import personal
 from tests.customer.desk import PUBLIC, Customer, Desk, a_customer, switch_on
 from tests.stories.lives import Company
 

@@ -13,8 +13,12 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from connector import books, customer_links, db, platforms, settings, writeback
+from connector import db, platforms
+from connector.customer_page import customer_links
 from connector.domain.policy import Policy
+from connector.mirroring import books
+from connector.practice import settings
+from connector.writing import writeback
 from tests.stories.lives import Company, Metered, Practice
 from web import create_app
 

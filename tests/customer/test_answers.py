@@ -11,21 +11,14 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from connector import (
-    audit,
-    customer_answers,
-    customer_effect,
-    customer_files,
-    db,
-    export,
-    holds,
-    personal,
-    plans,
-    reminders,
-    review,
-    settings,
-)
+from connector import db
+from connector.contact import holds, reminders
+from connector.customer_page import customer_answers, customer_effect, customer_files
 from connector.domain import shares
+from connector.planning import plans
+from connector.practice import settings
+from connector.record import audit, export, personal
+from connector.reviewing import review
 from sandbox import acts
 from tests.customer.desk import TODAY, Customer, Desk, a_customer, deliver, switch_on
 from tests.stories.lives import Company, Watch

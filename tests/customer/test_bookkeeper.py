@@ -10,8 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from connector import customer_answers, customer_links, db, holds, people, settings
+from connector import db
+from connector.contact import holds
+from connector.customer_page import customer_answers, customer_links
 from connector.platforms import Identity
+from connector.practice import people, settings
 from tests.customer.desk import PUBLIC, TODAY, Customer, Desk, a_customer, switch_on
 from tests.stories.lives import Company
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from connector import config, db, jobs, mailing, notices, people
+from connector import config, db, jobs
 from connector.config import WrongSetting
+from connector.customer_page import mailing, notices
 from connector.platforms import Identity
+from connector.practice import people
 from tests.customer.desk import PUBLIC, Desk, a_customer, switch_on
 from tests.stories.lives import Company
 
@@ -181,7 +183,7 @@ def test_outside_this_machine_the_way_is_encrypted_or_nothing_is_sent(
     desk: Desk, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = replace(desk.practice.settings, smtp_url=sink.url, mail_from=SENDER)
-    monkeypatch.setattr("connector.mailing.LOCAL_HOSTS", frozenset())
+    monkeypatch.setattr("connector.customer_page.mailing.LOCAL_HOSTS", frozenset())
     with pytest.raises(mailing.Unsent, match="SMTPNotSupportedError"):
         mailing.send(settings, "dana@firm.example", "Hello", "Text", key="1")
     monkeypatch.undo()

@@ -9,17 +9,12 @@ from html import unescape
 
 import pytest
 
-from connector import (
-    agreements,
-    customer_answers,
-    db,
-    holds,
-    offering,
-    plans,
-    renegotiating,
-)
+from connector import db
+from connector.contact import holds
+from connector.customer_page import customer_answers, offering
 from connector.domain.propose import Wish
-from connector.plans import PlanProblem, Record
+from connector.planning import agreements, plans, renegotiating
+from connector.planning.plans import PlanProblem, Record
 from tests.customer.desk import TODAY, Customer, Desk, a_customer, deliver, switch_on
 from tests.stories.lives import Company, Watch
 

@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from connector import customer_links, db, holds, keys, personal
+from connector import db
+from connector.connecting import keys
+from connector.contact import holds
+from connector.customer_page import customer_links
+from connector.record import personal
 from tests.customer import attacks
 from tests.customer.attacks import ATTACKS, Scene
 from tests.customer.desk import Desk, a_customer, switch_on

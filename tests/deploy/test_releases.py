@@ -19,8 +19,11 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from connector import audit, config, connections, db, export, review
+from connector import config, db
 from connector.config import Config
+from connector.connecting import connections
+from connector.record import audit, export
+from connector.reviewing import review
 from tests.connector import servers
 
 TODAY = dt.date(2026, 11, 21)

@@ -18,8 +18,9 @@ import requests
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from connector import clock, config, connections, db, keys
+from connector import clock, config, db
 from connector.config import Config, WrongSetting
+from connector.connecting import connections, keys
 from connector.platforms import Grant, Identity, OrganizationRef, Token
 from tests.connector import servers
 from tests.security.practice import free_port

@@ -4,11 +4,11 @@ import random
 from dataclasses import replace
 from datetime import date, timedelta
 
-from connector import judging
 from connector.domain import stillness
 from connector.domain.findings import Event, Receivables
 from connector.domain.policy import Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
+from connector.reviewing import judging
 
 TODAY = date(2026, 11, 2)
 ANN = Customer("ann", "Ann", currency="USD")

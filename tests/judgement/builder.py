@@ -6,8 +6,9 @@ import json
 from datetime import date, timedelta
 from typing import Any
 
-from connector import books_file, replay
 from connector.domain.policy import Policy
+from connector.mirroring import books_file
+from connector.reviewing import replay
 
 
 class Books:

@@ -5,10 +5,10 @@ import math
 
 import pytest
 
-from connector import judging
 from connector.domain.assessment import SEGMENTS
 from connector.domain.policy import Policy
 from connector.domain.receivables import Customer
+from connector.reviewing import judging
 from tests.domain.test_prediction_on_any_book import BOOKS, TODAY
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector import books_file, replay
 from connector.domain.policy import Policy
+from connector.mirroring import books_file
+from connector.reviewing import replay
 
 TODAY = date(2026, 11, 20)
 RANK = {"reliable": 0, "forgetful": 1, "squeezed": 2, "chronic": 3}

@@ -18,10 +18,11 @@ import requests
 from sqlalchemy.engine import Engine
 
 from adapters import oauth
-from connector import config, connections, db
+from connector import config, db
 from connector.browser import Browser, Page
 from connector.config import Config
-from connector.connections import Connection
+from connector.connecting import connections
+from connector.connecting.connections import Connection
 from connector.supervisor import Installation
 from sandbox import books
 from sandbox.clock import Clock

@@ -20,10 +20,17 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
 
-from connector import audit, connections, customer_answers, customer_files, db, mirror, people, review, todos
+from connector import db
 from connector.config import Config
+from connector.connecting import connections
+from connector.customer_page import customer_answers, customer_files
 from connector.domain.receivables import Customer, Invoice, Organization, Status
+from connector.mirroring import mirror
+from connector.planning import todos
 from connector.platforms import Batch, Identity
+from connector.practice import people
+from connector.record import audit
+from connector.reviewing import review
 
 NOW = dt.datetime(2026, 11, 18, 15, 0, tzinfo=dt.UTC)
 TODAY = dt.date(2026, 11, 18)

@@ -17,8 +17,10 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from connector import db, keys, plans, waking
+from connector import db, waking
+from connector.connecting import keys
 from connector.domain.policy import Mode
+from connector.planning import plans
 from sandbox import acts
 from sandbox.faults import Fault
 from tests.security.practice import LEDGERS, WEBHOOK_KEY, Practice, a_practice

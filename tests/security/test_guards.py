@@ -14,8 +14,10 @@ from sqlalchemy.engine import Engine
 
 import web
 import webhooks
-from connector import config, db, keys, people
+from connector import config, db
 from connector.config import Config, WrongSetting
+from connector.connecting import keys
+from connector.practice import people
 from tests.conftest import migrate
 from tests.security import tenants
 from tests.security.tenants import Tenant

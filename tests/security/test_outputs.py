@@ -17,7 +17,8 @@ from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
 import web
-from connector import audit, config, db, logs
+from connector import config, db, logs
+from connector.record import audit
 from tests.conftest import migrate
 from tests.security import tenants
 from tests.security.tenants import Tenant

@@ -13,8 +13,9 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
 import web
-from connector import cli, config, db, people
+from connector import cli, config, db
 from connector.config import Config
+from connector.practice import people
 from tests.security import tenants
 from tests.security.tenants import WORDS, Tenant
 

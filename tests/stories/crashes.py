@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from connector import db, outbox, plans
+from connector import db
 from connector.domain.policy import Mode
+from connector.planning import plans
+from connector.writing import outbox
 from sandbox.documents import Invoice, Ref
 from sandbox.faults import Fault
 from tests.connector.fake_ledger import Killed

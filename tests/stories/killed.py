@@ -10,8 +10,10 @@ import os
 import signal
 from pathlib import Path
 
-from connector import config, connections, db, platforms, writeback
-from connector.access import StoredAccess
+from connector import config, db, platforms
+from connector.connecting import connections
+from connector.connecting.access import StoredAccess
+from connector.writing import writeback
 from tests.stories.lives import Metered, environment
 
 

@@ -20,28 +20,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters import oauth
-from connector import (
-    config,
-    connections,
-    db,
-    drafting,
-    outbox,
-    plans,
-    platforms,
-    proving,
-    review,
-    settings,
-    sync,
-    writeback,
-)
-from connector.access import StoredAccess
+from connector import config, db, platforms
+from connector.connecting import connections
+from connector.connecting.access import StoredAccess
 from connector.domain import installments as rows_of
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.plan import Plan, Waiver
 from connector.domain.policy import InterestPolicy, Method, Mode
 from connector.domain.propose import Wish
+from connector.mirroring import sync
+from connector.planning import drafting, plans
 from connector.platforms import Call, Gate, Ledger
-from connector.writeback import Delivered
+from connector.practice import settings
+from connector.reviewing import review
+from connector.writing import outbox, proving, writeback
+from connector.writing.writeback import Delivered
 from sandbox import acts, reports
 from sandbox.books import own_rules
 from sandbox.clock import Clock

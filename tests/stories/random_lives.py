@@ -16,10 +16,12 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from connector import db, ending, outbox, plans, renegotiating, todos
+from connector import db
 from connector.domain.calendar import Rhythm
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
+from connector.planning import ending, plans, renegotiating, todos
+from connector.writing import outbox
 from sandbox.faults import Fault
 from tests.connector.fake_ledger import Killed
 from tests.stories.in_process import handed_over

@@ -19,12 +19,14 @@ from sqlalchemy.engine import Engine
 from adapters import oauth
 from benchmarks.ledger.consent import consent
 from benchmarks.ledger.year import environment
-from connector import books, completeness, config, connections, db
+from connector import config, db
 from connector.config import Config
+from connector.connecting import connections
 from connector.domain import aging
 from connector.domain.money import to_decimal, to_minor
 from connector.domain.receivables import Invoice
-from connector.sync import sync
+from connector.mirroring import books, completeness
+from connector.mirroring.sync import sync
 from sandbox import books as books_files
 from sandbox.clock import Clock
 from sandbox.company import sample_companies

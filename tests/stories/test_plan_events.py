@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from connector import agreements, db, ending, plans, renegotiating, todos
+from connector import db
 from connector.domain.calendar import Rhythm
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
+from connector.planning import agreements, ending, plans, renegotiating, todos
 from sandbox import acts
 from sandbox.documents import Ref
 from tests.stories.lives import (

@@ -11,9 +11,11 @@ from itertools import groupby
 
 import pytest
 
-from connector import db, ending, outbox, plans, renegotiating, todos
+from connector import db
 from connector.domain.policy import InterestPolicy, Method
 from connector.domain.propose import Wish
+from connector.planning import ending, plans, renegotiating, todos
+from connector.writing import outbox
 from sandbox.documents import Ref
 from sandbox.posting import postings_of
 from tests.stories.lives import (

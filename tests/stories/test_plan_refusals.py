@@ -10,8 +10,11 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from connector import db, drafting, holds, plans, previewing, settings
+from connector import db
+from connector.contact import holds
 from connector.domain.policy import Mode
+from connector.planning import drafting, plans, previewing
+from connector.practice import settings
 from sandbox import acts
 from sandbox.documents import Journal, JournalLine, Ref
 from tests.stories.lives import APPROVAL, DAY, Company, Practice, drift

@@ -15,9 +15,15 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
-from connector import config, connections, db, people, plans, review, settings, sync, writeback
+from connector import config, db
+from connector.connecting import connections
 from connector.domain.money import to_minor
+from connector.mirroring import sync
+from connector.planning import plans
 from connector.platforms import Identity, find
+from connector.practice import people, settings
+from connector.reviewing import review
+from connector.writing import writeback
 from sandbox.server import Server
 from web import create_app
 

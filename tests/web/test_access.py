@@ -8,7 +8,8 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from connector import db, people
+from connector import db
+from connector.practice import people
 from tests.web.office import PUBLIC, Office
 
 FORBIDDEN_IN_PAGES = ("<script>", "style=", "onclick=", "javascript:")

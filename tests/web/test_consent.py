@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from connector import connections, db
+from connector import db
+from connector.connecting import connections
 from tests.web.office import Office
 
 PLATFORMS = ("quickbooks", "xero")

@@ -7,8 +7,12 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from connector import audit, charging, contacts, db, holds, reminders, settings, sync
+from connector import db
+from connector.contact import charging, contacts, holds, reminders
 from connector.domain.policy import load
+from connector.mirroring import sync
+from connector.practice import settings
+from connector.record import audit
 from tests.web.office import TODAY, Browser, Office
 
 

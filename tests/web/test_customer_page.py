@@ -6,11 +6,12 @@ import datetime as dt
 
 import pytest
 
-from connector import conclusions, db
-from connector.conclusions import Conclusion
+from connector import db
 from connector.domain.findings import Evidence, Finding
 from connector.domain.policy import PlanPolicy
 from connector.domain.receivables import Invoice, Status
+from connector.reviewing import conclusions
+from connector.reviewing.conclusions import Conclusion
 from tests.web.office import Browser, Office
 from web.pages import talking
 

@@ -6,7 +6,8 @@ import json
 
 import sqlalchemy as sa
 
-from connector import audit, db
+from connector import db
+from connector.record import audit
 from tests.web.office import Browser, Office
 
 

@@ -9,8 +9,13 @@ import json
 import pytest
 import requests
 
-from connector import connections, db, failures, holds, outbox, plans, settings
+from connector import db, failures
+from connector.connecting import connections
+from connector.contact import holds
+from connector.planning import plans
 from connector.platforms import Refused
+from connector.practice import settings
+from connector.writing import outbox
 from tests.web.office import Browser, Office
 
 COMPANY = {"quickbooks": "9130000000000001", "xero": "5d7e0000-0000-4000-a000-000000000001"}
@@ -337,11 +342,11 @@ def test_what_was_set_aside_is_said_and_tried_again(
     with db.transaction(office.engine) as tx:
         for n in range(5):
             at = db.now() + n * failures.REST
-            failures.note(tx, id, "review_connection", "KeyError in connector/review.py:7", at)
+            failures.note(tx, id, "review_connection", "KeyError in connector/reviewing/review.py:7", at)
     assert "something goes wrong on our side again and again" in browser.get("/").text
     page = browser.get(f"/organizations/{id}").text
     assert "while looking at the customers, 5 times in the same way" in page
-    assert "KeyError in connector/review.py:7" in page
+    assert "KeyError in connector/reviewing/review.py:7" in page
     browser.post(f"/organizations/{id}/read-now", f"/organizations/{id}")
     assert "again and again" not in browser.get("/").text
     assert "in the same way" not in browser.get(f"/organizations/{id}").text

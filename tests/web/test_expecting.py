@@ -7,10 +7,12 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from connector import db, expecting, mirror
-from connector.conclusions import Prediction
+from connector import db
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
+from connector.mirroring import mirror
 from connector.platforms import Batch
+from connector.reviewing import expecting
+from connector.reviewing.conclusions import Prediction
 from tests.web.office import CONNECTION
 
 THEN, TODAY = (

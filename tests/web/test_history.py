@@ -6,9 +6,11 @@ import datetime as dt
 
 from sqlalchemy.engine import Engine
 
-from connector import db, history, mirror, overview
+from connector import db
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
+from connector.mirroring import mirror
 from connector.platforms import Batch
+from connector.reviewing import history, overview
 from tests.web.office import CONNECTION, TODAY
 
 

@@ -2,9 +2,11 @@
 
 import random
 
-from connector import db, mirror, review
+from connector import db
 from connector.domain.receivables import Customer
+from connector.mirroring import mirror
 from connector.platforms import Batch
+from connector.reviewing import review
 from tests.domain.test_prediction import books as weekly
 from tests.web.office import CONNECTION, TODAY
 from tests.web.test_lists import browser  # noqa: F401

@@ -14,9 +14,14 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
-from connector import audit, config, connections, db, mirror, people, review, settings
+from connector import config, db
+from connector.connecting import connections
 from connector.domain.receivables import Customer, Invoice, Organization, Status
+from connector.mirroring import mirror
 from connector.platforms import Batch, Identity
+from connector.practice import people, settings
+from connector.record import audit
+from connector.reviewing import review
 from tests.web.office import CONNECTION, TODAY
 from web import create_app
 

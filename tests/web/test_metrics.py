@@ -11,9 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import Engine
 
 import web
-from connector import config, connections, db, embedded, inbox, leases, meter, waking
+from connector import config, db, embedded, leases, waking
+from connector.connecting import connections, meter
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring import inbox
+from connector.mirroring.inbox import Change
 from connector.platforms import Call
 from tests.conftest import migrate
 from tests.connector import servers

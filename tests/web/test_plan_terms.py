@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import requests
 
-from connector import db, settings, todos
+from connector import db
+from connector.planning import todos
+from connector.practice import settings
 from tests.web.office import Browser, Office
 from tests.web.test_deciding import COMPANY
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from connector import db, settings, sync
+from connector import db
 from connector.domain.policy import OwnText
+from connector.mirroring import sync
+from connector.practice import settings
 from tests.web.office import Browser, Office
 
 GOOD = "Could you tell us on which day we can expect {amount} for {number}?"

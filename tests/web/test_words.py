@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from connector.domain.expected import Week
-from connector.expecting import Expectation, Said
+from connector.reviewing.expecting import Expectation, Said
 from web import words
 from web.pages import expected
 

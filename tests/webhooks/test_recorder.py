@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from connector import config, db, inbox
+from connector import config, db
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring import inbox
+from connector.mirroring.inbox import Change
 from tests.conftest import migrate
 from webhooks.recorder import Delivery, Recorder
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from connector.domain.receivables import Kind
-from connector.inbox import Change
+from connector.mirroring.inbox import Change
 from webhooks.shapes import UnknownShape
 from webhooks.xero import changes
 

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, abort, current_app, g, render_template, r
 from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 
-from connector.customer_files import LARGEST as LARGEST_FILE
+from connector.customer_page.customer_files import LARGEST as LARGEST_FILE
 from connector.domain import page_words
 from connector.domain.letters import variant_for
 from connector.domain.page_policy import INK

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask import Response, abort, render_template, request
 
-from connector import connections, customer_answers, customer_links, db
+from connector import db
+from connector.connecting import connections
+from connector.customer_page import customer_answers, customer_links
 from web.customer import blueprint, limits
 from web.sign_in import config, engine
 

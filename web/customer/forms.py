@@ -8,11 +8,11 @@ import re
 
 from flask import request
 
-from connector import customer_links
-from connector.answering import Wrong
-from connector.customer_answers import From
-from connector.customer_links import Link
-from connector.customer_view import View
+from connector.customer_page import customer_links
+from connector.customer_page.answering import Wrong
+from connector.customer_page.customer_answers import From
+from connector.customer_page.customer_links import Link
+from connector.customer_page.customer_view import View
 from connector.domain.money import to_minor
 from web.sign_in import config
 

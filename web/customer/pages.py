@@ -12,25 +12,22 @@ from flask import abort, redirect, render_template, request
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import (
+from connector import db, waking
+from connector.connecting import connections
+from connector.customer_page import (
     agreeing,
-    agreements,
     answering,
-    connections,
     customer_answers,
     customer_files,
     customer_links,
     customer_view,
-    db,
-    plans,
-    printing,
-    waking,
 )
-from connector.answering import Wrong
-from connector.customer_answers import From
-from connector.customer_links import Link
-from connector.customer_view import View
-from connector.plans import EditedMeanwhile, PlanProblem
+from connector.customer_page.answering import Wrong
+from connector.customer_page.customer_answers import From
+from connector.customer_page.customer_links import Link
+from connector.customer_page.customer_view import View
+from connector.planning import agreements, plans, printing
+from connector.planning.plans import EditedMeanwhile, PlanProblem
 from web.customer import MEGABYTES, blueprint, forms, limits, style
 from web.sign_in import config, engine
 

@@ -12,25 +12,17 @@ from flask import Response, abort, flash, g, redirect, render_template, request,
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response as AnyResponse
 
-from connector import (
-    books,
-    charging,
-    connections,
-    contacts,
-    db,
-    demanding,
-    evidence,
-    personal,
-    reminders,
-    settings,
-    sheets,
-    waking,
-)
+from connector import db, waking
+from connector.connecting import connections
+from connector.contact import charging, contacts, demanding, evidence, reminders, sheets
 from connector.domain import charges as rules
 from connector.domain.codec import WrongValue
 from connector.domain.late_interest import regime_code
 from connector.domain.policy import load
+from connector.mirroring import books
 from connector.platforms import find
+from connector.practice import settings
+from connector.record import personal
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 

@@ -8,23 +8,17 @@ import datetime as dt
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import (
-    audit,
-    books,
-    completeness,
-    conclusions,
-    connections,
-    db,
-    drafting,
-    holds,
-    plans,
-    reminders,
-    settings,
-    waking,
-)
+from connector import db, waking
+from connector.connecting import connections
+from connector.contact import holds, reminders
 from connector.domain import terms
 from connector.domain.money import to_minor
+from connector.mirroring import books, completeness
+from connector.planning import drafting, plans
 from connector.platforms import find
+from connector.practice import settings
+from connector.record import audit
+from connector.reviewing import conclusions
 from web import aged, words
 from web.pages import blueprint, story, talking
 from web.sign_in import config, engine, need, role_in

@@ -11,7 +11,12 @@ from flask import abort, flash, g, redirect, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import books, connections, customer_links, customer_view, db, offering, plans, settings
+from connector import db
+from connector.connecting import connections
+from connector.customer_page import customer_links, customer_view, offering
+from connector.mirroring import books
+from connector.planning import plans
+from connector.practice import settings
 from web.customer import pages as theirs
 from web.pages import blueprint
 from web.pages.plan import back_to, seen

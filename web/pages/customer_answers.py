@@ -10,10 +10,13 @@ from flask import abort, flash, g, redirect, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import answering, books, connections, customer_answers, customer_files, db, waking
-from connector.customer_answers import Answer
-from connector.customer_files import File
+from connector import db, waking
+from connector.connecting import connections
+from connector.customer_page import answering, customer_answers, customer_files
+from connector.customer_page.customer_answers import Answer
+from connector.customer_page.customer_files import File
 from connector.domain.page_words import words
+from connector.mirroring import books
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 

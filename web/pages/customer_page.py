@@ -10,9 +10,12 @@ from decimal import Decimal, InvalidOperation
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, customer_answers, customer_effect, customer_links, db, notices, settings
+from connector import db
+from connector.connecting import connections
+from connector.customer_page import customer_answers, customer_effect, customer_links, notices
 from connector.domain.page_policy import PagePolicy
 from connector.platforms import find
+from connector.practice import settings
 from web.pages import blueprint
 from web.pages.customer_answers import entries
 from web.pages.settings import keep_policy

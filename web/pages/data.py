@@ -7,8 +7,11 @@ import json
 from flask import Response, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from connector import connections, db, erasure, export, settings
+from connector import db
+from connector.connecting import connections
 from connector.platforms import find
+from connector.practice import settings
+from connector.record import erasure, export
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 

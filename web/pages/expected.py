@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from connector.expecting import BACK, Expectation
+from connector.reviewing.expecting import BACK, Expectation
 from web import charts, words
 
 SHOWN = 8  # weeks

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from flask import render_template
 from markupsafe import Markup
 
-from connector import connections, db, settings, track_record
+from connector import db
+from connector.connecting import connections
 from connector.domain.prediction.record import FEWEST, Comparison
 from connector.platforms import find
+from connector.practice import settings
+from connector.reviewing import track_record
 from web import charts
 from web.pages import blueprint
 from web.sign_in import config, engine, role_in

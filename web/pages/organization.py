@@ -10,25 +10,17 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from connector import (
-    books,
-    completeness,
-    conclusions,
-    connections,
-    db,
-    expecting,
-    failures,
-    history,
-    outbox,
-    overview,
-    plans,
-    reminders,
-    settings,
-    waking,
-)
-from connector.connections import Connection
+from connector import db, failures, waking
+from connector.connecting import connections
+from connector.connecting.connections import Connection
+from connector.contact import reminders
 from connector.domain.receivables import Kind
+from connector.mirroring import books, completeness
+from connector.planning import plans
 from connector.platforms import PlatformError, find
+from connector.practice import settings
+from connector.reviewing import conclusions, expecting, history, overview
+from connector.writing import outbox
 from web import aged, charts
 from web.aged import Aged, Sums
 from web.pages import blueprint, expected

@@ -13,8 +13,9 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, ending, judging, outbox, plans, previewing, proving, settings
-from connector.connections import Connection
+from connector import db
+from connector.connecting import connections
+from connector.connecting.connections import Connection
 from connector.domain.alternatives import alternatives
 from connector.domain.installments import settlement_yearly_percent, yearly_percent
 from connector.domain.policy import Mode
@@ -22,7 +23,12 @@ from connector.domain.progress import Pace, Payoff, Progress, RowProgress, RowSt
 from connector.domain.rails import rows_within
 from connector.domain.receivables import Kind
 from connector.domain.writes import Draft
+from connector.mirroring import books
+from connector.planning import ending, plans, previewing
 from connector.platforms import Platform, find
+from connector.practice import settings
+from connector.reviewing import judging
+from connector.writing import outbox, proving
 from web.pages import blueprint
 from web.sign_in import config, engine, role_in
 from web.words import many

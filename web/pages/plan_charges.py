@@ -8,9 +8,10 @@ from typing import Any
 from flask import flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import db, settings, waking
+from connector import db, waking
 from connector.domain import policy as rules
 from connector.domain.codec import WrongValue
+from connector.practice import settings
 from web.pages import blueprint
 from web.sign_in import config, engine, need
 

@@ -14,8 +14,11 @@ from flask import flash, g, redirect, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import agreements, books, connections, db, ending, plans, printing, renegotiating, waking
+from connector import db, waking
+from connector.connecting import connections
 from connector.domain.agreement import Agreement
+from connector.mirroring import books
+from connector.planning import agreements, ending, plans, printing, renegotiating
 from connector.platforms import find
 from web.pages import blueprint
 from web.pages.plan import back_to, seen

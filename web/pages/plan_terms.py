@@ -9,13 +9,15 @@ from decimal import Decimal, InvalidOperation
 from flask import flash, g, request
 from werkzeug.wrappers import Response
 
-from connector import connections, db, drafting, plans, renegotiating
+from connector import db
+from connector.connecting import connections
 from connector.domain.calendar import Rhythm
 from connector.domain.installments import Change, edit_rows
 from connector.domain.money import to_minor
 from connector.domain.plan import BadPlan, Plan
 from connector.domain.policy import Method
 from connector.domain.propose import Wish
+from connector.planning import drafting, plans, renegotiating
 from web.pages import blueprint
 from web.pages.plan import back_to, seen
 from web.sign_in import config, engine, need

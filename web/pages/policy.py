@@ -11,11 +11,14 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import connections, db, overview, people, settings, waking
-from connector.connections import Connection
+from connector import db, waking
+from connector.connecting import connections
+from connector.connecting.connections import Connection
 from connector.domain.codec import WrongValue
 from connector.domain.policy import Policy
-from connector.settings import Settings
+from connector.practice import people, settings
+from connector.practice.settings import Settings
+from connector.reviewing import overview
 from web import policy_form
 from web.pages import blueprint
 from web.sign_in import config, engine

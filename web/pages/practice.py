@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from flask import g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import books, completeness, connections, db, failures, overview, people, plans, settings
-from connector.connections import Connection
-from connector.overview import Waiting
+from connector import db, failures
+from connector.connecting import connections
+from connector.connecting.connections import Connection
+from connector.mirroring import books, completeness
+from connector.planning import plans
 from connector.platforms import find
+from connector.practice import people, settings
+from connector.reviewing import overview
+from connector.reviewing.overview import Waiting
 from web import aged, charts
 from web.aged import Aged, Sums
 from web.pages import blueprint

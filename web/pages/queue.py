@@ -9,10 +9,17 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
-from connector import audit, books, connections, db, outbox, overview, people, plans, todos, waking
-from connector.connections import Connection
+from connector import db, waking
+from connector.connecting import connections
+from connector.connecting.connections import Connection
 from connector.domain.writes import NoteDraft
+from connector.mirroring import books
+from connector.planning import plans, todos
 from connector.platforms import Platform, find
+from connector.practice import people
+from connector.record import audit
+from connector.reviewing import overview
+from connector.writing import outbox
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping
 
 from flask import Response, g, render_template, request
 
-from connector import audit, connections, db, people
-from connector.connections import Connection
+from connector import db
+from connector.connecting import connections
+from connector.connecting.connections import Connection
 from connector.domain import codec
+from connector.practice import people
+from connector.record import audit
 from web.pages import blueprint
 from web.sign_in import engine, role_in
 

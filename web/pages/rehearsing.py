@@ -9,11 +9,14 @@ from decimal import InvalidOperation
 from flask import request
 from sqlalchemy.engine import Connection as Transaction
 
-from connector import connections, db, rehearsal, settings
-from connector.connections import Connection
+from connector import db
+from connector.connecting import connections
+from connector.connecting.connections import Connection
 from connector.domain.codec import WrongValue
 from connector.domain.policy import Policy
-from connector.rehearsal import Foreseen, Rehearsal, What
+from connector.practice import settings
+from connector.reviewing import rehearsal
+from connector.reviewing.rehearsal import Foreseen, Rehearsal, What
 from web import policy_form
 from web.sign_in import config
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import books, connections, db, ending, plans, waking
+from connector import db, waking
+from connector.connecting import connections
+from connector.mirroring import books
+from connector.planning import ending, plans
 from connector.platforms import find
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in

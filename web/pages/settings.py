@@ -8,10 +8,12 @@ from decimal import InvalidOperation
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, db, invitations, people, settings, waking
+from connector import db, waking
+from connector.connecting import connections
 from connector.domain.codec import WrongValue
 from connector.domain.policy import Policy
 from connector.platforms import PlatformError, find
+from connector.practice import invitations, people, settings
 from web import policy_form
 from web.pages import blueprint, rehearsing
 from web.sign_in import config, engine, need, role_in

@@ -10,8 +10,11 @@ import datetime as dt
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import connections, db, overview, settings
+from connector import db
+from connector.connecting import connections
 from connector.platforms import PlatformError, find
+from connector.practice import settings
+from connector.reviewing import overview
 from web import aged, charts
 from web.pages import blueprint
 from web.pages.settings import not_live_yet

@@ -9,12 +9,12 @@ from statistics import quantiles
 
 from markupsafe import Markup
 
-from connector.books import Receivables
-from connector.contacts import HEARD
+from connector.contact.contacts import HEARD
+from connector.contact.holds import Promise
+from connector.contact.reminders import REACHED, Reminder
 from connector.domain.receivables import CreditNote, Invoice, Payment, Status
-from connector.holds import Promise
-from connector.plans import Record
-from connector.reminders import REACHED, Reminder
+from connector.mirroring.books import Receivables
+from connector.planning.plans import Record
 from web import charts, words
 from web.charts import Bar, Late, Mark
 

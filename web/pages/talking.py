@@ -10,10 +10,10 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from connector.conclusions import Conclusion
 from connector.domain.findings import Finding
 from connector.domain.policy import PlanPolicy
 from connector.domain.receivables import Invoice
+from connector.reviewing.conclusions import Conclusion
 from web.words import days, money
 
 MOST = 4  # questions; nobody reads a longer list during a call

@@ -1,6 +1,6 @@
 """People and roles of one organization: invite by a link, change a role, take it away.
 
-An invitation is a link for one person (`connector.invitations`). Whoever opens it signs in with their own
+An invitation is a link for one person (`connector.practice.invitations`). Whoever opens it signs in with their own
 ledger account; Forbear sends no mail and keeps no password.
 """
 
@@ -9,8 +9,11 @@ from __future__ import annotations
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from connector import audit, connections, db, invitations, people
-from connector.invitations import NotUsable
+from connector import db
+from connector.connecting import connections
+from connector.practice import invitations, people
+from connector.practice.invitations import NotUsable
+from connector.record import audit
 from web.pages import blueprint
 from web.sign_in import config, engine, need
 

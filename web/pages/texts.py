@@ -8,9 +8,12 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from connector import connections, db, settings, texts, waking
+from connector import db, waking
+from connector.connecting import connections
+from connector.contact import texts
 from connector.domain.letters import FIELDS, letters, variant_for, variants
 from connector.platforms import find
+from connector.practice import settings
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 

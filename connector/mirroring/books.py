@@ -1,0 +1,385 @@
+"""The organization's receivables as our mirror of its ledger has them, read back as domain records.
+
+`mirror` keeps them; here one reads, and sees which customers changed since the last review.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter, itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection as Transaction
+
+from connector import db
+from connector.domain.receivables import (
+    Allocation,
+    CreditNote,
+    Customer,
+    Invoice,
+    Kind,
+    Payment,
+    Status,
+)
+from connector.mirroring.book_rows import SHAPES, Shape, day, maker, mark, parts_of_ids, quote
+
+_STATUS = {s.value: s for s in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class Receivables:
+    """One customer's whole picture, with the history of customers merged into it. Each list is by date, then id."""
+
+    customer: Customer
+    invoices: tuple[Invoice, ...]
+    payments: tuple[Payment, ...]
+    credits: tuple[CreditNote, ...]
+
+
+# ---------------------------------------------------------------- what a review has yet to look at
+
+
+def note_changed(tx: Transaction, connection_id: str, ids: Collection[str], now: dt.datetime) -> None:
+    """Remember which customers changed, in the transaction that changed them."""
+    if ids:
+        insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(db.changed_customers)
+        upsert = insert.on_conflict_do_update(
+            index_elements=["connection_id", "customer_id"], set_={"changed_at": insert.excluded.changed_at}
+        )
+        rows = [{"connection_id": connection_id, "customer_id": id, "changed_at": now} for id in sorted(ids)]
+        tx.execute(upsert, rows)
+
+
+def changed(tx: Transaction, connection_id: str) -> dict[str, dt.datetime]:
+    """Customers that changed and were not reviewed since, with the moment of the change."""
+    c = db.changed_customers.c
+    query = sa.select(c.customer_id, c.changed_at).where(c.connection_id == connection_id)
+    return {row.customer_id: row.changed_at for row in tx.execute(query)}
+
+
+def reviewed(tx: Transaction, connection_id: str, seen: dict[str, dt.datetime]) -> None:
+    """Strike out what `changed` gave, except customers that changed again during the review."""
+    c = db.changed_customers.c
+    moments: dict[dt.datetime, list[str]] = defaultdict(list)
+    for id, moment in seen.items():
+        moments[moment].append(id)
+    for moment, ids in moments.items():
+        for part in parts_of_ids(ids):
+            tx.execute(
+                sa.delete(db.changed_customers).where(
+                    c.connection_id == connection_id, c.customer_id.in_(part), c.changed_at <= moment
+                )
+            )
+
+
+# ---------------------------------------------------------------- read
+
+
+def _raw(tx: Transaction, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
+    """Rows past SQLAlchemy: making its own of them costs a picture as much time again as the database takes."""
+    cursor = tx.exec_driver_sql(sql, values).cursor
+    return cursor.fetchall() if cursor is not None else ()
+
+
+def _rows_of(
+    tx: Transaction, shape: Shape, connection_id: str, ids: Sequence[str], by: str, more: str = ""
+) -> list[list[Any]]:
+    """The rows whose column `by` is one of `ids`, as columns."""
+    sql = (
+        f"SELECT {quote(shape.names)} FROM {shape.table.name}"  # noqa: S608 - our own names
+        f" WHERE connection_id = {mark(tx, 1)} AND {by} IN ({mark(tx, len(ids))}){more}"
+    )
+    return shape.read(_raw(tx, sql, connection_id, *ids), tx.dialect.name)
+
+
+def _select(shape: Shape, connection_id: str, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    c = shape.table.c
+    return sa.select(*(c[n] for n in shape.names)).where(c.connection_id == connection_id, *where)
+
+
+def _customer(row: Sequence[Any]) -> Customer:
+    made = Customer(*row)
+    return replace(made, ledger_balance=json.loads(row[_BALANCE])) if row[_BALANCE] else made
+
+
+_make_allocation = maker(Allocation)
+
+
+def _reader(kind: Kind, record: type[Any], names: Sequence[str] = ()) -> _Reader:
+    shape = SHAPES[kind].only(*names) if names else SHAPES[kind]
+    parted = ("allocations",) if kind in (Kind.PAYMENT, Kind.CREDIT) else ()
+    return shape, maker(record, *shape.names, *parted)
+
+
+_Reader = tuple[Shape, Callable[..., Any]]
+_WHOLE = _reader(Kind.INVOICE, Invoice)
+_BRIEFLY = _reader(Kind.CUSTOMER, Customer, ("id", "name", "currency", "country", "credit_limit"))
+_MONEY = {Kind.PAYMENT: _reader(Kind.PAYMENT, Payment), Kind.CREDIT: _reader(Kind.CREDIT, CreditNote)}
+# What those who judge ask for: of paid invoices, and of money.
+_CLOSED = _reader(
+    Kind.INVOICE,
+    Invoice,
+    ("id", "number", "customer_id", "date", "due", "currency", "total", "balance", "status", "tax", "marker"),
+)
+_MONEY_BRIEF = _MONEY | {
+    Kind.PAYMENT: _reader(
+        Kind.PAYMENT,
+        Payment,
+        ("id", "customer_id", "date", "currency", "amount", "unapplied", "flavor", "void", "marker"),
+    )
+}
+_BALANCE = SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
+_INVOICE_STATUS = SHAPES[Kind.INVOICE].names.index("status")
+
+
+def _invoice(row: Sequence[Any]) -> Invoice:
+    values: list[Any] = list(row)
+    values[_INVOICE_STATUS] = _STATUS[row[_INVOICE_STATUS]]
+    return _WHOLE[1](*values)  # type: ignore[no-any-return]
+
+
+def customers(tx: Transaction, connection_id: str, ids: Collection[str] | None = None) -> list[Customer]:
+    """The organization's customers by name (all, or those of `ids`), inactive and merged ones included."""
+    shape = SHAPES[Kind.CUSTOMER]
+    if ids is None:
+        found = [_customer(row) for row in tx.execute(_select(shape, connection_id))]
+    else:
+        parts = parts_of_ids(sorted(ids))
+        found = [
+            Customer(*row)
+            for p in parts
+            for row in zip(*_rows_of(tx, shape, connection_id, p, "id"), strict=True)
+        ]
+    return sorted(found, key=lambda c: (c.name.casefold(), c.id))
+
+
+def customer(tx: Transaction, connection_id: str, customer_id: str) -> Customer | None:
+    found = customers(tx, connection_id, [customer_id])
+    return found[0] if found else None
+
+
+def invoices(
+    tx: Transaction,
+    connection_id: str,
+    customer_id: str | None = None,
+    *,
+    open_only: bool = False,
+    ids: Collection[str] | None = None,
+) -> list[Invoice]:
+    """Invoices as the ledger last stated them, by due date. `open_only`: those with a balance left."""
+    c = db.invoices.c
+    where: list[sa.ColumnElement[bool]] = []
+    if customer_id is not None:
+        where.append(c.customer_id == customer_id)
+    if open_only:
+        where += [c.balance != 0, c.status.in_([Status.OPEN, Status.PARTLY_PAID])]
+    if ids is not None:
+        where.append(c.id.in_(sorted(ids)))
+    query = _select(SHAPES[Kind.INVOICE], connection_id, *where).order_by(c.due, c.id)
+    return [_invoice(row) for row in tx.execute(query)]
+
+
+def invoice(tx: Transaction, connection_id: str, invoice_id: str) -> Invoice | None:
+    found = invoices(tx, connection_id, ids=[invoice_id])
+    return found[0] if found else None
+
+
+def payments(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[Payment]:
+    """Payments with their allocations, by date."""
+    owners = None if customer_id is None else [customer_id]
+    return list(_money(tx, connection_id, Kind.PAYMENT, owners))
+
+
+def credits(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[CreditNote]:
+    """Credit notes with their allocations, by date."""
+    owners = None if customer_id is None else [customer_id]
+    return list(_money(tx, connection_id, Kind.CREDIT, owners))
+
+
+def _money(
+    tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None, brief: bool = False
+) -> Iterator[Any]:
+    whose = f" AND customer_id IN ({mark(tx, len(owners))})" if owners is not None else ""
+    split = (
+        "SELECT source_id, n, invoice_id, amount, date, id FROM allocations"  # noqa: S608 - our own names
+        f" WHERE connection_id = {mark(tx, 1)}{whose} AND source = {mark(tx, 1)}"
+    )
+    parts = _allocations(_raw(tx, split, connection_id, *(owners or ()), kind.value), tx.dialect.name)
+    shape, make = (_MONEY_BRIEF if brief else _MONEY)[kind]
+    whole = f"SELECT {quote(shape.names)} FROM {shape.table.name} WHERE connection_id = {mark(tx, 1)}{whose}"  # noqa: S608
+    rows = _raw(tx, whole, connection_id, *(owners or ()))
+    columns = shape.read(sorted(rows, key=itemgetter(shape.names.index("date"), 0)), tx.dialect.name)
+    return map(make, *columns, [tuple(parts.get(id, ())) for id in columns[0]])
+
+
+def _by_place(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    return sorted(rows, key=itemgetter(0, 1))
+
+
+def _allocations(rows: Sequence[Sequence[Any]], dialect: str) -> dict[str, list[Allocation]]:
+    """By payment or credit, in the ledger's order. (Asked for it, SQLite would walk all of the organization's.)"""
+    read = day if dialect == "sqlite" else (lambda day: day)
+    for attempt in (list, _by_place):
+        parts, tidy = defaultdict[str, list[Allocation]](list), True
+        for source_id, n, invoice_id, amount, date, id in attempt(rows):
+            mine = parts[source_id]
+            tidy = tidy and n == len(mine)
+            mine.append(_make_allocation(invoice_id, amount, read(date) if date else None, id))
+        if tidy:
+            break
+    return parts
+
+
+def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> Receivables | None:
+    """One customer's whole picture; of the survivor when it was merged away. None when unknown."""
+    found = list(each_customer(tx, connection_id, [customer_id]))
+    return found[0] if found else None
+
+
+def each_customer(
+    tx: Transaction, connection_id: str, ids: Collection[str] | None = None, *, brief: bool = False
+) -> Iterator[Receivables]:
+    """Every customer's whole picture, a few hundred at a time so that memory stays flat.
+
+    Customers merged into another come as that other's history, not by themselves. `brief` leaves empty what
+    nobody who judges asks for: words, links and versions of paid invoices, and those of payments.
+    """
+    survivor = survivors(tx, connection_id)
+    if ids is None:
+        c = db.customers.c
+        every = tx.scalars(sa.select(c.id).where(c.connection_id == connection_id).order_by(c.id)).all()
+        wanted = [id for id in every if id not in survivor]
+    else:
+        wanted = sorted({survivor.get(id, id) for id in ids})
+    merged: dict[str, list[str]] = defaultdict(list)
+    for old, now in survivor.items():
+        merged[now].append(old)
+    for part in parts_of_ids(wanted):
+        owner = {id: id for id in part} | {old: id for id in part for old in merged[id]}
+        yield from _pictures(tx, connection_id, part, owner, brief)
+
+
+def _pictures(
+    tx: Transaction, connection_id: str, ids: list[str], owner: dict[str, str], brief: bool
+) -> Iterator[Receivables]:
+    people = {c.id: c for c in customers(tx, connection_id, ids)}
+    of: dict[Kind, dict[str, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
+    everyone, made = list(owner), list[Invoice]()
+    ways = [(_WHOLE, " AND balance > 0"), (_CLOSED, " AND balance <= 0")] if brief else [(_WHOLE, "")]
+    for (shape, make), which in ways:
+        made += map(make, *_rows_of(tx, shape, connection_id, everyone, "customer_id", which))
+    for invoice in sorted(made, key=attrgetter("date", "id")):
+        of[Kind.INVOICE][owner[invoice.customer_id]].append(invoice)
+    for kind in (Kind.PAYMENT, Kind.CREDIT):
+        for record in _money(tx, connection_id, kind, everyone, brief):
+            of[kind][owner[record.customer_id]].append(record)
+    for id in ids:
+        if id in people:
+            lists = (tuple(of[k].get(id, ())) for k in (Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT))
+            yield Receivables(people[id], *lists)
+
+
+def briefly(tx: Transaction, connection_id: str) -> list[Customer]:
+    """All customers, with nothing but their name, currency, country and credit limit."""
+    shape, make = _BRIEFLY
+    sql = f"SELECT {quote(shape.names)} FROM customers WHERE connection_id = {mark(tx, 1)}"  # noqa: S608
+    return list(map(make, *shape.read(_raw(tx, sql, connection_id), tx.dialect.name)))
+
+
+def owing(tx: Transaction, connection_id: str) -> list[Invoice]:
+    """Everything open, of all customers."""
+    shape, make = _WHOLE
+    sql = (
+        f"SELECT {quote(shape.names)} FROM invoices WHERE connection_id = {mark(tx, 1)}"  # noqa: S608
+        " AND balance > 0 AND status IN ('open', 'partly_paid')"
+    )
+    return list(map(make, *shape.read(_raw(tx, sql, connection_id), tx.dialect.name)))
+
+
+def survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
+    """Merged customer → the customer that lives on (a chain of merges followed to its end)."""
+    sql = f"SELECT id, merged_into FROM customers WHERE connection_id = {mark(tx, 1)} AND merged_into <> ''"  # noqa: S608
+    into: dict[str, str] = {row[0]: row[1] for row in _raw(tx, sql, connection_id)}
+    last: dict[str, str] = {}
+    for id in into:
+        end, steps = id, 0
+        while end in into and steps <= len(into):
+            end, steps = into[end], steps + 1
+        if end not in into:  # a ring of merges makes no sense: leave such customers as they are
+            last[id] = end
+    return last
+
+
+def settlements(tx: Transaction, connection_id: str) -> list[tuple[str, dt.date, int]]:
+    """(invoice, day, amount) of everything set against invoices by live payments and credits, by day.
+
+    The day is the allocation's own, or its payment's or credit's where the ledger gives none.
+    """
+    a = db.allocations.c
+    found: list[tuple[str, dt.date, int]] = []
+    for kind in (Kind.PAYMENT, Kind.CREDIT):
+        table = SHAPES[kind].table
+        joined = sa.and_(
+            a.connection_id == table.c.connection_id, a.source == kind.value, a.source_id == table.c.id
+        )
+        query = (
+            sa.select(a.invoice_id, sa.func.coalesce(a.date, table.c.date, type_=sa.Date), a.amount)
+            .select_from(table.join(db.allocations, joined))
+            .where(table.c.connection_id == connection_id, ~table.c.void)
+        )
+        found += [(row[0], row[1], row[2]) for row in tx.execute(query)]
+    return sorted(found, key=lambda s: (s[1], s[0], s[2]))
+
+
+def open_invoices(tx: Transaction, connection_id: str) -> dict[str, dict[str, int]]:
+    """How many invoices are open by our mirror: customer id → currency → count, for the completeness proof."""
+    i = db.invoices.c
+    live = i.status.in_([Status.OPEN, Status.PARTLY_PAID])
+    query = (
+        sa.select(i.customer_id, i.currency, sa.func.count())
+        .where(i.connection_id == connection_id, live, i.balance != 0)
+        .group_by(i.customer_id, i.currency)
+    )
+    survivor = survivors(tx, connection_id)
+    total: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for customer_id, currency, count in tx.execute(query):
+        total[survivor.get(customer_id, customer_id)][currency] += count
+    return {id: dict(counts) for id, counts in total.items()}
+
+
+def open_balances(tx: Transaction, connection_id: str) -> dict[str, dict[str, int]]:
+    """What each customer owes by our mirror: open invoices less unapplied money and remaining credits.
+
+    Customer id (the survivor's, after a merge) → currency → minor units; only what is not zero.
+    """
+    i, p, n = db.invoices.c, db.payments.c, db.credits.c
+    live = i.status.in_([Status.OPEN, Status.PARTLY_PAID])
+    queries = (
+        (1, i.customer_id, i.currency, i.balance, sa.and_(i.connection_id == connection_id, live)),
+        (-1, p.customer_id, p.currency, p.unapplied, sa.and_(p.connection_id == connection_id, ~p.void)),
+        (-1, n.customer_id, n.currency, n.remaining, sa.and_(n.connection_id == connection_id, ~n.void)),
+    )
+    total: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    survivor = survivors(tx, connection_id)
+    for sign, who, currency, amount, where in queries:
+        query = sa.select(who, currency, sa.func.sum(amount)).where(where).group_by(who, currency)
+        for customer_id, code, minor in tx.execute(query):
+            total[survivor.get(customer_id, customer_id)][code] += sign * int(minor)
+    return {id: kept for id, sums in total.items() if (kept := {code: m for code, m in sums.items() if m})}
+
+
+def counts(tx: Transaction, connection_id: str) -> dict[Kind, int]:
+    """How many records of each kind the mirror holds."""
+    return {
+        kind: tx.scalar(
+            sa.select(sa.func.count()).select_from(s.table).where(s.table.c.connection_id == connection_id)
+        )
+        or 0
+        for kind, s in SHAPES.items()
+    }

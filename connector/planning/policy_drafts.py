@@ -1,0 +1,136 @@
+"""What the policy drafts by itself when a customer is looked at, and how its own drafts follow the books."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy.engine import Connection
+
+from connector.connecting.connections import Connection as Organization
+from connector.contact.holds import Hold
+from connector.domain import propose, rails, refusals
+from connector.domain.plan import Plan
+from connector.domain.receivables import Invoice
+from connector.mirroring import books
+from connector.planning import drafting, objections, plans
+from connector.planning.plans import PlanProblem, Record
+from connector.practice.settings import Settings
+from connector.record import audit
+
+
+def draft_by_policy(
+    tx: Connection,
+    organization: Organization,
+    decided: Settings,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    *,
+    now: dt.datetime,
+    today: dt.date,
+    rests: Sequence[Hold] | None = None,
+) -> int:
+    """Draft what the policy wants for one customer, and keep earlier drafts true. Returns how many are new.
+
+    `records` are the customer's plans, `rests` the holds where they have been read. One plan for each currency;
+    never for an invoice in a plan; never again what a person turned down.
+    """
+    connection_id, policy = organization.id, decided.policy
+    records = _refresh(tx, organization, decided, picture, records, now, today, rests)
+    drafted = 0
+    for plan in wanted(tx, organization, decided, picture, records, today, rests):
+        record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now, picture=picture)
+        drafted += 1
+        if rails.approves_itself(record.plan, today, policy.plan):
+            plans.approve(tx, record.id, who="the policy", now=now, today=today)
+    return drafted
+
+
+def wanted(
+    tx: Connection,
+    organization: Organization,
+    decided: Settings,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    today: dt.date,
+    rests: Sequence[Hold] | None = None,
+) -> Iterator[Plan]:
+    """The plans that the policy wants for one customer, not stored; none while one waits for an answer."""
+    if any(r.state == "proposed" for r in records):
+        return
+    policy, taken = decided.policy.plan, plans.planned(records)
+    for group in propose.candidates(picture.invoices, policy, today, taken).values():
+        if any(_turned_down(r, group) for r in records):
+            continue
+        try:
+            plan = drafting.draft(
+                tx,
+                organization.id,
+                picture,
+                group,
+                today,
+                records=records,
+                organization=organization,
+                decided=decided,
+                rests=rests,
+            )
+        except PlanProblem:
+            continue  # what stands against it is on the customer's page; there is nothing to propose
+        if len(plan.rows) >= 2 and not rails.problems(plan, today, policy):
+            yield plan  # one payment is a later due date, not a plan: a reminder does for that
+
+
+def _turned_down(record: Record, group: Sequence[Invoice]) -> bool:
+    """A person cancelled a plan over the same balances: do not come back with it."""
+    return record.state == "cancelled" and {(s.invoice_id, s.balance) for s in record.plan.sources} == {
+        (i.id, i.balance) for i in group
+    }
+
+
+def _refresh(
+    tx: Connection,
+    organization: Organization,
+    decided: Settings,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    now: dt.datetime,
+    today: dt.date,
+    rests: Sequence[Hold] | None,
+) -> list[Record]:
+    """Our own untouched drafts follow the books: one that no longer fits is withdrawn. Returns what is left."""
+    by_id = {i.id: i for i in picture.invoices}
+    left = list(records)
+    for record in records:
+        untouched = record.created_by == audit.SYSTEM and record.revision == 1
+        if record.state != "proposed" or not untouched:
+            continue
+        still = [
+            by_id[s.invoice_id]
+            for s in record.plan.sources
+            if s.invoice_id in by_id
+            and by_id[s.invoice_id].status in drafting.LIVE
+            and by_id[s.invoice_id].balance > 0
+        ]
+        same = [(i.id, i.balance) for i in still] == [(s.invoice_id, s.balance) for s in record.plan.sources]
+        if same:
+            ids = [i.id for i in still]
+            who = picture.customer.id
+            known = objections.facts(
+                tx,
+                organization.id,
+                who,
+                ids,
+                today,
+                but=record.id,
+                picture=picture,
+                plans=left,
+                organization=organization,
+                decided=decided,
+                rests=rests,
+            )
+            choice = refusals.choose_mode(known, wanted=decided.policy.plan.mode, plan=record.plan)
+            same = choice.mode in (None, record.plan.mode)  # the accountant may have answered meanwhile
+        if not same or record.plan.rows[0].due < today:
+            plans.withdraw(tx, record.id, now=now)
+            left.remove(record)
+    return left

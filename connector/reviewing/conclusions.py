@@ -1,0 +1,455 @@
+"""What a review concluded about customers: findings with their history, an assessment, predictions.
+
+A finding stays open while it is seen; once it is gone it is closed and kept. Everything here can be rebuilt
+from the books by another review.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from connector import db
+from connector.db import assessments, customers, findings, invoices, predictions
+from connector.domain import assessment, codec
+from connector.domain.assessment import NOT_ENOUGH
+from connector.domain.findings import Evidence, Finding, Share
+from connector.domain.prediction.outlook import Outlook
+from connector.record import audit
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One currency of one customer. `buckets` by the due dates in the ledger, `contract` by the original ones."""
+
+    currency: str
+    open: int
+    overdue: int
+    unapplied: int
+    buckets: dict[str, int]
+    contract: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A person's own judgement of a customer. It stands until it is taken back."""
+
+    segment: str
+    reason: str
+    who: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """One customer as of the last review. `priority` orders customers, highest first.
+
+    `segment` is what the books say; `kind` is what counts, a person's override first. `changes` say what would
+    change the segment, `path` how to go on: wait, none, nudge, plan, stricter_terms, dispute_desk or talk.
+    `next_on` is the first day that may bring another conclusion although nothing happens.
+    """
+
+    customer_id: str
+    findings: tuple[Finding, ...] = ()
+    segment: str = NOT_ENOUGH
+    reasons: tuple[str, ...] = ()
+    priority: float = 0.0
+    balances: tuple[Balance, ...] = ()
+    as_of: dt.date | None = None
+    changes: tuple[str, ...] = ()
+    path: str = ""
+    override: Override | None = None
+    next_on: dt.date | None = field(default=None, compare=False)
+
+    @property
+    def kind(self) -> str:
+        return self.override.segment if self.override else self.segment
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One open invoice. Chances from 0 to 1; `basis` says what they rest on: history, pooled or none."""
+
+    invoice_id: str
+    late: float | None = None
+    late_30: float | None = None
+    expected_payment: dt.date | None = None
+    basis: str = "none"
+    earliest: dt.date | None = None  # four of five are expected between these two
+    latest: dt.date | None = None
+    stays_open: float | None = None  # part-paid: the chance to be open a year after the first part
+
+
+def prediction(outlook: Outlook) -> Prediction:
+    """As stored and exported."""
+    return Prediction(
+        outlook.invoice_id,
+        outlook.late,
+        outlook.late_30,
+        outlook.expected,
+        outlook.basis,
+        outlook.earliest,
+        outlook.latest,
+        outlook.stays_open,
+    )
+
+
+def store(
+    tx: Connection,
+    connection_id: str,
+    concluded: Collection[Conclusion],
+    *,
+    today: dt.date,
+    now: dt.datetime,
+    rules: str = "",
+) -> None:
+    """Replace what was concluded about these customers. A person's override stays. `rules`: see `to_review`."""
+    ids = [c.customer_id for c in concluded]
+    _store_findings(tx, connection_id, {c.customer_id: c.findings for c in concluded}, today)
+    before = {row.customer_id: row for row in tx.execute(_BEFORE, {"connection": connection_id, "ids": ids})}
+    new, other, same = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
+    for c in concluded:
+        old = before.get(c.customer_id)
+        override = {"override": old.data["override"]} if old and (old.data or {}).get("override") else {}
+        said = {
+            "segment": c.segment,
+            "reasons": list(c.reasons),
+            "priority": c.priority,
+            "balances": [{name: getattr(b, name) for name in _BALANCE} for b in c.balances],
+            "data": {"changes": list(c.changes), "path": c.path, **override},
+            "next_on": c.next_on,
+            "rules": rules,
+        }
+        if old is None:
+            key = {"connection_id": connection_id, "customer_id": c.customer_id}
+            new.append({**key, "as_of": today, "reviewed_at": now, **said})
+        else:
+            key = {"connection": connection_id, "customer": c.customer_id}
+            kept = all(getattr(old, name) == value for name, value in said.items())
+            row = {**key, "as_of": today, "reviewed_at": now, **({} if kept else said)}
+            (same if kept else other).append(row)
+    for statement, rows in ((_NEW, new), (_OTHER, other), (_SAME, same)):
+        if rows:
+            tx.execute(statement, rows)
+
+
+# Made once: building a statement takes several times as long as running it for one customer.
+_MINE = sa.and_(
+    assessments.c.connection_id == sa.bindparam("connection"),
+    assessments.c.customer_id == sa.bindparam("customer"),
+)
+_BALANCE = tuple(f.name for f in fields(Balance))
+_SAID = ("segment", "reasons", "priority", "balances", "data", "next_on", "rules")
+_BEFORE = sa.select(assessments.c.customer_id, *(assessments.c[name] for name in _SAID)).where(
+    assessments.c.connection_id == sa.bindparam("connection"),
+    assessments.c.customer_id.in_(sa.bindparam("ids", expanding=True)),
+)
+_NEW = sa.insert(assessments)
+_SAME = (
+    sa.update(assessments)
+    .where(_MINE)
+    .values(as_of=sa.bindparam("as_of"), reviewed_at=sa.bindparam("reviewed_at"))
+)
+_OTHER = _SAME.values({name: sa.bindparam(name) for name in _SAID})
+
+
+def to_review(tx: Connection, connection_id: str, today: dt.date, rules: str | None) -> list[str]:
+    """The customers about whom `today` may bring another conclusion, though none of their records changed.
+
+    `rules` is a fingerprint of code and policy: what other rules concluded is always worth another look.
+    None: all customers.
+    """
+    if rules is None:
+        return list(tx.scalars(sa.select(customers.c.id).where(customers.c.connection_id == connection_id)))
+    c, a = customers.c, assessments.c
+    same = sa.and_(a.connection_id == c.connection_id, a.customer_id == c.id)
+    still = sa.and_(a.as_of <= today, a.next_on > today, a.rules == rules)
+    query = (
+        sa.select(c.id)
+        .select_from(customers.outerjoin(assessments, same))
+        .where(c.connection_id == connection_id, sa.func.coalesce(still, sa.false()).is_(sa.false()))
+    )
+    return list(tx.scalars(query))
+
+
+def by_rules(tx: Connection, connection_id: str, customer_ids: Collection[str], rules: str) -> set[str]:
+    """Those of these customers about whom the same rules concluded last."""
+    a = assessments.c
+    mine = sa.and_(a.connection_id == connection_id, a.customer_id.in_(list(customer_ids)))
+    return set(tx.scalars(sa.select(a.customer_id).where(mine, a.rules == rules)))
+
+
+def forget_merged(tx: Connection, connection_id: str, away: Collection[str], today: dt.date) -> None:
+    """Customers who live on as another one (`away`) are not concluded about by themselves any more."""
+    c, a = customers.c, assessments.c
+    same = sa.and_(a.connection_id == c.connection_id, a.customer_id == c.id)
+    merged = sa.select(a.customer_id).join(customers, same)
+    merged = merged.where(c.connection_id == connection_id, c.merged_into != "")
+    gone = [id for id in tx.scalars(merged) if id in away]
+    if gone:
+        _store_findings(tx, connection_id, dict.fromkeys(gone, ()), today)
+        tx.execute(sa.delete(assessments).where(a.connection_id == connection_id, a.customer_id.in_(gone)))
+
+
+def override(
+    tx: Connection,
+    connection_id: str,
+    customer_id: str,
+    segment: str | None,
+    *,
+    reason: str,
+    who: str,
+    now: dt.datetime,
+) -> None:
+    """A person judges the customer otherwise, or (None) leaves it to the books again.
+
+    Raises ValueError for an unknown segment or a missing reason, with a sentence; LookupError before the
+    first review.
+    """
+    if segment is not None and segment not in assessment.SEGMENTS:
+        raise ValueError(f"{segment!r} is no kind of customer; there are {', '.join(assessment.SEGMENTS)}.")
+    if segment is not None and not reason.strip():
+        raise ValueError("Write down why you see this customer otherwise.")
+    here = sa.and_(assessments.c.connection_id == connection_id, assessments.c.customer_id == customer_id)
+    row = tx.execute(sa.select(assessments).where(here)).one_or_none()
+    if row is None:
+        raise LookupError(f"Customer {customer_id} has not been reviewed yet.")
+    data = dict(row.data or {})
+    before = data.pop("override", None)
+    if segment is not None:
+        data["override"] = codec.to_json(Override(segment, reason.strip(), who, now))
+    tx.execute(sa.update(assessments).where(here).values(data=data))
+    audit.record(
+        tx,
+        who=who,
+        what="judged a customer otherwise" if segment else "left the judgement to the books",
+        connection_id=connection_id,
+        subject=f"customer {customer_id}",
+        why=reason,
+        before=before,
+        after=data.get("override"),
+        now=now,
+    )
+
+
+_OPEN_FINDINGS = sa.select(findings).where(
+    findings.c.connection_id == sa.bindparam("connection"),
+    findings.c.customer_id.in_(sa.bindparam("ids", expanding=True)),
+    findings.c.closed_on.is_(None),
+)
+
+
+_CHANGED_FINDING = (
+    sa.update(findings)
+    .where(findings.c.id == sa.bindparam("row"))
+    .values({name: sa.bindparam(name) for name in ("position", "since", "evidence", "text", "seen_on")})
+)
+
+
+def _shown(evidence: Evidence) -> dict[str, Any]:
+    return {"invoice": evidence.invoice, "date": evidence.date.isoformat(), "amount": evidence.amount}
+
+
+def _store_findings(
+    tx: Connection, connection_id: str, seen: Mapping[str, Iterable[Finding]], today: dt.date
+) -> None:
+    still = tx.execute(_OPEN_FINDINGS, {"connection": connection_id, "ids": list(seen)})
+    open_ = {(row.customer_id, row.kind, row.key): row for row in still}
+    new, changed = [], []
+    for customer_id, found in seen.items():
+        for position, finding in enumerate(found):
+            values = {
+                "position": position,
+                "since": finding.since,
+                "evidence": [_shown(e) for e in finding.evidence],
+                "text": finding.text,
+            }
+            old = open_.pop((customer_id, finding.kind, finding.currency), None)
+            if old is None:
+                new.append(
+                    {
+                        "connection_id": connection_id,
+                        "customer_id": customer_id,
+                        "kind": finding.kind,
+                        "key": finding.currency,
+                        "opened_on": today,
+                        "seen_on": today,
+                        **values,
+                    }
+                )
+            elif any(getattr(old, name) != value for name, value in values.items()):
+                changed.append({"row": old.id, "seen_on": today, **values})
+    if changed:
+        tx.execute(_CHANGED_FINDING, changed)
+    if new:
+        tx.execute(sa.insert(findings), new)
+    if open_:
+        gone = [row.id for row in open_.values()]
+        tx.execute(sa.update(findings).where(findings.c.id.in_(gone)).values(closed_on=today))
+
+
+def of_connection(tx: Connection, connection_id: str) -> list[Conclusion]:
+    """Every reviewed customer, the most pressing first."""
+    return _conclusions(tx, connection_id, None)
+
+
+def of_customer(tx: Connection, connection_id: str, customer_id: str) -> Conclusion | None:
+    """None before the first review."""
+    return next(iter(_conclusions(tx, connection_id, [customer_id])), None)
+
+
+def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[str]) -> list[Conclusion]:
+    """These customers, the most pressing first."""
+    return _conclusions(tx, connection_id, customer_ids)
+
+
+def _conclusions(
+    tx: Connection, connection_id: str, customer_ids: Collection[str] | None
+) -> list[Conclusion]:
+    query = sa.select(assessments).where(assessments.c.connection_id == connection_id)
+    open_ = sa.select(findings).where(
+        findings.c.connection_id == connection_id, findings.c.closed_on.is_(None)
+    )
+    if customer_ids is not None:
+        query = query.where(assessments.c.customer_id.in_(list(customer_ids)))
+        open_ = open_.where(findings.c.customer_id.in_(list(customer_ids)))
+    found: dict[str, list[Finding]] = defaultdict(list)
+    c = db.connections.c
+    last = tx.scalar(sa.select(c.last_review_on).where(c.id == connection_id))
+    for row in tx.execute(open_.order_by(findings.c.customer_id, findings.c.position)):
+        found[row.customer_id].append(_finding(row))
+    return [
+        Conclusion(
+            customer_id=row.customer_id,
+            findings=tuple(found[row.customer_id]),
+            segment=row.segment,
+            reasons=tuple(row.reasons or ()),
+            priority=row.priority,
+            balances=tuple(codec.from_json(Balance, b) for b in row.balances or ()),
+            as_of=_holds_for(row, last),
+            changes=tuple((row.data or {}).get("changes", ())),
+            path=(row.data or {}).get("path", ""),
+            override=codec.from_json(Override, row.data["override"])
+            if (row.data or {}).get("override")
+            else None,
+        )
+        for row in tx.execute(query.order_by(assessments.c.priority.desc(), assessments.c.customer_id))
+    ]
+
+
+def _holds_for(row: Any, last: dt.date | None) -> dt.date | None:
+    """The last day for which the conclusion is known to hold: a whole review leaves quiet customers alone."""
+    if last is None or row.next_on is None or row.as_of is None or last <= row.as_of:
+        return row.as_of  # type: ignore[no-any-return]
+    return min(last, row.next_on - dt.timedelta(1))  # type: ignore[no-any-return]
+
+
+def _finding(row: Any) -> Finding:
+    evidence = tuple(codec.from_json(Evidence, e) for e in row.evidence or ())
+    return Finding(row.kind, row.since, evidence, row.key, row.text)
+
+
+def owed(tx: Connection, connection_id: str) -> dict[str, Share]:
+    """What all customers together owe, by currency."""
+    query = (
+        sa.select(
+            invoices.c.currency,
+            sa.func.sum(invoices.c.balance).label("open"),
+            sa.func.count(sa.distinct(invoices.c.customer_id)).label("customers"),
+        )
+        .where(
+            invoices.c.connection_id == connection_id,
+            invoices.c.balance > 0,
+            invoices.c.status.in_(["open", "partly_paid"]),
+        )
+        .group_by(invoices.c.currency)
+    )
+    return {row.currency: Share(int(row.open), row.customers) for row in tx.execute(query)}
+
+
+def store_predictions(
+    tx: Connection, connection_id: str, found: Collection[Prediction], *, today: dt.date
+) -> None:
+    """Replace all predictions of an organization."""
+    tx.execute(sa.delete(predictions).where(predictions.c.connection_id == connection_id))
+    _insert_predictions(tx, connection_id, found, today)
+
+
+def add_predictions(
+    tx: Connection, connection_id: str, found: Collection[Prediction], *, today: dt.date
+) -> None:
+    """Beside those that there are."""
+    c = predictions.c
+    ids = [p.invoice_id for p in found]
+    tx.execute(sa.delete(predictions).where(c.connection_id == connection_id, c.invoice_id.in_(ids)))
+    _insert_predictions(tx, connection_id, found, today)
+
+
+def _insert_predictions(
+    tx: Connection, connection_id: str, found: Collection[Prediction], today: dt.date
+) -> None:
+    if found:
+        tx.execute(
+            sa.insert(predictions),
+            [
+                {
+                    "connection_id": connection_id,
+                    "invoice_id": p.invoice_id,
+                    "late": p.late,
+                    "late_30": p.late_30,
+                    "expected_payment": p.expected_payment,
+                    "basis": p.basis,
+                    "earliest": p.earliest,
+                    "latest": p.latest,
+                    "stays_open": p.stays_open,
+                    "as_of": today,
+                }
+                for p in found
+            ],
+        )
+
+
+def unpredicted(
+    tx: Connection, connection_id: str, customer_ids: Collection[str], today: dt.date
+) -> dict[str, str]:
+    """Invoice → customer of what these customers have open without a prediction; our own installments get none."""
+    i, p = invoices.c, predictions.c
+    same = sa.and_(p.connection_id == i.connection_id, p.invoice_id == i.id)
+    query = (
+        sa.select(i.id, i.customer_id)
+        .select_from(invoices.outerjoin(predictions, same))
+        .where(
+            i.connection_id == connection_id,
+            i.customer_id.in_(list(customer_ids)),
+            i.balance > 0,
+            i.status.in_(["open", "partly_paid"]),
+            i.marker == "",
+            i.date <= today,
+            p.invoice_id.is_(None),
+        )
+    )
+    return {row.id: row.customer_id for row in tx.execute(query)}
+
+
+def predicted(tx: Connection, connection_id: str) -> dict[str, Prediction]:
+    """Predictions by invoice id."""
+    query = sa.select(predictions).where(predictions.c.connection_id == connection_id)
+    return {
+        row.invoice_id: Prediction(
+            row.invoice_id,
+            row.late,
+            row.late_30,
+            row.expected_payment,
+            row.basis,
+            row.earliest,
+            row.latest,
+            row.stays_open,
+        )
+        for row in tx.execute(query)
+    }

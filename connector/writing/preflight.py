@@ -1,0 +1,217 @@
+"""Right before a plan's first write: ask the ledger everything that could stand against it, then lay out its writes.
+
+Nothing is written while anything stands against the plan (accounting.md 1.7, asked of the ledger itself and not
+of our mirror). The clearing account, which may have to be created, is asked for last.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy.engine import Connection
+
+from connector import db
+from connector.domain import page_words, plan_writes
+from connector.domain import refusals as rules
+from connector.domain.letters import variant_for
+from connector.domain.plan import Plan
+from connector.domain.plan_words import Words
+from connector.domain.plan_writes import Attachment, WriteSet
+from connector.domain.policy import Mode
+from connector.domain.receivables import Document, Kind, Line
+from connector.domain.refusals import Facts, Refusal
+from connector.mirroring import books
+from connector.planning import agreements, objections, plans, printing, todos
+from connector.planning.plans import Record
+from connector.platforms import Clearing, Refused
+from connector.practice import settings
+from connector.writing import outbox, proving
+from connector.writing.perform import Performer, Taken
+
+
+def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
+    """Ask, and lay out the writes where nothing stands against the plan.
+
+    Returns why not, "" when they are laid out, and the plan's invoices as they stand now.
+    """
+    plan, today = record.plan, p.today()
+    facts, waived = _facts(p, plan, today)
+    found = rules.refusals(facts, plan.mode, plan) + rules.changed(plan, facts.invoices)
+    plan, fees, unfit = _with_fees(plan, facts, waived)
+    found += unfit
+    if found:
+        return " ".join(dict.fromkeys(f.sentence for f in found)), ()
+    with db.reading(p.engine) as tx:
+        decided = settings.load(tx, p.connection_id)
+        agreed = agreements.agreed(tx, record)
+    clearing: Clearing | None = None
+    if plan.mode is Mode.SPLIT:
+        try:
+            choice = None if decided.clearing == settings.AUTO else decided.clearing
+            clearing = p.ledger.clearing(choice, today)
+        except Refused as refusal:
+            return f"The clearing account cannot be used: {refusal}", ()
+        with db.reading(p.engine) as tx:
+            if occupied := settings.occupied(tx, p.connection_id, clearing):
+                return occupied, ()
+    words = Words(p.credit_word, facts.organization.country)
+    where = plan_writes.Books(words)
+    sentence, address = _page(p, record, facts)
+    attachment: Attachment | None = None
+    if clearing:
+        where = plan_writes.Books(words, clearing.account_id, clearing.item_id, clearing.tax_code)
+    elif plan.mode is Mode.NOTES:
+        movable, by_hand = _dates(p, facts, decided.policy.plan.move_due_date)
+        where = plan_writes.Books(words, movable=movable, by_hand=by_hand)
+        pdf = printing.agreement(agreed, today, foot=sentence)
+        attachment = Attachment(f"{plan.id}-v{plan.version}.pdf", base64.b64encode(pdf).decode())
+    laid = plan_writes.approve(
+        plan, where, posted_on=today, approved_by=record.approved_by, attachment=attachment
+    )
+    if address:
+        laid = plan_writes.with_page(laid, sentence, address)
+    with db.transaction(p.engine) as tx:
+        still(tx, record)
+        if clearing:
+            settings.clearing_confirmed(tx, p.connection_id, clearing, p.clock())
+        before = proving.starting(tx, p.connection_id, plan.customer_id, (*facts.invoices, *fees))
+        plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
+        _lay_out(tx, p, record, laid)
+    return "", facts.invoices
+
+
+def _page(p: Performer, record: Record, facts: Facts) -> tuple[str, str]:
+    """The sentence and the address of the customer's own page for this plan; "" where there is none."""
+    if p.page is None:
+        return "", ""
+    plan = record.plan
+    documents = [s.invoice_id for s in (plan.originals or plan.sources)]
+    with db.transaction(p.engine) as tx:
+        address = p.page.address(
+            tx, p.connection_id, plan.customer_id, documents, origin="plan", now=p.clock()
+        )
+        policy = settings.load(tx, p.connection_id).policy
+    country = facts.customer.country or policy.country or facts.organization.country
+    variant = variant_for(facts.customer.language, policy.letters.language, country)
+    return (page_words.words(variant).say("letter", link=address), address) if address else ("", "")
+
+
+def still(tx: Connection, record: Record) -> None:
+    """Raises Taken when the plan moved on while we asked the ledger: what we saw may be another worker's writing."""
+    if plans.get(tx, record.id).revision != record.revision:
+        raise Taken
+
+
+def _dates(p: Performer, facts: Facts, wanted: bool) -> tuple[frozenset[str], frozenset[str]]:
+    """Notes mode: the invoices whose due date we may move, and those that only a person can move.
+
+    An invoice of a closed period is neither: its date stays for everybody.
+    """
+    closed = facts.organization.closed_until
+    open_ = [d for d in facts.invoices if closed is None or d.date > closed]
+    frozen = {d.id for d in open_ if p.ledger.freezes_settled and (d.links or d.balance != d.total)}
+    return frozenset(d.id for d in open_ if wanted and d.id not in frozen), frozenset(frozen)
+
+
+def _with_fees(
+    plan: Plan, facts: Facts, read: Mapping[str, Document]
+) -> tuple[Plan, list[Document], list[Refusal]]:
+    """Waived fees go back to the account and tax code that they were charged on: read from the fee itself.
+
+    One credit line can do that only for a fee of one account and one code; for others a person makes the credit.
+    """
+    waivers, fees, found = [], [], []
+    for waiver in plan.waivers:
+        fee = read.get(waiver.invoice_id)
+        lines = [line for line in fee.lines if line.net] if fee else []
+        if fee is None or fee.customer_id != facts.customer.id or fee.balance != waiver.amount:
+            sentence = f"The fee on {waiver.number} is not open with that amount any more. Review the waiver."
+            found.append(Refusal("BALANCE_CHANGED", sentence))
+        elif not _one_line_returns(fee, lines):
+            sentence = (
+                f"The fee on {waiver.number} has several accounts or tax codes, or none that the ledger tells. "
+                "Credit it in the ledger itself, then take the waiver out of the plan."
+            )
+            found.append(Refusal("WAIVER_TAX", sentence))
+        else:
+            line = lines[0]
+            fees.append(fee)
+            waivers.append(
+                replace(
+                    waiver,
+                    account_id=line.account_id,
+                    item_id=line.item_id,
+                    tax_code=line.tax_code,
+                    tax=fee.tax,
+                )
+            )
+    return replace(plan, waivers=tuple(waivers)), fees, found
+
+
+def _one_line_returns(fee: Document, lines: Sequence[Line]) -> bool:
+    """Whether a credit of one line takes back all of the fee, its tax under its own code."""
+    ways = {(x.account_id, x.item_id, x.tax_code) for x in lines}
+    if len(ways) != 1 or not lines[0].account_id or (fee.tax and not lines[0].tax_code):
+        return False
+    return sum(x.net for x in lines) == fee.total - fee.tax
+
+
+def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> None:
+    plan = record.plan
+    outbox.lay_out(
+        tx,
+        p.connection_id,
+        record.batch,
+        laid.drafts,
+        now=p.clock(),
+        plan=plans.number_of(plan.id),
+        version=plan.version,
+    )
+    for n, task in enumerate(laid.tasks):
+        key = f"{record.batch} task {n}"
+        todos.ask(
+            tx,
+            p.connection_id,
+            key,
+            task,
+            now=p.clock(),
+            plan_id=plan.id,
+            customer_id=plan.customer_id,
+            link=p.ledger.deep_link(Kind.INVOICE, laid.about[n]) if laid.about else "",
+        )
+
+
+def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, Document]]:
+    """Read now, from the ledger: the organization, the plan's invoices, the customer's open money.
+
+    Beside them the fees to be waived, by id. What numbers are free is remembered.
+    """
+    asked = {s.invoice_id: s.number for s in plan.sources}
+    numbers = plan_writes.numbers(plan)
+    stands = p.ledger.standing(
+        plan.customer_id, asked | {w.invoice_id: w.number for w in plan.waivers}, numbers
+    )
+    p.free.update({(kind, number) for kind, given in numbers.items() for number in given} - stands.taken)
+    documents = [d for d in stands.invoices if d.id in asked]
+    unapplied = sum(x.unapplied for x in stands.payments if not x.void and x.currency == plan.currency)
+    unapplied += sum(x.remaining for x in stands.credits if not x.void and x.currency == plan.currency)
+    ids = [s.invoice_id for s in plan.sources]
+    with db.reading(p.engine) as tx:
+        customer = books.customer(tx, p.connection_id, plan.customer_id)
+        if customer is None:
+            raise LookupError(f"customer {plan.customer_id} left the books")
+        facts = Facts(
+            organization=stands.organization,
+            answers=settings.load(tx, p.connection_id).answers,
+            customer=customer,
+            invoices=tuple(documents),
+            today=today,
+            unapplied=unapplied,
+            holds=objections.holds_on(tx, p.connection_id, plan.customer_id, ids, today),
+            planned=plans.planned(plans.of_customer(tx, p.connection_id, plan.customer_id), but=plan.id)
+            | objections.marked_elsewhere(tx, p.connection_id, documents),
+        )
+    return facts, {d.id: d for d in stands.invoices if d.id not in asked}

@@ -1,0 +1,166 @@
+"""Take a plan version back: after a failure halfway, or because a person cancelled on the day of posting.
+
+Order: links, installments, credits, note (accounting.md 1.4). Afterwards the books are read back and must be
+as they were. On a later day, or once anybody paid, a plan is not rewound: its documents stay, and only what
+lies ahead of it ends.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
+
+from connector import db
+from connector.domain import codec, plan_writes
+from connector.domain.plan_writes import Written
+from connector.domain.policy import Mode
+from connector.domain.receivables import Document, Kind
+from connector.domain.writes import Draft, InvoiceDraft, LinkDraft, NoteDraft
+from connector.mirroring import mirror
+from connector.planning import plans, todos
+from connector.planning.plans import Record
+from connector.writing import outbox, proving
+from connector.writing.outbox import Write
+from connector.writing.perform import Performer, Stopped, groups
+
+
+def take_back(p: Performer, record: Record) -> None:
+    """Bring an undo as far as it goes now; it goes on from there next time."""
+    undo = f"{record.batch} undo"
+    if not _writes(p, undo):
+        _settle(p, record)
+        staying = _installments(p, record) if _must_stay(p, record) else None
+        drafts = _removing(p, record) if staying is None else _ending(p, record, staying)
+        with db.transaction(p.engine) as tx:
+            if staying is not None:
+                _ask_about_lost(tx, p, record, staying)
+            outbox.lay_out(
+                tx,
+                p.connection_id,
+                undo,
+                drafts,
+                now=p.clock(),
+                plan=plans.number_of(record.id),
+                version=record.plan.version,
+            )
+    writes = _writes(p, undo)
+    if any(w.state == "failed" for w in writes):
+        return  # waits for a person, who sees why
+    if any(w.not_before and w.not_before > p.clock() for w in writes if w.state in outbox.OPEN):
+        return
+    try:
+        for group in groups([w for w in writes if w.state in outbox.OPEN]):
+            p.say(f"{record.id}: {group[0].what}")
+            p.perform(group)
+    except Stopped as stop:
+        sentence = f"Plan {record.id} is half written and could not be taken back: {stop.sentence}"
+        with db.transaction(p.engine) as tx:
+            plans.attend(tx, record.id, sentence, p.clock())
+        return
+    _finish(p, record)
+
+
+def stays(record: Record, written: Sequence[Write], paid: bool, today: dt.date) -> str:
+    """Why the documents of a plan would stay if it were cancelled today; "" when they would be taken back."""
+    if not any(w.state == "done" for w in written) or record.plan.mode is not Mode.SPLIT:
+        return ""
+    if record.posted_on != today:
+        return f"posted on {record.posted_on}: the books are not rewound, only what lies ahead ends"
+    return "something was paid on it already" if paid else ""
+
+
+def _settle(p: Performer, record: Record) -> None:
+    """No write of the version may be in doubt: look each up, and give up what was not begun."""
+    for write in _writes(p, record.batch):
+        if write.state == "sending":
+            p.settle(write)
+    with db.transaction(p.engine) as tx:
+        outbox.drop(tx, p.connection_id, record.batch, p.clock())
+
+
+def _must_stay(p: Performer, record: Record) -> bool:
+    """Whether the documents have to stay: a later day, a closed period, or somebody paid. Never after a failure."""
+    if record.progress != "cancelling" or record.plan.mode is not Mode.SPLIT:
+        return False
+    if record.state not in ("running", "broken"):
+        return False
+    if record.posted_on != p.today():
+        return True
+    closed = p.ledger.organization(reminders=False).closed_until
+    if closed and record.posted_on <= closed:
+        return True
+    return any(d.balance != d.total for d in _installments(p, record))
+
+
+def _installments(p: Performer, record: Record) -> list[Document]:
+    numbers = [
+        w.name for w in _writes(p, record.batch) if isinstance(w.draft, InvoiceDraft) and w.state == "done"
+    ]
+    return p.ledger.find(Kind.INVOICE, numbers) if numbers else []
+
+
+def _removing(p: Performer, record: Record) -> Sequence[Draft]:
+    done = [w for w in _writes(p, record.batch) if w.state == "done" and w.external_id]
+    ids = {w.name: w.external_id or "" for w in done if w.name}
+    links = {
+        (w.draft.credit_id.lstrip("@"), w.draft.invoice_id): w.external_id or ""
+        for w in done
+        if isinstance(w.draft, LinkDraft)
+    }
+    drafts = plan_writes.cancel(record.plan, Written(ids, links), today=p.today()).drafts
+    if any(w.kind == "note" for w in done) or record.progress == "cancelling":
+        return drafts
+    return [
+        d for d in drafts if not isinstance(d, NoteDraft)
+    ]  # nobody was told, so there is nothing to retract
+
+
+def _ending(p: Performer, record: Record, staying: Sequence[Document]) -> Sequence[Draft]:
+    """Notes that say that the plan ended, on what is still open of it."""
+    plan = record.plan
+    text = (
+        f"{p.today()} Payment plan {plan.id} v{plan.version} ended. "
+        "What is open on its installments stays due on their dates."
+    )
+    ids = [s.invoice_id for s in plan.sources]
+    ids += [d.id for d in staying if d.balance]
+    return [NoteDraft(Kind.INVOICE, id, text, plan.marker("cancel", id)) for id in ids]
+
+
+def _ask_about_lost(tx: Connection, p: Performer, record: Record, staying: Sequence[Document]) -> None:
+    by_id = {d.id: d for d in staying}
+    documents = {r.n: by_id[r.invoice_id] for r in record.installments if r.invoice_id in by_id}
+    todos.ask_about_lost(tx, record, documents, "If it is still owed, bill it again", p.clock())
+
+
+def _finish(p: Performer, record: Record) -> None:
+    """Read the plan's invoices back, and give the plan its end: cancelled, or back to review."""
+    plan = record.plan
+    now = proving.read(p.ledger, Kind.INVOICE, {s.invoice_id: s.number for s in plan.sources})
+    with db.transaction(p.engine) as tx:
+        for document in now:
+            mirror.put_document(tx, p.connection_id, document)
+        if record.progress == "cancelling":
+            plans.cancelled(tx, plan.id, p.clock())
+        else:
+            sentence = f"{record.attention} Your books are as they were."
+            if not _as_before(record, now):
+                sentence = (
+                    f"{record.attention} What Forbear wrote was taken back; the invoice changed meanwhile."
+                )
+            plans.send_back(tx, plan.id, sentence, now=p.clock(), tried=True)
+    p.say(f"{plan.id}: taken back")
+
+
+def _as_before(record: Record, now: Sequence[Document]) -> bool:
+    before = [codec.from_json(Document, d) for d in (record.proof or {}).get("before", [])]
+    balances = {d.id: d.balance for d in now}
+    planned = {s.invoice_id for s in record.plan.sources}
+    return all(balances.get(d.id) == d.balance for d in before if d.id in planned)
+
+
+def _writes(p: Performer, batch: str) -> list[Write]:
+    with db.reading(p.engine) as tx:
+        return outbox.of_batch(tx, p.connection_id, batch)
