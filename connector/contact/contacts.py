@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -128,7 +129,7 @@ def _keep(
             connection_id=connection_id,
             customer_id=customer_id,
             level=level,
-            cycle=f"{channel} {now.isoformat()}",
+            cycle=f"{channel} {now.isoformat()} {uuid4().hex}",  # two at one moment are two
             due_on=on,
             reached_on=on if level == CONTACT else None,
             invoices=[{"id": invoice_id}] if invoice_id else [],

@@ -137,6 +137,16 @@ def test_two_organizations_with_the_same_customer_are_two(story: Story, engine: 
     assert [r.state for r in kept(story)] == ["noted"]
 
 
+def test_the_same_heard_twice_at_one_moment_is_kept_twice(story: Story) -> None:
+    """Two people press at once: both stand in the record, and neither meets an error."""
+    with db.transaction(story.engine) as tx:
+        for note in ("by phone", "by e-mail"):
+            contacts.hear(tx, story.connection_id, "58", "replied", on=TUESDAY, note=note, who="Ann", now=AT_TEN)  # fmt: skip
+            contacts.record(tx, story.connection_id, "58", "call", on=TUESDAY, note=note, who="Ann", now=AT_TEN)  # fmt: skip
+        assert [h.note for h in contacts.heard(tx, story.connection_id)] == ["by phone", "by e-mail"]
+        assert len(reminders.contacts(reminders.of_customer(tx, story.connection_id, "58"))) == 2
+
+
 def test_what_was_heard_takes_no_place_and_is_kept(story: Story) -> None:
     with db.transaction(story.engine) as tx:
         contacts.hear(tx, story.connection_id, "58", "extension_asked", on=TUESDAY, invoice_id="201", note="two weeks", who="Ann", now=AT_TEN)  # fmt: skip
