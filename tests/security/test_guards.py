@@ -109,6 +109,20 @@ def test_a_minute_later_it_begins_anew() -> None:
     assert limit.exceeded("a") is False
 
 
+def test_an_address_that_its_owner_can_change_at_will_is_one_sender() -> None:
+    limit = PerMinute(1)
+    same = ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "[2001:db8:1:2::3]:4711", "2001:db8:1:2::1%eth0")
+    assert [limit.exceeded(one) for one in same] == [False, True, True, True]
+    assert [limit.exceeded(one) for one in ("192.0.2.7:4711", "192.0.2.7:4712", "::ffff:192.0.2.7")] == [
+        False,
+        True,
+        True,
+    ]
+    assert not limit.exceeded("2001:db8:1:3::1")
+    assert not limit.exceeded("192.0.2.8")
+    assert not limit.exceeded("unknown")
+
+
 def test_bodies_beyond_their_limit_are_refused(app: Flask, tenant: Tenant) -> None:
     client = tenant.people["configure"]
     path = f"/organizations/{tenant.connection_id}/settings/clearing"
