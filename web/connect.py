@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hmac
 import secrets
 
@@ -22,6 +23,9 @@ from connector.practice import people, settings
 from web.sign_in import config, engine, enter, need, way_back
 
 blueprint = Blueprint("connect", __name__)
+LOOKED = dt.timedelta(
+    minutes=5
+)  # books that were read within are not read again because of a stranger's hint
 
 
 def _platform(name: str) -> Platform:
@@ -171,14 +175,18 @@ def disconnect(connection_id: str) -> Response:
 
 @blueprint.get("/disconnected/<name>")
 def disconnected(name: str) -> str:
-    """Where the marketplace sends somebody who disconnected there. A hint only: each connection is checked."""
+    """Where the marketplace sends somebody who disconnected there. A hint only: each connection is checked.
+
+    Nobody is signed in here and ids of organizations are no secret, so it must not cost many calls to a ledger.
+    """
     platform = _platform(name)
     external_id = request.args.get("realmId", "") or request.args.get("tenantId", "")
     if external_id:
         with db.reading(engine()) as tx:
             known = connections.of(tx, name, external_id)
-        if known and known.status == "connected":
-            waking.sync(config(), known.id)
+        read = known.last_sync_at if known and known.status == "connected" else None
+        if known and read and db.now() - read > LOOKED:
+            waking.for_news(config(), [known.id])
     return render_template("disconnected.html", platform=platform)
 
 

@@ -1,4 +1,7 @@
-"""How often one address may begin to sign in: each try is a new session and a call to the ledger's discovery page."""
+"""How often one address may begin to sign in: each try is a new session and a call to the ledger's discovery page.
+
+The page after a disconnect counts too: it lets the organization's books be looked at.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from flask import Flask, abort, request
 from webhooks.limit import PerMinute
 
 SIGN_INS = 30  # a minute from one address: an office behind one router, and far too few to guess anything
-LIMITED = ("connect.start", "connect.callback")
+LIMITED = ("connect.start", "connect.callback", "connect.disconnected")
 
 
 def guard(app: Flask) -> None:

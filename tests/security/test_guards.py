@@ -21,7 +21,7 @@ from connector.practice import people
 from tests.conftest import migrate
 from tests.security import tenants
 from tests.security.tenants import Tenant
-from web import limits
+from web import connect, limits
 from webhooks.limit import PerMinute
 from webhooks.signature import sign
 
@@ -98,6 +98,24 @@ def test_beginning_to_sign_in_again_and_again_is_slowed_down(app: Flask) -> None
     assert answers[-4:] == [302, 429, 429, 429]
     other = client.get("/connect/xero/callback?code=1&state=2", environ_base={"REMOTE_ADDR": "10.1.2.3"})
     assert other.status_code == 302
+
+
+def test_a_stranger_who_knows_an_organization_s_id_spends_none_of_its_calls(
+    app: Flask, engine: Engine, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[str] = []
+    monkeypatch.setattr(connect.waking, "wake", lambda _settings, _job, ids, **_more: woken.extend(ids))
+    client, path = app.test_client(), f"/disconnected/xero?tenantId=ext-{tenant.connection_id}"
+    c = db.connections.c
+    for minutes, wakes in ((1, []), (6, [tenant.connection_id])):
+        with db.transaction(engine) as tx:
+            read = db.now() - dt.timedelta(minutes=minutes)
+            tx.execute(
+                sa.update(db.connections).where(c.id == tenant.connection_id).values(last_sync_at=read)
+            )
+        assert client.get(path).status_code == 200
+        assert woken == wakes
+    assert {client.get(path).status_code for _ in range(limits.SIGN_INS)} == {200, 429}
 
 
 def test_a_minute_later_it_begins_anew() -> None:
