@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from email.utils import parseaddr
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,6 +49,12 @@ class Config:
     traces_url: str = ""  # "": no traces
     smtp_url: str = field(default="", repr=False)  # "": no e-mail leaves
     mail_from: str = ""
+    listen: str = (
+        ""  # an IP address; "": this machine only, or everybody where `public_url` is not this machine's
+    )
+    proxies: int = (
+        0  # so many stand in front of the web process, and what they say of a request's origin is believed
+    )
     budgets: bool = True  # keep below the ledgers' limits; off only beside a pretend ledger without any
     today: date | None = None  # a pretend date for replays and the demo; never near a real ledger
 
@@ -66,7 +73,7 @@ _LEDGER_DEFAULTS = {
 }
 KNOWN = frozenset(
     ["DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "SECRET_KEY", "TOKEN_KEYS", "TRACES_URL"]
-    + ["TODAY", "BUDGETS", "SMTP_URL", "MAIL_FROM", "WORDS"]
+    + ["TODAY", "BUDGETS", "SMTP_URL", "MAIL_FROM", "WORDS", "LISTEN", "PROXIES"]
     + [
         ledger + part
         for ledger, (webhook, _, _) in _LEDGER_DEFAULTS.items()
@@ -157,11 +164,12 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         raise WrongSetting(f"{PREFIX}REDIS_URL must start with redis://, rediss:// or unix://.")
     traces = env.get(f"{PREFIX}TRACES_URL", "").strip()
     smtp_url, mail_from = _mail(*(env.get(f"{PREFIX}{n}", "").strip() for n in ("SMTP_URL", "MAIL_FROM")))
+    public_url = _address("PUBLIC_URL", env.get(f"{PREFIX}PUBLIC_URL") or f"http://localhost:{port}")
     config = Config(
         database_url=database_url,
         redis_url=redis_url,
         data_dir=data_dir,
-        public_url=_address("PUBLIC_URL", env.get(f"{PREFIX}PUBLIC_URL") or f"http://localhost:{port}"),
+        public_url=public_url,
         port=port,
         secret_key=env.get(f"{PREFIX}SECRET_KEY", ""),
         token_keys=_token_keys(env.get(f"{PREFIX}TOKEN_KEYS", "")),
@@ -170,6 +178,8 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         traces_url=_address("TRACES_URL", traces) if traces else "",
         smtp_url=smtp_url,
         mail_from=mail_from,
+        listen=_listen(env.get(f"{PREFIX}LISTEN", "").strip()),
+        proxies=_proxies(env.get(f"{PREFIX}PROXIES", "").strip(), public_url),
         budgets=_switch("BUDGETS", env.get(f"{PREFIX}BUDGETS", "")),
         today=_pretend_day(env.get(f"{PREFIX}TODAY", "")),
     )
@@ -187,6 +197,24 @@ def unknown_names(environment: Mapping[str, str] | None = None) -> list[str]:
     """Variables that look like ours and are not: most likely typing errors. `forbear doctor` shows them."""
     env = os.environ if environment is None else environment
     return sorted(n for n in env if n.startswith(PREFIX) and n.removeprefix(PREFIX) not in KNOWN)
+
+
+def _listen(value: str) -> str:
+    try:
+        return str(ip_address(value)) if value else ""
+    except ValueError:
+        raise WrongSetting(
+            f"{PREFIX}LISTEN is {value!r}. Set it to an address of this machine such as 127.0.0.1, or 0.0.0.0 for all."
+        ) from None
+
+
+def _proxies(value: str, public_url: str) -> int:
+    """We speak plain http, so a public https address means that at least one proxy stands in front."""
+    if not value:
+        return int(public_url.startswith("https://"))
+    if value not in tuple("0123456789"):
+        raise WrongSetting(f"{PREFIX}PROXIES is {value!r}. Set it to the number of proxies in front, 0 to 9.")
+    return int(value)
 
 
 def _switch(name: str, value: str) -> bool:

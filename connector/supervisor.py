@@ -203,11 +203,12 @@ def web_command(settings: Config) -> list[str]:
     """gunicorn: one process with many threads, because SQLite has one writer anyway."""
     # On one machine nobody else is let in; a public address means that a proxy or router reaches us.
     local = urlsplit(settings.public_url).hostname in LOCAL_HOSTS
+    listen = settings.listen or ("127.0.0.1" if local else "0.0.0.0")  # noqa: S104
     return [
         "gunicorn",
         *(
             "--bind",
-            f"{'127.0.0.1' if local else '0.0.0.0'}:{settings.port}",  # noqa: S104
+            f"{f'[{listen}]' if ':' in listen else listen}:{settings.port}",
             "--workers",
             "1",
             "--threads",

@@ -74,8 +74,10 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.jinja_env.globals["static"] = _stamped(app)
     app.url_map.converters["int"] = _RowId
     app.register_blueprint(webhooks.blueprint(config, app.config["ENGINE"]))
-    if config.public_url.startswith("https://"):  # behind a platform's router, one hop
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    if (
+        hops := config.proxies
+    ):  # each adds the address that it saw; what stands before those, anybody can write
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.register_blueprint(health.blueprint)
     app.register_blueprint(sign_in.blueprint)
     app.register_blueprint(connect.blueprint)

@@ -66,6 +66,20 @@ def test_secrets_are_not_in_the_printed_settings() -> None:
     assert "hush" not in repr(found)
 
 
+def test_a_proxy_is_expected_where_the_address_is_https_and_nowhere_else() -> None:
+    https = {"FORBEAR_PUBLIC_URL": "https://books.example.org"}
+    assert (config.load({}).proxies, config.load(https).proxies) == (0, 1)
+    assert config.load({**https, "FORBEAR_PROXIES": "2"}).proxies == 2
+    for name, value in (
+        ("PROXIES", "-1"),
+        ("PROXIES", "many"),
+        ("PROXIES", "\u0662"),
+        ("LISTEN", "everywhere"),
+    ):
+        with pytest.raises(WrongSetting, match=f"FORBEAR_{name} is"):
+            config.load({f"FORBEAR_{name}": value})
+
+
 def test_a_name_that_nobody_knows_is_named() -> None:
     assert config.unknown_names({"FORBEAR_REDIS": "x", "HOME": "/"}) == ["FORBEAR_REDIS"]
 

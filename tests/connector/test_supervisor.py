@@ -144,3 +144,6 @@ def test_the_web_listens_to_this_machine_only_unless_it_has_a_public_address() -
     assert "127.0.0.1:8123" in web_command(at_home)
     public = config.load({"PORT": "8123", "FORBEAR_PUBLIC_URL": "https://books.example.org"})
     assert "0.0.0.0:8123" in web_command(public)
+    https = {"PORT": "8123", "FORBEAR_PUBLIC_URL": "https://books.example.org"}
+    for listen, bound in (("127.0.0.1", "127.0.0.1:8123"), ("::1", "[::1]:8123")):
+        assert bound in web_command(config.load({**https, "FORBEAR_LISTEN": listen}))

@@ -100,6 +100,27 @@ def test_beginning_to_sign_in_again_and_again_is_slowed_down(app: Flask) -> None
     assert other.status_code == 302
 
 
+@pytest.mark.parametrize(
+    ("proxies", "forwarded"),
+    [("0", "10.{n}.0.1"), ("1", "10.{n}.0.1, 192.0.2.7"), ("2", "10.{n}.0.1, 192.0.2.7, 192.0.2.1")],
+)
+def test_what_a_sender_writes_into_a_forwarded_header_makes_nobody_else_of_them(
+    settings: Config, engine: Engine, proxies: str, forwarded: str
+) -> None:
+    """Each proxy adds the address that it saw behind what came; only as many as stand there are believed."""
+    env = {"FORBEAR_DATA_DIR": str(settings.data_dir), "FORBEAR_PROXIES": proxies, **SETTINGS}
+    client = web.create_app(config.load(env), engine).test_client()
+
+    def tried(n: int) -> int:
+        headers = {"X-Forwarded-For": forwarded.format(n=n)}
+        return client.get("/connect/xero/callback?code=1&state=2", headers=headers).status_code
+
+    assert [tried(n) for n in range(limits.SIGN_INS + 1)] == [302] * limits.SIGN_INS + [429]
+    other = {"X-Forwarded-For": forwarded.format(n=1).replace("192.0.2.7", "192.0.2.8")}
+    answer = client.get("/connect/xero/callback?code=1&state=2", headers=other)
+    assert answer.status_code == (429 if proxies == "0" else 302)
+
+
 def test_a_stranger_who_knows_an_organization_s_id_spends_none_of_its_calls(
     app: Flask, engine: Engine, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
