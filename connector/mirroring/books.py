@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection as Transaction
 
 from connector import db
+from connector.contact import credit_limits
 from connector.domain.receivables import (
     Allocation,
     CreditNote,
@@ -237,7 +238,10 @@ def _allocations(rows: Sequence[Sequence[Any]], dialect: str) -> dict[str, list[
 
 
 def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> Receivables | None:
-    """One customer's whole picture; of the survivor when it was merged away. None when unknown."""
+    """One customer's whole picture; of the survivor when it was merged away. None when unknown.
+
+    Here, and wherever customers are judged, a credit limit that a person entered counts before the ledger's.
+    """
     found = list(each_customer(tx, connection_id, [customer_id]))
     return found[0] if found else None
 
@@ -268,7 +272,8 @@ def each_customer(
 def _pictures(
     tx: Transaction, connection_id: str, ids: list[str], owner: dict[str, str], brief: bool
 ) -> Iterator[Receivables]:
-    people = {c.id: c for c in customers(tx, connection_id, ids)}
+    limits = credit_limits.entered(tx, connection_id, ids)
+    people = {c.id: c for c in credit_limits.laid_over(customers(tx, connection_id, ids), limits)}
     of: dict[Kind, dict[str, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
     everyone, made = list(owner), list[Invoice]()
     ways = [(_WHOLE, " AND balance > 0"), (_CLOSED, " AND balance <= 0")] if brief else [(_WHOLE, "")]
@@ -289,7 +294,8 @@ def briefly(tx: Transaction, connection_id: str) -> list[Customer]:
     """All customers, with nothing but their name, currency, country and credit limit."""
     shape, make = _BRIEFLY
     sql = f"SELECT {quote(shape.names)} FROM customers WHERE connection_id = {mark(tx, 1)}"  # noqa: S608
-    return list(map(make, *shape.read(_raw(tx, sql, connection_id), tx.dialect.name)))
+    found = map(make, *shape.read(_raw(tx, sql, connection_id), tx.dialect.name))
+    return credit_limits.laid_over(found, credit_limits.entered(tx, connection_id))
 
 
 def owing(tx: Transaction, connection_id: str) -> list[Invoice]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connector import db
-from connector.contact import evidence, holds, reminders
+from connector.contact import credit_limits, evidence, holds, reminders
 from connector.customer_page import customer_answers, customer_files, customer_links
 from connector.domain import codec
 from connector.mirroring import books
@@ -41,6 +41,7 @@ def export(tx: Connection, connection_id: str, customer_id: str, *, today: dt.da
     return {
         "record": codec.to_json(customer),
         "on_record": pack,
+        "credit_limit": _limit(tx, connection_id, customer_id),
         "judged": {
             "kind": concluded.kind if concluded else None,
             "reasons": list(concluded.reasons) if concluded else [],
@@ -61,6 +62,15 @@ def export(tx: Connection, connection_id: str, customer_id: str, *, today: dt.da
             for e in audit.of_connection(tx, connection_id, subject=f"customer {customer_id}")
         ],
     }
+
+
+def _limit(tx: Connection, connection_id: str, customer_id: str) -> Json | None:
+    """The one that a person entered."""
+    found = credit_limits.entered(tx, connection_id, [customer_id]).get(customer_id)
+    if found is None:
+        return None
+    when = found.at.isoformat()
+    return {"amount": found.amount, "currency": found.currency, "entered_by": found.who, "at": when}
 
 
 def _records(tx: Connection, connection_id: str, customer_id: str) -> list[str]:
@@ -108,6 +118,9 @@ def erase(
         key = table.c.id if table is db.customers else table.c.customer_id
         where = sa.and_(table.c.connection_id == connection_id, key.in_(mine))
         emptied[table.name] = tx.execute(sa.update(table).where(where).values(**values)).rowcount
+    entered = db.credit_limits.c
+    whose = sa.and_(entered.connection_id == connection_id, entered.customer_id.in_(mine))
+    emptied["credit_limits"] = tx.execute(sa.delete(db.credit_limits).where(whose)).rowcount
     answers, files = db.customer_answers.c, db.customer_files.c
     theirs = sa.select(answers.id).where(
         answers.connection_id == connection_id, answers.customer_id.in_(mine)

@@ -8,6 +8,7 @@ from connector.tables.columns import Id, Json, Minor, Moment, Text, key, metadat
 
 __all__ = (
     "charges",
+    "credit_limits",
     "disputes",
     "holds",
     "installments",
@@ -109,6 +110,17 @@ holds = sa.Table(
     sa.Column("lifted_by", Text),
     sa.Column("lifted_at", Moment),
     sa.Index("ix_holds_customer", "connection_id", "customer_id"),
+)
+
+credit_limits = sa.Table(  # entered by a person; each counts before the ledger's own
+    "credit_limits",
+    metadata,
+    of(primary=True),
+    sa.Column("customer_id", Text, primary_key=True),
+    sa.Column("amount", Minor, nullable=False),
+    text("currency", None),
+    text("set_by", None),
+    sa.Column("set_at", Moment, nullable=False),
 )
 
 disputes = sa.Table(

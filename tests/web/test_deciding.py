@@ -194,6 +194,12 @@ def test_rest_promise_and_note_on_the_customers_page(office: Office, at_work: tu
     browser.post(f"{here}/hold", here, lift=str(hold.id))
     browser.post(f"{here}/promise", here, day="2026-11-27", amount="200.00")
     assert "Promised for Fri 27 Nov" in browser.get(here).text
+    for typed in ("200,50", "1.200,50", "1,200.50"):  # as people write on either side of the Atlantic
+        browser.post(f"{here}/promise", here, day="2026-11-28", amount=typed)
+    with db.reading(office.engine) as tx:
+        assert [p.amount for p in holds.promised(tx, id, customer)] == [20000, 20050, 120050, 120050]
+    browser.post(f"{here}/promise", here, day="2026-11-28", amount="two hundred")
+    assert "Write the amount as a number" in browser.get(here).text
     browser.post(f"{here}/promise", here, day="2026-11-20")
     assert "cannot have passed" in browser.get(here).text
     browser.post(f"{here}/note", here, note="Money comes after the market on Saturdays")

@@ -13,10 +13,8 @@ from connector.customer_page.answering import Wrong
 from connector.customer_page.customer_answers import From
 from connector.customer_page.customer_links import Link
 from connector.customer_page.customer_view import View
-from connector.domain.money import to_minor
+from web import typed
 from web.sign_in import config
-
-_AMOUNT = re.compile(r"\d{1,3}(?:[.,'’\s]\d{3})*(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?")
 
 
 def whence(link: Link, shown: View) -> From:
@@ -64,19 +62,11 @@ def currency(shown: View) -> str:
 
 
 def amount(name: str, currency: str) -> int:
-    """Minor units of what somebody typed: 150, 150.50, 150,50, 1,234.50, 1.234,50. Raises Wrong."""
-    text = field(name).replace("\u00a0", " ").replace("\u202f", " ")
-    if not _AMOUNT.fullmatch(text):
-        raise Wrong("wrong_amount")
-    point = re.search(r"[.,](\d{1,2})$", text)
-    whole = re.sub(r"\D", "", text[: point.start()] if point else text)
+    """Minor units of what somebody typed, as `typed.amount` reads it. Raises Wrong."""
     try:
-        minor = to_minor(f"{whole}.{point[1]}" if point else whole, currency)
+        return typed.amount(field(name), currency)
     except ValueError:
         raise Wrong("wrong_amount") from None
-    if not 0 < minor < 10**12:
-        raise Wrong("wrong_amount")
-    return minor
 
 
 def signed() -> None:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from connector import db, waking
 from connector.connecting import connections
-from connector.contact import charging, contacts, demanding, evidence, reminders, sheets
+from connector.contact import charging, contacts, credit_limits, demanding, evidence, reminders, sheets
 from connector.domain import charges as rules
 from connector.domain.codec import WrongValue
 from connector.domain.late_interest import regime_code
@@ -23,6 +23,7 @@ from connector.mirroring import books
 from connector.platforms import find
 from connector.practice import settings
 from connector.record import personal
+from web import typed
 from web.pages import blueprint
 from web.sign_in import config, engine, need, role_in
 
@@ -86,6 +87,33 @@ def release(connection_id: str, customer_id: str) -> AnyResponse:
         reminders.release(tx, mine[wanted], who=g.person.name, now=db.now())
         books.note_changed(tx, connection_id, [customer_id], db.now())
     flash("Let go. It leaves in the next hours it may, if nothing else holds it.", "good")
+    waking.review(config(), connection_id)
+    return _back(connection_id, customer_id)
+
+
+@blueprint.post(f"{AT}/limit")
+def limit(connection_id: str, customer_id: str) -> AnyResponse:
+    """A credit limit that a person knows of, before the ledger's; or back to the ledger's."""
+    need(connection_id, "act")
+    with db.transaction(engine()) as tx:
+        customer = books.customer(tx, connection_id, customer_id)
+        if customer is None:
+            abort(404)
+        if request.form.get("back"):
+            credit_limits.take_back(tx, connection_id, customer_id, who=g.person.name, now=db.now())
+            flash("Taken back. The ledger's limit counts, where it has one.", "good")
+        else:
+            currency = customer.currency or connections.get(tx, connection_id).home_currency
+            try:
+                amount = typed.amount(request.form.get("amount", ""), currency)
+            except ValueError:
+                flash("Nothing was changed: write the limit as a number above zero, such as 5000.", "look")
+                return _back(connection_id, customer_id)
+            credit_limits.enter(
+                tx, connection_id, customer_id, amount, currency, who=g.person.name, now=db.now()
+            )
+            flash("Kept. It counts before the ledger's own until you take it back.", "good")
+        books.note_changed(tx, connection_id, [customer_id], db.now())
     waking.review(config(), connection_id)
     return _back(connection_id, customer_id)
 

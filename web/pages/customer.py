@@ -10,16 +10,16 @@ from werkzeug.wrappers import Response
 
 from connector import db, waking
 from connector.connecting import connections
-from connector.contact import holds, reminders
+from connector.contact import credit_limits, holds, reminders
 from connector.domain import terms
-from connector.domain.money import to_minor
+from connector.domain.receivables import Customer
 from connector.mirroring import books, completeness
 from connector.planning import drafting, plans
 from connector.platforms import find
 from connector.practice import settings
 from connector.record import audit
 from connector.reviewing import conclusions
-from web import aged, words
+from web import aged, typed, words
 from web.pages import blueprint, story, talking
 from web.sign_in import config, engine, need, role_in
 
@@ -55,6 +55,8 @@ def customer(connection_id: str, customer_id: str) -> str:
             "holds": holds.active(tx, connection_id, customer_id, today=today),
             "differences": completeness.differences(tx, connection_id, customer_id),
             "settings": decided,
+            "limit": credit_limits.entered(tx, connection_id, [picture.customer.id]).get(picture.customer.id),
+            "ledger_limit": _ledger_limit(books.customer(tx, connection_id, picture.customer.id)),
             "notes": [
                 e
                 for e in audit.of_connection(
@@ -112,6 +114,10 @@ def customer(connection_id: str, customer_id: str) -> str:
         most_paid=max((p[1] for p in partly), default=1),
         **context,
     )
+
+
+def _ledger_limit(customer: Customer | None) -> int | None:
+    return customer.credit_limit if customer else None
 
 
 def _parts(picture: books.Receivables, today: dt.date) -> list[tuple[dt.date, int, int, str, str]]:
@@ -213,8 +219,8 @@ def promise(connection_id: str, customer_id: str) -> Response:
             invoice = books.invoice(tx, connection_id, invoice_id) if invoice_id else None
             currency = invoice.currency if invoice else currency
             try:
-                text = request.form.get("amount", "").replace(",", "").strip()
-                amount = to_minor(text, currency) if text else None
+                text = request.form.get("amount", "").strip()
+                amount = typed.amount(text, currency) if text else None
             except ValueError:
                 flash("Write the amount as a number such as 1200.00, or leave it empty.", "look")
                 return _back(connection_id, customer_id)

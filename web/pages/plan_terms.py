@@ -13,11 +13,11 @@ from connector import db
 from connector.connecting import connections
 from connector.domain.calendar import Rhythm
 from connector.domain.installments import Change, edit_rows
-from connector.domain.money import to_minor
 from connector.domain.plan import BadPlan, Plan
 from connector.domain.policy import Method
 from connector.domain.propose import Wish
 from connector.planning import drafting, plans, renegotiating
+from web import typed
 from web.pages import blueprint
 from web.pages.plan import back_to, seen
 from web.sign_in import config, engine, need
@@ -116,7 +116,11 @@ def _percent(name: str, kept: Decimal) -> Decimal:
 
 
 def _minor(text: str, currency: str) -> int:
-    return to_minor(Decimal(text.replace(",", "").strip()), currency)
+    """Zero and less have sentences of their own further on."""
+    text = text.strip()
+    if text[:1] in ("-", "\N{MINUS SIGN}"):
+        return -_minor(text[1:], currency)
+    return typed.amount(text, currency) if text.strip("0.,") else 0
 
 
 @blueprint.post("/plans/<plan_id>/rows")
