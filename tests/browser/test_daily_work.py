@@ -91,11 +91,11 @@ def test_a_harsh_text_is_seen_and_refused_and_a_kind_one_kept(page: Page, home: 
 @pytest.mark.journey("charges")
 def test_a_fee_is_offered_only_by_the_rules_and_never_posted_by_itself(page: Page, home: Home) -> None:
     page.goto(f"/organizations/{home.id}/charges")
-    page.get_by_label("Late fee, once for each invoice").fill("25.00")
+    page.get_by_label("A late fee of").fill("25.00")
     page.get_by_role("button", name="Keep the rules").click()
     expect(page.get_by_role("status")).to_contain_text("Nothing was changed")  # without the clause
-    page.get_by_label("Where customers agreed to it").fill("Terms of 2025-01, section 7")
-    page.get_by_label("Late fee, once for each invoice").fill("25.00")
+    page.get_by_label("Customers agreed to charges in").fill("Terms of 2025-01, section 7")
+    page.get_by_label("A late fee of").fill("25.00")
     page.get_by_role("button", name="Keep the rules").click()
     expect(page.get_by_role("status")).not_to_contain_text("Nothing was changed")
     page.goto(f"/organizations/{home.id}/customers/{home.customer}/charges")

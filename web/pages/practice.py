@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import g, redirect, render_template, request, url_for
@@ -86,6 +87,7 @@ def practice() -> str | Response:
                 tx, c.connection.id, ids=[p.plan.customer_id for k, p in drafts[:SHOWN] if k is c]
             )
         }
+    at_risk = _added([c.aged for c in clients])
     loud = [c for c in clients if c.waits.total or c.needs_hand]
     quiet = [c for c in clients if c not in loud]
     return render_template(
@@ -95,8 +97,8 @@ def practice() -> str | Response:
         folded=quiet[FEW:],
         lost=[c for c in clients if c.needs_hand],
         opening=_opening(clients),
-        at_risk=_added([c.aged for c in clients]),
-        to_come=_coming(to_come),
+        at_risk=at_risk,
+        to_come=_coming(to_come, at_risk),
         running=sum(c.waits.plans["running"] for c in clients),
         late=sum(c.waits.late for c in clients),
         drafts=drafts[:SHOWN],
@@ -119,12 +121,16 @@ def _added(sums: list[Sums]) -> dict[str, Aged]:
     return dict(sorted(found.items(), key=lambda item: -item[1].overdue))
 
 
-def _coming(to_come: dict[str, dict[str, tuple[int, int]]]) -> dict[str, int]:
+def _coming(to_come: dict[str, dict[str, tuple[int, int]]], at_risk: Mapping[str, Aged]) -> dict[str, int]:
+    """By currency, in the order of what is overdue, so that both figures of the strip begin with the same one."""
     found: dict[str, int] = defaultdict(int)
     for currencies in to_come.values():
         for currency, (left, _) in currencies.items():
             found[currency] += left
-    return dict(found)
+    order = list(at_risk)
+    return dict(
+        sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
+    )
 
 
 def _widest(clients: list[Client]) -> dict[str, int]:
