@@ -7,6 +7,7 @@ that tells what is gone. Deleted records come after live ones and are never seen
 A cursor is {"since": {entity: ISO time}, "home": currency, "terms": {id: days}, "without": [entities that
 this edition does not have]}. Times are the ledger's own,
 always with an offset: without one QuickBooks reads them as Pacific time and hours of changes are missed.
+While everything is being read for the first time it also holds {"whole": how far that has come}.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ CUT = 1000  # objects in one answer of change data capture
 LOOK_BACK = timedelta(days=29)  # QuickBooks keeps 30
 OVERLAP = timedelta(minutes=2)  # a record may become visible a little after its own time
 ALL = frozenset(Kind)
+REST = (
+    10  # pages from one resting place to the next, once payments have joined credits: those are kept with it
+)
 _ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)  # a record that cannot be read
 
 Record = TypeVar("Record")
@@ -74,6 +78,28 @@ class Found:
         )
 
 
+@dataclass(slots=True)
+class Whole:
+    """A reading of everything that is under way."""
+
+    now: str  # the ledger's time when it began: where the changes start afterwards
+    entities: list[str]  # what it reads
+    left: dict[str, int]  # those that are not done, and how many records each has
+    place: rows.Place | None = None  # how far the first of those has come
+
+    def kept(self) -> dict[str, Any]:
+        """As plain JSON."""
+        place = self.place.kept() if self.place else None
+        return {"now": self.now, "entities": self.entities, "left": dict(self.left), "place": place}
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Whole:
+        """What `kept` gave."""
+        place = rows.Place.of(kept["place"]) if kept["place"] else None
+        left = {e: kept["left"][e] for e in ENTITIES if e in kept["left"]}  # some databases sort the keys
+        return cls(kept["now"], list(kept["entities"]), left, place)
+
+
 class Puller:
     """One pull of one company. Keeps in mind what Payments say about credits, and no records."""
 
@@ -90,10 +116,15 @@ class Puller:
         self.terms: dict[str, int] = dict(cursor.get("terms", {}))
         self.home = str(cursor.get("home") or "") or home()
         self.without: set[str] = set(cursor.get("without", []))
+        begun = cursor.get("whole")
+        self.whole = Whole.of(begun) if begun else None
         self.entities = [
             e for e, kind in ENTITIES.items() if kind in (kinds or ALL) and e not in self.without
         ]
-        self.joined = Joined()
+        if self.whole:
+            self.entities = self.whole.entities
+        self.may_rest = not self.since  # what a sweep must read in full too, it reads in one go
+        self.joined = Joined.of(begun["joined"] if begun else ())
         self._receivables: frozenset[str] | None = None
 
     def run(self) -> Iterator[Batch]:
@@ -119,12 +150,15 @@ class Puller:
         yield Batch(cursor=self._cursor(), complete=frozenset(complete), what="done")
 
     def _cursor(self) -> Cursor:
-        return {
+        found: Cursor = {
             "since": self.since,
             "home": self.home,
             "terms": self.terms,
             "without": sorted(self.without),
         }
+        if self.whole:
+            found["whole"] = self.whole.kept() | {"joined": self.joined.kept()}
+        return found
 
     def _whole(self, kind: Kind, entities: Sequence[str]) -> bool:
         return all(e in entities for e, k in ENTITIES.items() if k is kind and e not in self.without)
@@ -132,29 +166,41 @@ class Puller:
     # Everything
 
     def _everything(self, entities: Sequence[str]) -> Iterator[Batch]:
-        counted, now = rows.counts(self.transport, entities)
-        expected = {e: n for e, n in counted.items() if n is not None}
-        self.without |= counted.keys() - expected.keys()
-        entities = [e for e in entities if e in expected]
-        if "Customer" in entities:
-            self.terms = {}
-        for entity in entities:
-            done = 0
-            if expected[entity] == 0:
-                continue
-            for page in rows.read(self.transport, entity, expected[entity]):
-                done += len(page)
+        whole = self.whole = self.whole or self._begin(entities)
+        pages = 0
+        while whole.left:
+            entity, expected = next(iter(whole.left.items()))
+            place = whole.place = whole.place or rows.Place(expected)
+            for page in rows.read(self.transport, entity, place):
                 records = [row.record for row in page]
                 if entity == "Customer":
                     self._know_terms(records)
-                if "Payment" not in entities:
+                if "Payment" not in whole.entities:
                     self._join({entity: records})
                 found = Found()
                 self._translate(entity, page, found)
                 found.removed.clear()  # what this pull does not bring is gone anyway
-                yield found.batch(what=WORDS[entity], done=done, expected=max(done, expected[entity]))
-        for entity in entities:
-            self.since[entity] = now
+                pages += 1
+                rests = self.may_rest and (not self.joined or pages % REST == 0)
+                yield found.batch(
+                    what=WORDS[entity],
+                    done=place.done,
+                    expected=max(place.done, place.expected or 0),
+                    cursor=self._cursor() if rests else None,
+                )
+            del whole.left[entity]
+            whole.place = None
+        for entity in whole.entities:
+            self.since[entity] = whole.now
+        self.whole = None
+
+    def _begin(self, entities: Sequence[str]) -> Whole:
+        counted, now = rows.counts(self.transport, entities)
+        there = {e: n for e, n in counted.items() if n is not None}
+        self.without |= counted.keys() - there.keys()
+        if "Customer" in there:
+            self.terms = {}
+        return Whole(now, [e for e in entities if e in there], {e: n for e, n in there.items() if n})
 
     def _know_terms(self, customers: Iterable[Any]) -> None:
         """Read the payment terms when a customer names some that we do not know."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -19,7 +20,7 @@ from connector.platforms import Refused, TryLater
 
 PAGE = 1000  # rows, the most that QuickBooks gives
 IDS = 300  # ids in one IN list; keeps the statement short enough for any gateway
-_STEP_BACK = PAGE // 2
+_READINGS = 3  # of one kind, whose pages and count contradict each other
 _BOTH = "Active IN (true,false)"  # without it, inactive names are left out
 NOT_IN_EVERY_EDITION = ("JournalEntry", "Deposit", "RefundReceipt")
 NAME_LISTS = ("Customer", "Account", "Item", "Term")
@@ -104,6 +105,29 @@ def _where(entity: str, where: str = "") -> str:
     return f" WHERE {' AND '.join(parts)}" if parts else ""
 
 
+@dataclass(slots=True)
+class Place:
+    """How far the reading of one kind has come: with it another process can go on."""
+
+    expected: int | None = None  # rows that there should be
+    start: int = 1  # the position from which the next page is asked for
+    done: int = 0  # rows so far
+    known: list[str] = field(default_factory=list)  # the ids of the page before
+    ended: bool = False
+    readings: int = 1  # this one and those before, which brought too little
+
+    def kept(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> Place:
+        """A place that was kept. One where the last reading ended in vain begins anew."""
+        place = cls(**kept)
+        vain = place.ended and place.readings >= _READINGS and place.done < (place.expected or 0)
+        return cls(place.expected) if vain else place
+
+
 def pages(transport: Transport, entity: str, where: str = "") -> Iterator[list[Json]]:
     """Every matching record, in pages, inactive names too. A record may come twice when rows moved meanwhile."""
 
@@ -112,12 +136,12 @@ def pages(transport: Transport, entity: str, where: str = "") -> Iterator[list[J
             (str(raw.get("Id")), raw) for raw in _plain(transport, _selecting(entity, where, start), entity)
         ]
 
-    for found in _once(page, None):
+    for found in _once(page, Place()):
         yield [raw for _, raw in found]
 
 
-def read(transport: Transport, entity: str, expected: int) -> Iterator[list[Row]]:
-    """All records of a kind, in pages. `expected`: how many there should be.
+def read(transport: Transport, entity: str, place: Place) -> Iterator[list[Row]]:
+    """All records of a kind that `place` leaves, in pages; with each, `place` says where to go on after it.
 
     A record may come twice when rows moved meanwhile. Raises TryLater when pages and count keep
     contradicting each other.
@@ -126,35 +150,35 @@ def read(transport: Transport, entity: str, expected: int) -> Iterator[list[Row]
     def page(start: int) -> list[tuple[str, Row]]:
         return [(row.id, row) for row in _rows(transport, _selecting(entity, "", start), entity)]
 
-    for _ in range(3):
-        done = 0
-        for found in _once(page, expected):
-            done += len(found)
-            yield [row for _, row in found]
-        if done >= expected:
-            return
-        expected, _time = count(transport, entity)  # some were deleted meanwhile, or were skipped
-        if done >= expected:
-            return
-    raise faults.unusable(f"{entity}: {done} rows of {expected}", writes=False)
-
-
-def _once(page: _Page[_Read], expected: int | None) -> Iterator[list[tuple[str, _Read]]]:
-    start, done = 1, 0
-    known: set[str] = set()  # the ids of the page before
     while True:
-        found = page(start)
-        if known and start > 1 and (not found or found[0][0] not in known):
-            start = max(1, start - _STEP_BACK)
+        for found in _once(page, place):
+            yield [row for _, row in found]
+        if place.done >= (place.expected or 0):
+            return
+        place.expected, _time = count(transport, entity)  # some were deleted meanwhile, or were skipped
+        if place.done >= place.expected:
+            return
+        if place.readings >= _READINGS:
+            raise faults.unusable(f"{entity}: {place.done} rows of {place.expected}", writes=False)
+        place.start, place.done, place.known, place.ended = 1, 0, [], False
+        place.readings += 1
+
+
+def _once(page: _Page[_Read], place: Place) -> Iterator[list[tuple[str, _Read]]]:
+    while not place.ended:
+        found = page(place.start)
+        known = set(place.known)
+        if known and place.start > 1 and (not found or found[0][0] not in known):
+            place.start = max(1, place.start - PAGE // 2)
             continue
         new = [row for row in found if row[0] not in known]
-        done += len(new)
+        place.done += len(new)
+        enough = place.expected is None or place.done > place.expected
+        place.ended = not new or place.done == place.expected or (len(found) < PAGE and enough)
+        place.known = [id for id, _ in found]
+        place.start += len(found) - 1
         if new:
             yield new
-        if not new or done == expected or (len(found) < PAGE and (expected is None or done > expected)):
-            return
-        known = {id for id, _ in found}
-        start += len(found) - 1
 
 
 def _selecting(entity: str, where: str, start: int) -> str:

@@ -7,7 +7,7 @@ line order, money takes the rest. TotalAmt = unapplied + charges − credits (co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,6 +134,26 @@ class Joined:
 
     _parts: dict[Source, dict[str, _Part]] = field(default_factory=dict)  # by the Payment's id
 
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def kept(self) -> list[list[Any]]:
+        """As plain JSON, for a reading that goes on later."""
+        return [
+            [*source, payment, part.customer, part.used, [_as_json(a) for a in part.given]]
+            for source, payments in self._parts.items()
+            for payment, part in payments.items()
+        ]
+
+    @classmethod
+    def of(cls, kept: Iterable[Sequence[Any]]) -> Joined:
+        """What `kept` gave."""
+        joined = cls()
+        for kind, id, payment, customer, used, given in kept:
+            part = _Part(customer, tuple(map(_from_json, given)), used)
+            joined._parts.setdefault((kind, id), {})[payment] = part
+        return joined
+
     def add(self, raw: Raw | shapes.Payment, settled: Settlement) -> None:
         """Note one Payment, once or again; harmless for one that settles with money alone."""
         if not settled.used:
@@ -153,6 +173,15 @@ class Joined:
         parts = [p for p in self._parts.get((kind, id), {}).values() if p.customer == customer]
         given = sorted((a for part in parts for a in part.given), key=_age)
         return tuple(given), sum(part.used for part in parts)
+
+
+def _as_json(a: Allocation) -> list[Any]:
+    return [a.invoice_id, a.amount, a.date.isoformat() if a.date else None, a.id]
+
+
+def _from_json(given: Sequence[Any]) -> Allocation:
+    invoice_id, share, date, id = given
+    return Allocation(invoice_id, share, day(date) if date else None, id)
 
 
 def _age(allocation: Allocation) -> tuple[str, int, str]:

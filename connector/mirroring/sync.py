@@ -126,7 +126,9 @@ class _Sync:
         self._require_connected(connection)
         ledger = self._open(connection)
         done = Synced(self._id, full or connection.cursor is None, events=len(pending))
-        kinds = None if done.full else frozenset(Kind) if thorough else narrowed(pending)
+        # What changed while a reading in several parts was under way, the next pull brings: keep its events.
+        goes_on = not done.full and connection.last_full_at is None
+        kinds = None if done.full or goes_on else frozenset(Kind) if thorough else narrowed(pending)
         try:
             self._pull(ledger, connection, kinds, done)
         except OutOfDate:
@@ -140,7 +142,7 @@ class _Sync:
         self._reread_unsettled(ledger, done)
         if not done.full:
             self._meet_strangers(ledger, done)
-        self._finish(done, [p.id for p in pending])
+        self._finish(done, [] if goes_on else [p.id for p in pending])
         return done
 
     def _require_connected(self, connection: Connection) -> None:
@@ -173,7 +175,8 @@ class _Sync:
             for page, batch in enumerate(pull, 1):
                 self._lease.keep()
                 self._store(batch, generation, done)
-                if whole and page == self._pages and batch.cursor is not None and not batch.complete:
+                enough = self._pages is not None and page >= self._pages
+                if whole and enough and batch.cursor is not None and not batch.complete:
                     done.unfinished = True
                     return
 

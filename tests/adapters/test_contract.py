@@ -7,6 +7,7 @@ O'Neill paid 1003, left 50.00 on account and owes 99.99 on 1004; today is 2026-1
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
@@ -256,6 +257,36 @@ def test_a_first_pull_mirrors_the_books_to_the_cent(connected: Connected) -> Non
     assert mirror.net() == {rose: 85000 + 34000 - 4000, oneill: 9999 - 5000}
     assert mirror.records[Kind.CUSTOMER][oneill].name == "O'Neill Boats"
     assert mirror.records[Kind.CUSTOMER][oneill].email == "pay@oneill.example"
+
+
+SMALL_PAGES = {
+    "quickbooks": {"adapters.quickbooks.rows.PAGE": 2, "adapters.quickbooks.pull.REST": 1},
+    "xero": {"adapters.xero.pull.PAGE_SIZE": 1},
+}
+
+
+def test_a_first_reading_may_stop_after_any_page_and_another_process_goes_on(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = mirrored(connected.open())
+    for name, size in SMALL_PAGES[connected.platform.name].items():
+        monkeypatch.setattr(name, size)
+    stops, brought, cursor = 0, list[Batch](), None
+    while not brought or not brought[-1].complete:
+        for batch in connected.open().pull(cursor):
+            brought.append(batch)
+            if batch.cursor is not None:
+                break
+        cursor = json.loads(json.dumps(brought[-1].cursor, sort_keys=True))  # as a database may keep it
+        stops += 1
+    assert stops > 8
+    assert Mirror().store(brought).records == at_once.records
+    invoices = [i.number for batch in brought for i in batch.invoices]
+    assert sorted(invoices) == ["1001", "1002", "1003", "1004"]
+    assert brought[-1].complete == frozenset(Kind)
+    connected.act("edit", kind="invoice", id=connected.invoice("1004"), changes={"due": "2026-12-24"})
+    changed = Mirror().store(connected.open().pull(cursor))
+    assert changed.numbered("1004").due == date(2026, 12, 24)
 
 
 def test_the_mirror_adds_up_to_the_ledgers_own_balances(connected: Connected) -> None:

@@ -165,15 +165,16 @@ class JsonLedger:
             p for kind in sorted(wanted) for p in self._pages(kind, 0 if kind in in_full else since, state)
         ]
         skip = cursor["page"] if cursor and "page" in cursor else 0
+        began = cursor["began"] if cursor and "began" in cursor else state["change"]
         for n, (kind, start, ids, of) in list(enumerate(pages, 1))[skip:]:
             time.sleep(state["slow"])
             if n > 1:
                 self._call("page")
-            after = {"at": 0, "page": n} if whole and state["resumable"] else None
+            after = {"page": n, "began": began} if whole and state["resumable"] else None
             yield self._page(kind, start, ids, of, state, after)
         yield Batch(
             removed=tuple((Kind(k), id) for n, k, id in state["removed"] if n > since and Kind(k) in wanted),
-            cursor={"at": state["change"]},
+            cursor={"at": began},
             complete=in_full,
         )
 

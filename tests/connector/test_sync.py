@@ -223,7 +223,7 @@ def test_a_first_sync_that_the_ledger_lets_resume_goes_on_where_it_stopped(
     books_of_three.fail("TryLater", "Wait.", after_calls=4)  # organization, pull, two pages
     with pytest.raises(TryLater):
         run(store, installation, connected)
-    assert connection(store, connected).cursor == {"at": 0, "page": 3}
+    assert connection(store, connected).cursor == {"began": 7, "page": 3}
     books_of_three.remove("invoice", "i3", silently=True)
     books_of_three.set(calls=[])
     done = run(store, installation, connected)
@@ -234,6 +234,25 @@ def test_a_first_sync_that_the_ledger_lets_resume_goes_on_where_it_stopped(
         assert {c.id for c in books.customers(tx, connected)} == {"2", "3"}
         assert [i.id for i in books.invoices(tx, connected)] == ["i1", "i2"]
         assert [one.id for one in sync.set_aside(tx, connected)] == ["1"]
+
+
+def test_what_changes_while_a_first_reading_goes_on_in_parts_comes_with_the_pull_after_it(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    books_of_three.set(resumable=True)
+    part = sync.sync(store, installation, connected, pages=2)  # both pages of customers
+    assert part is not None
+    assert part.unfinished
+    books_of_three.customer("1", name="Renamed")
+    with db.transaction(store) as tx:
+        inbox.record(tx, [Change("json", "books-1", Kind.CUSTOMER, "1", "updated", NOON, "e1")], NOON)
+    assert run(store, installation, connected).full
+    with db.reading(store) as tx:
+        assert [p.record_id for p in inbox.pending(tx, connected)] == ["1"]  # so somebody looks again
+    run(store, installation, connected)
+    with db.reading(store) as tx:
+        assert books.customer(tx, connected, "1").name == "Renamed"
+        assert inbox.pending(tx, connected) == []
 
 
 def test_a_full_sync_drops_what_the_ledger_lost_without_saying_so(
