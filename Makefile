@@ -56,8 +56,9 @@ screenshots: .venv/dev ## make the pictures in docs/ again
 	@sh tests/prepare.sh
 	@$(BIN)/python docs/screenshots.py
 
-lock: ## write both lock files anew (needs uv)
+lock: ## write the three lock files anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra build --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra build --extra otel -c requirements.lock --generate-hashes --no-emit-index-url --no-header -q -o requirements-otel.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra build --extra dev -c requirements.lock --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
 
 clean: ## forget the demo's data and every cache

@@ -36,6 +36,22 @@ def commands() -> set[str]:
     return found
 
 
+def settings_in(text: str) -> set[str]:
+    return {name.removeprefix("FORBEAR_") for name in re.findall(r"\bFORBEAR_[A-Z_]+", text)}
+
+
+def test_every_setting_that_a_file_makes_is_one_of_ours() -> None:
+    files = [
+        DEPLOY / "Dockerfile",
+        DEPLOY / "compose.yaml",
+        *(DEPLOY / "systemd").iterdir(),
+        ROOT / "README.md",
+    ]
+    named = set().union(*(settings_in(file.read_text()) for file in files))
+    assert "LISTEN" in named
+    assert named <= config.KNOWN
+
+
 def test_every_command_that_is_started_exists() -> None:
     started = commands()
     assert started == {"migrate", "web", "worker", "clock", "up"}
@@ -132,6 +148,18 @@ def test_alerts_and_dashboard_use_metrics_that_exist(metrics: dict[str, str]) ->
         assert rule["annotations"]["action"]
     shown = {name for panel in panels for target in panel["targets"] for name in names_in(target["expr"])}
     assert shown == known
+
+
+def test_the_image_s_lock_is_the_other_one_and_traces() -> None:
+    plain, image = (
+        set(re.findall(r"(?m)^([a-z0-9._-]+(?:\[[^\]]*\])?==\S+)", (ROOT / name).read_text()))
+        for name in ("requirements.lock", "requirements-otel.lock")
+    )
+    assert plain < image
+    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= {
+        pin.partition("==")[0] for pin in image - plain
+    }
+    assert "-r requirements-otel.lock" in (DEPLOY / "Dockerfile").read_text()
 
 
 def test_the_bill_of_materials_names_what_the_lock_pins_and_needs_no_network() -> None:
