@@ -24,6 +24,7 @@ from connector.domain.letters import BACKLOG, DEFAULT, BadText
 from connector.domain.policy import OwnText, Policy, Step
 from connector.domain.receivables import Customer, Invoice, Status
 from connector.domain.wording import Objection
+from connector.domain.wording_look import Look, look
 from connector.mirroring import books
 from connector.practice import settings
 from connector.practice.settings import Settings
@@ -44,11 +45,15 @@ class NotKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a customer would read, and what speaks against it. `problem`: the text cannot even be filled in."""
+    """What a customer would read, and what speaks against it. `problem`: the text cannot even be filled in.
+
+    `looks` are sentences of the bookkeeper's own that deserve a second reading; they hinder nothing.
+    """
 
     text: str
     objections: tuple[Objection, ...] = ()
     problem: str = ""
+    looks: tuple[Look, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -128,7 +133,7 @@ def attempt(
     context = reminder_words.context(
         reminder, name, sender, today, language=variant, enabled=free_words.announced(policy)
     )
-    return Tried(said, wording.check(said, context))
+    return Tried(said, wording.check(said, context), looks=look(text, variant, (name, sender.organization)))
 
 
 def _about(

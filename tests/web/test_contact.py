@@ -43,6 +43,25 @@ def test_what_was_heard_is_kept_with_one_press(office: Office, page: tuple[Brows
     assert len(kept) == 1  # the call counts against the cap, what was heard does not
 
 
+def test_a_credit_limit_is_entered_and_taken_back(page: tuple[Browser, str, str]) -> None:
+    browser, _, address = page
+    assert "No credit limit is known." in browser.get(address).text
+    for amount, answer in (
+        ("a lot", "write the limit as a number"),
+        ("1.000,00", "It counts before the ledger"),
+    ):
+        browser.post(f"{address}/limit", address, amount=amount)
+        assert answer in browser.get(address).text
+    shown = browser.get(address).text
+    assert "Limit <b>$1,000.00</b>, entered by Robin Hale on" in shown
+    assert "$1,150.00 of a limit of $1,000.00 is open" in shown.replace("1,150.00 USD", "$1,150.00").replace(
+        "1,000.00 USD", "$1,000.00"
+    )
+    browser.post(f"{address}/limit", address, back="yes")
+    assert "No credit limit is known." in browser.get(address).text
+    assert browser.post(f"{address}0/limit", address, amount="5").status_code == 404
+
+
 def test_everything_on_record_as_a_file(page: tuple[Browser, str, str]) -> None:
     browser, _, address = page
     assert browser.get(f"{address}/evidence.pdf").data.startswith(b"%PDF")

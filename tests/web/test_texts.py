@@ -51,6 +51,20 @@ def test_tried_refused_kept_and_taken_back(office: Office, page: tuple[Browser, 
     assert own(office, id) == ()
 
 
+def test_a_sentence_about_something_else_is_pointed_at_and_kept(
+    office: Office, page: tuple[Browser, str, str]
+) -> None:
+    browser, id, address = page
+    where = {"level": "check", "segment": "default", "language": "en-US"}
+    strange = f"{GOOD} My brother-in-law is a solicitor."
+    tried = browser.post(address, address, do="try", text=strange, **where).text
+    assert "Please read this sentence once more" in tried
+    assert "<b>“My brother-in-law is a solicitor.”</b><br>It brings other people in." in tried
+    assert "Please read" not in browser.post(address, address, do="try", text=GOOD, **where).text
+    assert browser.post(address, address, do="keep", text=strange, **where).status_code == 302
+    assert own(office, id) == (OwnText("en-US", "check", "default", strange),)
+
+
 def test_every_step_kind_and_language_opens(page: tuple[Browser, str, str]) -> None:
     browser, _, address = page
     for level, segment, language in (("friendly", "reliable", "de"), ("final", "backlog", "fr"), ("installment_missed", "squeezed", "es")):  # fmt: skip
