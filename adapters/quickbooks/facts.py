@@ -56,7 +56,6 @@ def organization(realm: str, company: Raw, preferences: Raw) -> Organization:
         income_basis_hint=text(_group(preferences, "ReportPrefs"), "ReportBasis") or None,
         closed_until=day(closed) if closed else None,
         auto_apply_credits=any(_true(value) for value in applies) if applies else None,
-        multi_currency=_group(preferences, "CurrencyPrefs").get("MultiCurrencyEnabled"),
         plan=_named(company, "OfferingSku"),
     )
 

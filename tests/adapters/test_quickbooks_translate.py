@@ -314,7 +314,6 @@ def test_facts_of_a_company() -> None:
     assert facts_.closed_until == date(2025, 12, 31)
     assert facts_.auto_apply_credits is True
     assert facts_.income_basis_hint == "Accrual"
-    assert facts_.multi_currency is False
 
 
 def test_what_a_company_does_not_say_stays_unknown() -> None:
