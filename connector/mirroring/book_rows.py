@@ -10,6 +10,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection as Transaction
 
@@ -42,16 +43,22 @@ _FOR_SQLITE: dict[str, Encode] = {"day": day_text, "moment": _moment_text}
 
 
 def _moment(value: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
+    """SQLite keeps UTC without saying so; PostgreSQL names a zone."""
+    found = dt.datetime.fromisoformat(value)
+    return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
 
 
 day = lru_cache(maxsize=32_768)(dt.date.fromisoformat)  # books have few different days, on many records
 
 
-# What the database gives for a value that is there → what a record holds. SQLite keeps days and moments as text.
-_READ_ALWAYS: dict[str, Encode] = {"json": json.loads, "status": {s.value: s for s in Status}.__getitem__}
-_READ_SQLITE: dict[str, Encode] = {"day": day, "moment": _moment, "flag": bool}
-_READ_POSTGRESQL: dict[str, Encode] = {"moment": lambda value: value.astimezone(dt.UTC)}
+# What `columns` gives for a value that is there → what a record holds.
+_READ: dict[str, Encode] = {
+    "json": json.loads,
+    "status": {s.value: s for s in Status}.__getitem__,
+    "day": day,
+    "moment": _moment,
+    "flag": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -80,14 +87,13 @@ class Shape:
         flags = [at[self.names[i]] for i in self.flags if self.names[i] in at]
         return Shape(self.table, names, tuple(special), at[self.names[self.owner]], tuple(flags))
 
-    def read(self, rows: Iterable[Sequence[Any]], dialect: str) -> list[list[Any]]:
-        """Raw rows as columns, with the values as the records hold them."""
-        decode = _READ_ALWAYS | (_READ_SQLITE if dialect == "sqlite" else _READ_POSTGRESQL)
-        columns: list[Any] = list(zip(*rows, strict=True)) or [[]] * len(self.names)
+    def read(self, tx: Transaction, rest: str, *values: Any) -> list[list[Any]]:
+        """What the columns hold in the rows that `rest` names, as the records hold it: one list a column."""
+        found = list(columns(tx, quoted(self.names), f"FROM {self.table.name} {rest}", *values))
         for i, what in (*self.special, *((i, "flag") for i in self.flags)):
-            if read := decode.get(what):
-                columns[i] = [None if value is None else read(value) for value in columns[i]]
-        return columns
+            read = _READ[what]
+            found[i] = [None if value is None else read(value) for value in found[i]]
+        return found
 
 
 def _encoder(what: str, dialect: str) -> Encode | None:
@@ -149,12 +155,33 @@ def maker(record: type[Record], *names: str) -> Callable[..., Record]:
     return make
 
 
+def columns(tx: Transaction, wanted: Sequence[str], rest: str, *values: Any) -> Iterator[list[Any]]:
+    """What `SELECT wanted rest` gives, one list a column: numbers, texts, and days and moments as ISO texts.
+
+    The database writes each column as one JSON array: half the time of fetching row by row. Each is decoded when
+    it is asked for.
+    """
+    gather = "json_group_array({})" if tx.dialect.name == "sqlite" else "CAST(json_agg({}) AS TEXT)"
+    sql = f"SELECT {', '.join(map(gather.format, wanted))} {rest}"
+    cursor = tx.exec_driver_sql(sql, values).cursor
+    row = cursor.fetchone() if cursor is not None else None
+    return map(_decode, row or ())
+
+
+def _decode(column: str | None) -> list[Any]:
+    return msgspec.json.decode(column) if column else []
+
+
 def mark(tx: Transaction, count: int) -> str:
     return ", ".join(["?" if tx.dialect.name == "sqlite" else "%s"] * count)
 
 
 def quote(names: Iterable[str]) -> str:
-    return ", ".join(f'"{n}"' for n in names)
+    return ", ".join(quoted(names))
+
+
+def quoted(names: Iterable[str]) -> list[str]:
+    return [f'"{n}"' for n in names]
 
 
 def parts_of_ids(ids: Sequence[str]) -> Iterator[list[str]]:

@@ -28,7 +28,7 @@ from connector.domain.receivables import (
     Payment,
     Status,
 )
-from connector.mirroring.book_rows import SHAPES, Shape, day, maker, mark, parts_of_ids, quote
+from connector.mirroring.book_rows import SHAPES, Shape, columns, day, maker, mark, parts_of_ids
 
 _STATUS = {s.value: s for s in Status}
 
@@ -82,21 +82,12 @@ def reviewed(tx: Transaction, connection_id: str, seen: dict[str, dt.datetime]) 
 # ---------------------------------------------------------------- read
 
 
-def _raw(tx: Transaction, sql: str, *values: Any) -> Sequence[Sequence[Any]]:
-    """Rows past SQLAlchemy: making its own of them costs a picture as much time again as the database takes."""
-    cursor = tx.exec_driver_sql(sql, values).cursor
-    return cursor.fetchall() if cursor is not None else ()
-
-
 def _rows_of(
     tx: Transaction, shape: Shape, connection_id: str, ids: Sequence[str], by: str, more: str = ""
 ) -> list[list[Any]]:
     """The rows whose column `by` is one of `ids`, as columns."""
-    sql = (
-        f"SELECT {quote(shape.names)} FROM {shape.table.name}"  # noqa: S608 - our own names
-        f" WHERE connection_id = {mark(tx, 1)} AND {by} IN ({mark(tx, len(ids))}){more}"
-    )
-    return shape.read(_raw(tx, sql, connection_id, *ids), tx.dialect.name)
+    rest = f"WHERE connection_id = {mark(tx, 1)} AND {by} IN ({mark(tx, len(ids))}){more}"
+    return shape.read(tx, rest, connection_id, *ids)
 
 
 def _select(shape: Shape, connection_id: str, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -194,46 +185,46 @@ def invoice(tx: Transaction, connection_id: str, invoice_id: str) -> Invoice | N
 def payments(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[Payment]:
     """Payments with their allocations, by date."""
     owners = None if customer_id is None else [customer_id]
-    return list(_money(tx, connection_id, Kind.PAYMENT, owners))
+    return _money(tx, connection_id, Kind.PAYMENT, owners)
 
 
 def credits(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[CreditNote]:
     """Credit notes with their allocations, by date."""
     owners = None if customer_id is None else [customer_id]
-    return list(_money(tx, connection_id, Kind.CREDIT, owners))
+    return _money(tx, connection_id, Kind.CREDIT, owners)
 
 
 def _money(
     tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None, brief: bool = False
-) -> Iterator[Any]:
-    whose = f" AND customer_id IN ({mark(tx, len(owners))})" if owners is not None else ""
-    split = (
-        "SELECT source_id, n, invoice_id, amount, date, id FROM allocations"  # noqa: S608 - our own names
-        f" WHERE connection_id = {mark(tx, 1)}{whose} AND source = {mark(tx, 1)}"
-    )
-    parts = _allocations(_raw(tx, split, connection_id, *(owners or ()), kind.value), tx.dialect.name)
+) -> list[Any]:
+    mine = f"WHERE connection_id = {mark(tx, 1)}"
+    if owners is not None:
+        mine += f" AND customer_id IN ({mark(tx, len(owners))})"
+    parts = _allocations(tx, f"{mine} AND source = {mark(tx, 1)}", connection_id, *(owners or ()), kind.value)
     shape, make = (_MONEY_BRIEF if brief else _MONEY)[kind]
-    whole = f"SELECT {quote(shape.names)} FROM {shape.table.name} WHERE connection_id = {mark(tx, 1)}{whose}"  # noqa: S608
-    rows = _raw(tx, whole, connection_id, *(owners or ()))
-    columns = shape.read(sorted(rows, key=itemgetter(shape.names.index("date"), 0)), tx.dialect.name)
-    return map(make, *columns, [tuple(parts.get(id, ())) for id in columns[0]])
+    found = shape.read(tx, mine, connection_id, *(owners or ()))
+    made = map(make, *found, [tuple(parts.get(id, ())) for id in found[0]])
+    return sorted(made, key=attrgetter("date", "id"))
 
 
-def _by_place(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-    return sorted(rows, key=itemgetter(0, 1))
+_PARTS = ("source_id", "n", "invoice_id", "amount", '"date"', "id")
 
 
-def _allocations(rows: Sequence[Sequence[Any]], dialect: str) -> dict[str, list[Allocation]]:
+def _allocations(tx: Transaction, rest: str, *values: Any) -> dict[str, list[Allocation]]:
     """By payment or credit, in the ledger's order. (Asked for it, SQLite would walk all of the organization's.)"""
-    read = day if dialect == "sqlite" else (lambda day: day)
-    for attempt in (list, _by_place):
-        parts, tidy = defaultdict[str, list[Allocation]](list), True
-        for source_id, n, invoice_id, amount, date, id in attempt(rows):
-            mine = parts[source_id]
-            tidy = tidy and n == len(mine)
-            mine.append(_make_allocation(invoice_id, amount, read(date) if date else None, id))
-        if tidy:
+    source, place, *of, date, id = columns(tx, _PARTS, f"FROM allocations {rest}", *values)
+    made = list(map(_make_allocation, *of, [day(d) if d else None for d in date], id))
+    parts = defaultdict[str, list[Allocation]](list)
+    for whose, n, part in zip(source, place, made, strict=True):
+        mine = parts[whose]
+        if n != len(mine):
             break
+        mine.append(part)
+    else:
+        return parts
+    parts.clear()
+    for whose, _, part in sorted(zip(source, place, made, strict=True), key=itemgetter(0, 1)):
+        parts[whose].append(part)
     return parts
 
 
@@ -293,25 +284,21 @@ def _pictures(
 def briefly(tx: Transaction, connection_id: str) -> list[Customer]:
     """All customers, with nothing but their name, currency, country and credit limit."""
     shape, make = _BRIEFLY
-    sql = f"SELECT {quote(shape.names)} FROM customers WHERE connection_id = {mark(tx, 1)}"  # noqa: S608
-    found = map(make, *shape.read(_raw(tx, sql, connection_id), tx.dialect.name))
+    found = map(make, *shape.read(tx, f"WHERE connection_id = {mark(tx, 1)}", connection_id))
     return credit_limits.laid_over(found, credit_limits.entered(tx, connection_id))
 
 
 def owing(tx: Transaction, connection_id: str) -> list[Invoice]:
     """Everything open, of all customers."""
     shape, make = _WHOLE
-    sql = (
-        f"SELECT {quote(shape.names)} FROM invoices WHERE connection_id = {mark(tx, 1)}"  # noqa: S608
-        " AND balance > 0 AND status IN ('open', 'partly_paid')"
-    )
-    return list(map(make, *shape.read(_raw(tx, sql, connection_id), tx.dialect.name)))
+    rest = f"WHERE connection_id = {mark(tx, 1)} AND balance > 0 AND status IN ('open', 'partly_paid')"
+    return list(map(make, *shape.read(tx, rest, connection_id)))
 
 
 def survivors(tx: Transaction, connection_id: str) -> dict[str, str]:
     """Merged customer → the customer that lives on (a chain of merges followed to its end)."""
-    sql = f"SELECT id, merged_into FROM customers WHERE connection_id = {mark(tx, 1)} AND merged_into <> ''"  # noqa: S608
-    into: dict[str, str] = {row[0]: row[1] for row in _raw(tx, sql, connection_id)}
+    rest = f"FROM customers WHERE connection_id = {mark(tx, 1)} AND merged_into <> ''"
+    into: dict[str, str] = dict(zip(*columns(tx, ("id", "merged_into"), rest, connection_id), strict=True))
     last: dict[str, str] = {}
     for id in into:
         end, steps = id, 0

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector.db import allocations, credits, invoices, payments
+from connector.db import allocations, credits, payments
 from connector.domain.glance import Rows
 from connector.domain.prediction.history import from_columns
 from connector.domain.prediction.timeline import Days, History
 from connector.mirroring import books
+from connector.mirroring.book_rows import columns, mark
 
-CHUNK = 2_000  # rows that are turned into columns at once: few enough to stay in the processor's cache
 _UNDATED = 0
 
 
@@ -45,7 +45,7 @@ def learned(rows: Rows, today: dt.date) -> tuple[History, list[str]]:
         rows.paid_amount,
         today=today.toordinal(),
     )
-    return made, [rows.ids[n] for n in kept.tolist()]
+    return made, list(map(rows.ids.__getitem__, kept.tolist()))
 
 
 def rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
@@ -60,22 +60,16 @@ def rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
 
 
 def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
-    owners, currencies, days, parts = _Codes(), _Codes(), _Days(), list[Days]()
-    ids: list[str] = []
-    i = invoices.c
-    query = sa.select(i.id, i.customer_id, i.currency, i.date, i.due, i.total, i.balance, i.marker)
-    query = query.where(i.connection_id == connection_id, i.status.not_in(["void", "draft"]))
-    for part in _chunks(tx, query):
-        id, who, code, day, end, whole, rest, marker = zip(*part, strict=True)
-        ids += id
-        coded: Any = ((owners, who), (currencies, code), (days, day), (days, end))
-        marked = np.fromiter(map(bool, marker), np.int64, len(part))
-        money = (np.array(column, np.int64) for column in (whole, rest))
-        parts.append(np.stack([*(_coded(codes, column) for codes, column in coded), *money, marked]))
-    columns = np.concatenate([np.zeros((7, 0), np.int64), *parts], axis=1)
-    customer, currency, issued, due, total, balance, ours = columns
+    owners, currencies, days = _Codes(), _Codes(), _Days()
+    rest = f"FROM invoices WHERE connection_id = {mark(tx, 1)} AND status NOT IN ('void', 'draft')"
+    found = columns(tx, _OF_INVOICES, rest, connection_id)
+    ids = next(found)
+    customer, currency = _coded(owners, next(found)), _coded(currencies, next(found))
+    issued, due = _coded(days, next(found)), _coded(days, next(found))
+    total, balance = (np.array(next(found), np.int64) for _ in range(2))
+    ours = np.fromiter(map(bool, next(found)), bool, len(ids))
     index = dict(zip(ids, range(len(ids)), strict=True))
-    left_out = (ours > 0) | (total <= 0) | (issued > today.toordinal())
+    left_out = ours | (total <= 0) | (issued > today.toordinal())
     left_out[[index[id] for id in _ours(tx, connection_id) if id in index]] = True
     apart, *void = _apart(tx, connection_id)
     settled = np.concatenate(
@@ -93,24 +87,32 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
     if into := books.survivors(tx, connection_id):
         customer = np.array([owners[into.get(name, name)] for name in names], np.int64)[customer]
         apart |= set(into.values())
-    kept = np.flatnonzero(~left_out)
-    place = np.cumsum(~left_out) - 1
-    settled = settled[:, ~left_out[settled[0]]]
+    if left_out.any():
+        kept = ~left_out
+        place = np.cumsum(kept) - 1
+        settled = settled[:, kept[settled[0]]]
+        settled[0] = place[settled[0]]
+        ids = list(compress(ids, kept.tolist()))
+        of_invoices = (customer, currency, issued, due, total, balance)
+        customer, currency, issued, due, total, balance = (column[kept] for column in of_invoices)
     return Rows(
-        ids if len(kept) == len(ids) else [ids[n] for n in kept.tolist()],
+        ids,
         tuple(owners),
         tuple(currencies),
-        customer[kept],
-        currency[kept],
-        issued[kept],
-        due[kept],
-        total[kept],
-        balance[kept],
-        place[settled[0]],
+        customer,
+        currency,
+        issued,
+        due,
+        total,
+        balance,
+        settled[0],
         settled[1],
         settled[2],
         frozenset(apart),
     )
+
+
+_OF_INVOICES = ("id", "customer_id", "currency", '"date"', "due", "total", "balance", "marker")
 
 
 def _settlements(
@@ -123,31 +125,32 @@ def _settlements(
     days: _Days,
 ) -> Days:
     """What a payment or credit that counts set against an invoice: rows of (invoice, day, amount, whose)."""
-    a, of = allocations.c, table.c
-    mine = sa.and_(
-        a.connection_id == connection_id, a.source == ("payment" if table is payments else "credit")
-    )
-    wanted = [a.invoice_id, a.date, a.amount, a.customer_id, *([a.source_id] if void else [])]
-    found = [np.zeros((4, 0), np.int64)]
+    source = "payment" if table is payments else "credit"
+    mine = f"WHERE a.connection_id = {mark(tx, 1)} AND a.source = {mark(tx, 1)}"
 
-    def read(query: sa.Select[Any]) -> None:
-        for part in _chunks(tx, query):
-            if rows := [r for r in part if r[4] not in void] if void else part:
-                id, day, amount, who, *_ = zip(*rows, strict=True)
-                at = np.fromiter(map(index.get, id, repeat(-1)), np.int64, len(rows))
-                found.append(
-                    np.stack([at, _coded(days, day), np.array(amount, np.int64), _coded(owners, who)])
-                )
+    def read(day: str, rest: str) -> Days:
+        wanted = (
+            "a.invoice_id",
+            f'{day}."date"',
+            "a.amount",
+            "a.customer_id",
+            *(["a.source_id"] if void else []),
+        )
+        found = columns(tx, wanted, f"FROM allocations a {rest}", connection_id, source)
+        at = np.fromiter(map(index.get, next(found), repeat(-1)), np.int64)
+        more = _coded(days, next(found)), np.array(next(found), np.int64), _coded(owners, next(found))
+        kept = at >= 0
+        if void:
+            kept &= np.fromiter((id not in void for id in next(found)), bool, len(at))
+        return np.stack([column[kept] for column in (at, *more)])
 
-    read(sa.select(*wanted).where(mine))
-    every = np.concatenate(found, axis=1)
+    every = read("a", mine)
     if (every[1] == _UNDATED).any():  # the document's own day then
-        found[:] = [every[:, every[1] != _UNDATED]]
-        wanted[1] = of.date
-        same = sa.and_(of.connection_id == a.connection_id, of.id == a.source_id)
-        read(sa.select(*wanted).join(table, same).where(mine, a.date.is_(None)))
-        every = np.concatenate(found, axis=1)
-    return every[:, every[0] >= 0]
+        same = "d.connection_id = a.connection_id AND d.id = a.source_id"
+        dated = every[:, every[1] != _UNDATED]
+        undated = read("d", f"JOIN {table.name} d ON {same} {mine} AND a.date IS NULL")
+        every = np.concatenate([dated, undated], axis=1)
+    return every
 
 
 def _apart(tx: Connection, connection_id: str) -> tuple[set[str], set[str], set[str]]:
@@ -178,14 +181,7 @@ def _ours(tx: Connection, connection_id: str) -> set[str]:
     return set(tx.scalars(query))
 
 
-def _chunks(tx: Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
-    """Raw rows, a few thousand at a time, past SQLAlchemy's types: dates come as the database keeps them."""
-    cursor = tx.execute(query).cursor
-    while cursor is not None and (rows := cursor.fetchmany(CHUNK)):
-        yield rows
-
-
-def _coded(codes: dict[Any, int], column: Sequence[Any]) -> Days:
+def _coded(codes: dict[Any, int], column: list[Any]) -> Days:
     return np.fromiter(map(codes.__getitem__, column), np.int64, len(column))
 
 

@@ -27,11 +27,14 @@ from connector.domain.prediction.timeline import (
     Floats,
     History,
     OwnRate,
+    bits,
+    ordered,
     shrunk,
 )
 
 NEWEST = 160  # a customer's latest invoices that are looked at
 HALF_LIFE = 120.0  # days after which one weighs half
+PLACE = 8  # bits that number the columns beside a row: NEWEST, POINTS and PRIOR_DAYS
 CHUNK = 2048  # rows at a time, for memory's sake
 # Days late in the prior, one for each tenth of all invoices; about its 45 % and 8 % (timeline.py).
 PRIOR_DAYS = np.array([-10, -5, -2, 0, 0, 0, 4, 9, 18, 35])
@@ -60,7 +63,7 @@ class Alike:
         self.history, self.own = history, own
         h = history
         # By what the invoices are, never by how they are called or stored.
-        order = np.lexsort((h.amount, h.settled, h.issued, h.due, h.customer))
+        order = ordered(h.customer, h.due, h.issued, h.settled, bits(h.amount))
         self.key = (h.customer * FAR + h.due)[order]
         self.due, self.settled = h.due[order], h.settled[order]
         self.size = _size(h.amount[order])
@@ -111,11 +114,13 @@ class Alike:
         possible = (look.past < day[:, None]) & (look.gap > elapsed[:, None])
         weight = look.alike * possible * np.where(look.same_day, STRENGTH, 1.0)
         others, standing_in = _others(elapsed, lasting)
-        days = np.concatenate([own, others], axis=1)
         weights = np.concatenate([weight, STRENGTH * standing_in], axis=1)
-        order = np.argsort(days, axis=1, kind="stable")
-        days = np.take_along_axis(days, order, axis=1)
-        sums = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+        # By days, with the column in the last bits: one sort of whole numbers is quicker than one of places.
+        both = np.concatenate([own, others], axis=1) << PLACE
+        both |= np.arange(weights.shape[1])
+        both.sort(axis=1)
+        days = both >> PLACE
+        sums = np.cumsum(np.take_along_axis(weights, both & ((1 << PLACE) - 1), axis=1), axis=1)
         rows = np.arange(len(day))
         return np.stack(
             [days[rows, (sums >= sums[:, -1:] * share).argmax(axis=1)] for share in (0.1, 0.5, 0.9)], axis=1

@@ -41,8 +41,10 @@ class Book:
         due, gap = h.due - self.base, h.settled - h.due
         self.paid = self._sums(np.bincount(known - self.base, minlength=size))
         self.due = self._sums(np.bincount(due, minlength=size))
-        later = [self._sums(np.bincount(due[gap > step], minlength=size)) for step in STEPS]
-        self.later = np.stack(later, axis=2)
+        passed = np.searchsorted(STEPS, gap)  # how many steps each invoice was later than
+        table = np.bincount(due * (len(STEPS) + 1) + passed, minlength=size * (len(STEPS) + 1))
+        beyond = np.cumsum(table.reshape(size, -1)[:, :0:-1], axis=1)[:, ::-1]
+        self.later = np.stack([self._sums(daily) for daily in beyond.T], axis=2)
 
     def _sums(self, daily: Days) -> Days:
         """By week and weekday: how many up to then, from nothing."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from connector.domain.prediction.timeline import FAR, Days, History
+from connector.domain.prediction.timeline import FAR, Days, History, ordered
 from connector.domain.receivables import CreditNote, Invoice, Payment, Status
 
 Settlement = tuple[str, dt.date, int]  # invoice id, day, minor units of the invoice's currency
@@ -95,7 +95,7 @@ def _closed(total: Days, invoice: Days, day: Days, amount: Days, today: int) -> 
     """The day on which each invoice was settled, and that of a first payment that was not the whole; or FAR."""
     wanted = (day <= today) & (amount > 0)
     invoice, day, amount = invoice[wanted], day[wanted], amount[wanted]
-    order = np.lexsort((amount, day, invoice))
+    order = ordered(invoice, day)
     invoice, day, amount = invoice[order], day[order], amount[order]
     settled, parted = np.full(len(total), FAR), np.full(len(total), FAR)
     if not len(invoice):

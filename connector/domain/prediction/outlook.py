@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -53,20 +55,16 @@ def answers(model: Model, ids: Sequence[str]) -> dict[str, Outlook]:
     if not len(at):
         return {}
     said = model.predict(at)
-    day = dt.date.fromordinal
-    return {
-        ids[int(row)]: Outlook(
-            invoice_id=ids[int(row)],
-            late=round(float(said.late[n]), 4),
-            late_30=round(float(said.late_30[n]), 4),
-            expected=day(int(said.expected[n])),
-            earliest=day(int(said.earliest[n])),
-            latest=day(int(said.latest[n])),
-            basis=_basis(model, float(said.settled[n])),
-            stays_open=None if np.isnan(said.stays_open[n]) else round(float(said.stays_open[n]), 4),
-        )
-        for n, row in enumerate(at)
-    }
+    day = cache(dt.date.fromordinal)
+    columns = (
+        [ids[row] for row in at.tolist()],
+        np.round(said.late, 4).tolist(),
+        np.round(said.late_30, 4).tolist(),
+        *(list(map(day, days.tolist())) for days in (said.expected, said.earliest, said.latest)),
+        [_basis(model, settled) for settled in said.settled.tolist()],
+        [None if math.isnan(share) else round(share, 4) for share in said.stays_open.tolist()],
+    )
+    return {id: Outlook(id, *more) for id, *more in zip(*columns, strict=True)}
 
 
 def _basis(model: Model, settled: float) -> str:

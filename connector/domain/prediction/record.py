@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from connector.domain.prediction.alike import Alike
-from connector.domain.prediction.timeline import Days, Flags, Floats
+from connector.domain.prediction.timeline import Days, Flags, Floats, bits, ordered
 
 A_YEAR = 365
 MOST = 4000  # invoices looked at; of more, an even choice by date
@@ -84,7 +84,7 @@ def record(alike: Alike, day: int) -> Record:
     """As of the end of `day`."""
     h = alike.history
     recent = np.flatnonzero((h.issued > day - A_YEAR) & (h.due < day))
-    order = np.lexsort((h.settled[recent], h.amount[recent], h.due[recent], h.issued[recent]))
+    order = ordered(h.issued[recent], h.due[recent], bits(h.amount[recent]), h.settled[recent])
     chosen = recent[order][:: -(-len(recent) // MOST) or 1]
     late, late_30 = (_compared(alike, chosen[h.due[chosen] + limit < day], limit) for limit in (0, 30))
     since, until = dt.date.fromordinal(day - A_YEAR + 1), dt.date.fromordinal(day)

@@ -28,6 +28,12 @@ class Survival:
 
         Where the book cannot say, as long again as they are overdue already, and half a year at the least.
         """
+        first, last = int(overdue.min(initial=0)), int(overdue.max(initial=0))
+        if last - first < overdue.size // 2:  # each number of days once
+            return self._remaining(np.arange(first, last + 1), share)[overdue - first]
+        return self._remaining(overdue, share)
+
+    def _remaining(self, overdue: Days, share: float) -> Days:
         now = np.concatenate(([1.0], self.open_))[np.searchsorted(self.ages, overdue, side="right")]
         wanted = now * (1 - share)
         at = np.searchsorted(-self.open_, -wanted, side="left")

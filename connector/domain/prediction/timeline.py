@@ -55,10 +55,9 @@ class Stream:
 
     def __init__(self, customer: Days, day: Days, *values: Floats) -> None:
         kept = np.flatnonzero(day < FAR)
-        key = customer[kept] * FAR + day[kept]
-        order = np.argsort(key, kind="stable")  # events of one day stay in the order in which they are given
-        self.key = key[order]
-        self.sums = [np.concatenate(([0.0], np.cumsum(v[kept[order]]))) for v in values]
+        rows = kept[ordered(customer[kept], day[kept])]  # of one day: in the order in which they are given
+        self.key = customer[rows] * FAR + day[rows]
+        self.sums = [np.concatenate(([0.0], np.cumsum(v[rows]))) for v in values]
 
     def by(self, customer: Days, day: Days) -> list[Floats]:
         """The sums over the customer's events dated on or before `day`."""
@@ -93,6 +92,26 @@ class OwnRate:
     def count(self, customer: Days, day: Days) -> Floats:
         """How many invoices of the customer were settled by then."""
         return self.settled.by(customer, day)[0]
+
+
+def ordered(*columns: Days) -> Days:
+    """The rows in the order of these columns, the first counts most; what is alike stays as it is given.
+
+    As `np.lexsort` of the columns reversed, in a fifth of the time: numpy is quickest with 16 bits.
+    """
+    order: Days = np.arange(len(columns[0]))
+    for column in reversed(columns):
+        rest = column - (column.min() if len(column) else 0)
+        while rest.any():
+            digit = (rest & 0xFFFF).astype(np.uint16)
+            order = order[np.argsort(digit[order], kind="stable")]
+            rest >>= 16
+    return order
+
+
+def bits(amounts: Floats) -> Days:
+    """Whole numbers in the same order: positive floats are ordered as their bits are."""
+    return amounts.view(np.int64)
 
 
 def shrunk(count: Floats, of: Floats, towards: Floats | float, weight: float = STRENGTH) -> Floats:
