@@ -32,11 +32,19 @@ HELD = (  # a phrase of the reason's sentence → its label; see domain.dunning
     ("dispute", "dispute"),
     ("promised", "promise"),
     ("not read within", "stale_books"),
-    ("differ", "difference"),
+    ("our copy", "difference"),
+    ("on record", "hold"),
+    ("has died", "hold"),
+    ("not to be contacted", "hold"),
+    ("data protection", "hold"),
+    ("n hold", "hold"),
+    ("no longer in the", "gone"),
     ("not matched", "money_in_sight"),
     ("payment", "money_in_sight"),
     ("credit", "money_in_sight"),
 )
+# What nobody can do before somebody connects again waits without being late.
+CONNECTED = sa.select(db.connections.c.id).where(db.connections.c.status == "connected")
 
 
 class Figures:
@@ -100,7 +108,7 @@ def _connections(tx: Transaction, now: dt.datetime) -> Iterator[Metric]:
 def _inbox(tx: Transaction, now: dt.datetime) -> Iterator[Metric]:
     i = db.inbox.c
     first = sa.type_coerce(sa.func.min(i.received_at), db.Moment())
-    waiting = (i.drained_at.is_(None), i.connection_id.is_not(None))
+    waiting = (i.drained_at.is_(None), i.connection_id.in_(CONNECTED))
     count, oldest = tx.execute(sa.select(sa.func.count(), first).where(*waiting)).one()
     yield _seconds("inbox_waiting", "Webhook changes that no sync has answered", count)
     yield _seconds("inbox_oldest_seconds", "Age of the oldest of them", _age(now, oldest))
@@ -155,7 +163,11 @@ def _work(tx: Transaction, now: dt.datetime) -> Iterator[Metric]:
         query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
         yield _gauge(name, f"{name.capitalize()} by state", ("state",), tx.execute(query))
     w = db.writes.c
-    due = (w.state.in_(("pending", "sending")), sa.or_(w.not_before.is_(None), w.not_before <= now))
+    due = (
+        w.state.in_(("pending", "sending")),
+        sa.or_(w.not_before.is_(None), w.not_before <= now),
+        w.connection_id.in_(CONNECTED),
+    )
     oldest = tx.scalar(sa.select(sa.type_coerce(sa.func.min(w.created_at), db.Moment())).where(*due))
     yield _seconds("writes_oldest_seconds", "Age of the oldest write that is due", _age(now, oldest))
     reasons: Counter[str] = Counter()

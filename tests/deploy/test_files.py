@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 import shutil
 import subprocess
@@ -118,14 +119,20 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Name → line, of what /metrics shows of an installation without a queue and without anybody."""
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What /metrics shows of an installation without a queue, a clock and anybody."""
     settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path_factory.mktemp("data"))})
     db.migrate(settings)
     app = web.create_app(settings)
     text = app.test_client().get("/metrics").get_data(as_text=True)
     db.engine(settings).dispose()
-    return {line.split()[2]: line for line in text.splitlines() if line.startswith("# TYPE")}
+    return text
+
+
+@pytest.fixture(scope="module")
+def metrics(scraped: str) -> dict[str, str]:
+    """Name → line."""
+    return {line.split()[2]: line for line in scraped.splitlines() if line.startswith("# TYPE")}
 
 
 LATER = {  # shown only while the queue's server answers
@@ -139,15 +146,43 @@ def names_in(expression: str) -> set[str]:
 
 def test_alerts_and_dashboard_use_metrics_that_exist(metrics: dict[str, str]) -> None:
     known = {re.sub(r"_total$", "", name) for name in metrics} | LATER
-    alerts: Any = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
-    rules = alerts["groups"][0]["rules"]
     panels = json.loads((DEPLOY / "dashboard.json").read_text())["panels"]
-    for rule in rules:
+    for rule in rules():
         assert names_in(rule["expr"]) <= known, rule["alert"]
         assert rule["annotations"]["summary"].endswith(".")
         assert rule["annotations"]["action"]
     shown = {name for panel in panels for target in panel["targets"] for name in names_in(target["expr"])}
     assert shown == known
+
+
+def rules() -> list[dict[str, Any]]:
+    loaded: Any = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
+    return list(loaded["groups"][0]["rules"])
+
+
+def test_growth_is_asked_of_counters_and_change_of_gauges(metrics: dict[str, str]) -> None:
+    """A gauge that falls by one looks to `increase` like a counter that began anew, and raises a false alarm."""
+    asked = {
+        (function, re.sub(r"_total$", "", name))
+        for rule in rules()
+        for function, name in re.findall(r"\b(increase|rate|delta)\((forbear_\w+)", rule["expr"])
+    }
+    assert {function for function, _ in asked} == {"rate", "delta"}
+    for function, name in asked:
+        kind = metrics.get(name, metrics.get(f"{name}_total", "")).split()[-1]
+        assert kind == ("gauge" if function == "delta" else "counter"), name
+
+
+def test_an_installation_without_clock_and_queue_raises_both_alarms(scraped: str) -> None:
+    lines = (line.rsplit(" ", 1) for line in scraped.splitlines() if line.startswith("forbear_"))
+    values = {name: float(value) for name, value in lines}
+    compare = {"<": operator.lt, ">": operator.gt, "==": operator.eq}
+    fired = set()
+    for rule in rules():
+        simple = re.fullmatch(r"(forbear_\w+) (<|>|==) (-?[\d.]+)", rule["expr"])
+        if simple and simple[1] in values and compare[simple[2]](values[simple[1]], float(simple[3])):
+            fired.add(rule["alert"])
+    assert fired == {"ForbearNoClock", "ForbearQueueAway"}
 
 
 def test_the_image_s_lock_is_the_other_one_and_traces() -> None:

@@ -13,7 +13,9 @@ from sqlalchemy.engine import Engine
 import web
 from connector import config, db, embedded, leases, waking
 from connector.connecting import connections, meter
-from connector.domain.receivables import Kind
+from connector.domain import dunning
+from connector.domain.policy import ReminderPolicy
+from connector.domain.receivables import Invoice, Kind, Payment, Status
 from connector.mirroring import inbox
 from connector.mirroring.inbox import Change
 from connector.platforms import Call
@@ -69,6 +71,10 @@ def test_what_waits_and_for_how_long(settings: config.Config) -> None:
     with db.transaction(engine) as tx:
         change = Change("xero", "t-c1", Kind.INVOICE, "1", "updated", now, "e1")
         inbox.record(tx, [change], now - dt.timedelta(minutes=10))
+        lost = Change("quickbooks", "t-c4", Kind.INVOICE, "1", "updated", now, "e2")
+        inbox.record(
+            tx, [lost], now - dt.timedelta(days=3)
+        )  # nobody can read it before c4 is connected again
         for writes, status in ((True, 200), (False, 0), (False, 200)):
             meter.record(
                 tx, "c1", Call("PUT Invoices" if writes else "GET", writes, status, 700, 50, 0.25), now.date()
@@ -111,6 +117,23 @@ def test_held_reminders_are_counted_by_reason_and_not_by_sentence(settings: conf
             )  # fmt: skip
     found = {labels: n for (name, labels), n in figures(settings).items() if name == "forbear_reminders_held"}
     assert found == {("preview",): 1, ("money_in_sight",): 2, ("other",): 1}
+
+
+def test_every_reason_that_the_guard_may_give_has_a_label() -> None:
+    today, day = dt.date(2026, 11, 18), dt.date(2026, 11, 20)
+    paid = [Payment("p1", "c1", day, currency, amount=100, unapplied=0) for currency in ("USD", "NZD")]
+    owed = Invoice(
+        "i1", "1", "c1", date=today, due=today, currency="USD", total=100, balance=100, status=Status.OPEN
+    )
+    facts = dunning.Guard(
+        live=False, ledger_reminders_on=None, hours_since_sync=None, holds=frozenset({*dunning._HOLDS, "new"}),
+        unapplied={"USD": 1}, payments=tuple(paid), ledger_balance={"USD": 1}, mirrored_balance={"USD": 2},
+        open_invoices={"USD": (1, 2)}, unmatched_deposit=1, same_address={"USD": 1}, promised_for=today,
+        plan_proposed_on=today, writing=True,
+    )  # fmt: skip
+    reasons = dunning.guard(facts, [dunning.Open(owed, today, 100)], ReminderPolicy(), today)
+    assert len(reasons) == 21
+    assert [r for r in reasons if metrics._label(r) == "other"] == []
 
 
 def test_the_queue_is_counted_while_it_answers(tmp_path: Path) -> None:
