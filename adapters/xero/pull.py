@@ -9,7 +9,8 @@ the other four lists in turn: first those that a changed invoice shows a credit 
 its lists at once. Three calls when nothing, or one invoice, has changed.
 
 *A thorough sweep* (all kinds by name, as every night): all six lists, from a day further back, and every open
-invoice again, because some edits do not move Xero's time of change (the due date of a partly paid invoice).
+invoice again, with those paid ones that were due of late, because some edits do not move Xero's time of change
+(the due date of an invoice that is paid, in part or in full).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ PAGE_SIZE = 1000
 IDS_IN_ONE_CALL = 50  # about 52 fit into an address
 OVERLAP = dt.timedelta(seconds=2)  # Xero compares whole seconds, and may or may not include the named one
 LONG_OVERLAP = dt.timedelta(days=1)  # in a thorough sweep: for what reached Xero's lists late
+DUE_OF_LATE = dt.timedelta(days=35)  # of paid invoices that a thorough sweep reads again: about a page
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +81,7 @@ _FOR_KIND = {
     Kind.CREDIT: (_INVOICES, _CREDITS),
 }
 OPEN_INVOICES = f'Type=="{translate.RECEIVABLE}" AND Status=="AUTHORISED"'
+PAID_INVOICES = f'Type=="{translate.RECEIVABLE}" AND Status=="PAID"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class _Sweep:
     named: set[str] = field(default_factory=set)  # lists with credits set against those invoices
     read: list[_List] = field(default_factory=list)
     looked_up: bool = False
+    at: dt.datetime | None = None  # Xero's clock
 
 
 def _asked_for(kinds: frozenset[Kind] | None) -> list[_List]:
@@ -115,6 +119,14 @@ def _turn(cursor: Cursor) -> list[_List]:
     """The lists that take turns, the next one first."""
     known = [_BY_NAME[name] for name in cursor.get("turn", []) if name in _BY_NAME]
     return [*known, *(each for each in _IN_TURN if each not in known)]
+
+
+def _hidden(now: dt.datetime | None) -> Iterator[str]:
+    """Which invoices may have been edited without Xero's list of changes saying so."""
+    yield OPEN_INVOICES
+    if now is not None:
+        since = now.date() - DUE_OF_LATE
+        yield f"{PAID_INVOICES} AND DueDate>=DateTime({since.year}, {since.month:02}, {since.day:02})"
 
 
 class Pull:
@@ -173,9 +185,9 @@ class Pull:
         for asked in more:
             yield from self._changed(asked, sweep)
         if thorough:
-            query = {"where": OPEN_INVOICES, "summary_only": "true"}
-            for page in self._pages(_INVOICES, None, query):
-                yield self._batch(page)
+            for where in _hidden(sweep.at):
+                for page in self._pages(_INVOICES, None, {"where": where, "summary_only": "true"}):
+                    yield self._batch(page)
         held_back = [each for each in waiting if each not in more]
         later = [each for each in turn if each not in held_back and each not in sweep.read]
         order = [*held_back, *later, *(each for each in turn if each in sweep.read)]
@@ -187,6 +199,7 @@ class Pull:
         asked_at: str | None = None
         for page in self._pages(asked, start - sweep.back if start else None, asked.query):
             asked_at = asked_at or _moment_after(page)
+            sweep.at = sweep.at or page.at
             if asked is _INVOICES:
                 sweep.named |= _named_lists(page.rows)
                 sweep.invoices |= _ids(page.rows, asked.id)

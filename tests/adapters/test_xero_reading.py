@@ -236,6 +236,22 @@ def test_a_thorough_sweep_finds_a_due_date_that_xeros_time_of_change_hides(ledge
     assert [(i.id, i.due) for b in thorough for i in b.invoices] == [(invoice, date(2026, 12, 24))]
 
 
+def test_a_thorough_sweep_finds_it_on_an_invoice_paid_in_full_that_was_due_of_late(ledgers: Xero):
+    paid = {day: bill(ledgers, "Kea Couriers", 100_000) for day in ("2026-10-20", "2026-10-19")}
+    for day, invoice in paid.items():
+        ledgers.books.edit(Ref("invoice", invoice), date=date(2026, 9, 20), due=date.fromisoformat(day))
+        acts.pay(ledgers.books, invoice=invoice, amount=115_000)
+    ledgers.world.clock.advance(days=2)
+    ledger = ledgers.open()
+    cursor = pull(ledger)[-1].cursor
+    ledgers.world.clock.advance(days=1)
+
+    thorough = pull(ledger, cursor, frozenset(Kind))
+
+    found = [(i.id, i.status, i.due) for b in thorough for i in b.invoices]
+    assert found == [(paid["2026-10-20"], Status.PAID, date(2026, 10, 20))]  # 35 days before 24 November
+
+
 def many_invoices(ledgers: Xero, count: int) -> None:
     sales = ledgers.books.account_by_role("sales").id
     customer = ledgers.customer("Kea Couriers")
