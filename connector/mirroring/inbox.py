@@ -40,6 +40,7 @@ class Pending:
     record_id: str
     verb: str
     received_at: dt.datetime
+    occurred_at: dt.datetime | None = None  # by the ledger's clock, where it said
 
 
 # Ready made: deliveries come by the thousand, and building a statement takes longer than running it.
@@ -122,12 +123,12 @@ def pending(tx: Transaction, connection_id: str) -> list[Pending]:
     """What a sync of this connection has to look at, oldest first."""
     c = db.inbox.c
     query = (
-        sa.select(c.id, c.kind, c.record_id, c.verb, c.received_at)
+        sa.select(c.id, c.kind, c.record_id, c.verb, c.received_at, c.occurred_at)
         .where(c.connection_id == connection_id, c.drained_at.is_(None))
         .order_by(c.id)
     )
     return [
-        Pending(r.id, Kind(r.kind) if r.kind else None, r.record_id, r.verb, r.received_at)
+        Pending(r.id, Kind(r.kind) if r.kind else None, r.record_id, r.verb, r.received_at, r.occurred_at)
         for r in tx.execute(query)
     ]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -32,7 +32,10 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60  # after a kill -9 another worker may start within a minute
 PATIENCE = 65  # seconds that one call may wait: a pull cannot go on from its middle
+AT_FIRST = 5  # seconds that a sweep's first call may wait: the worker has other organizations to serve
 _LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+BEHIND = dt.timedelta(minutes=1)  # by so much an event may be later than the change that it tells of
+BEHIND_AT_ONCE = 40  # invoices; the night finds what is beyond
 FACTS_LAST = dt.timedelta(hours=20)  # so that a disconnect made inside the ledger is noticed within a day
 
 
@@ -124,8 +127,9 @@ class _Sync:
             connection = connections.get(tx, self._id)
             pending = [p for p in inbox.pending(tx, self._id) if p.verb != inbox.UNSETTLED]
         self._require_connected(connection)
-        ledger = self._open(connection)
         done = Synced(self._id, full or connection.cursor is None, events=len(pending))
+        self._at_first = PATIENCE if done.full or thorough else AT_FIRST
+        ledger = self._open(connection)
         # What changed while a reading in several parts was under way, the next pull brings: keep its events.
         goes_on = not done.full and connection.last_full_at is None
         kinds = None if done.full or goes_on else frozenset(Kind) if thorough else narrowed(pending)
@@ -141,6 +145,7 @@ class _Sync:
             return done
         self._reread_unsettled(ledger, done)
         if not done.full:
+            self._reread_behind(ledger, pending, done)
             self._meet_strangers(ledger, done)
         self._finish(done, [] if goes_on else [p.id for p in pending])
         return done
@@ -161,7 +166,9 @@ class _Sync:
         return ledger
 
     def _new_ledger(self) -> Ledger:
-        return connections.open_ledger(self._engine, self._config, self._id, patience=PATIENCE)
+        return connections.open_ledger(
+            self._engine, self._config, self._id, patience=PATIENCE, at_first=self._at_first
+        )
 
     def _pull(
         self, ledger: Ledger, connection: Connection, kinds: frozenset[Kind] | None, done: Synced
@@ -198,6 +205,26 @@ class _Sync:
             done.changed |= changed
         with db.transaction(self._engine) as tx:
             inbox.drained(tx, [p.id for p in waiting if p.record_id in answered], db.now())
+
+    def _reread_behind(self, ledger: Ledger, pending: Sequence[inbox.Pending], done: Synced) -> None:
+        """Read the invoices that events named and the pull did not bring, where our copy is older than the event.
+
+        Not every edit moves the time by which a ledger lists what changed, and a list may come late.
+        """
+        told: dict[str, dt.datetime] = {}
+        for p in pending:
+            if p.kind is Kind.INVOICE and p.occurred_at and p.record_id not in self._brought:
+                told[p.record_id] = max(p.occurred_at, told.get(p.record_id, p.occurred_at))
+        with db.reading(self._engine) as tx:
+            known = books.invoices(tx, self._id, ids=sorted(told)[:500]) if told else []
+        behind = [i.number for i in known if i.updated_at and i.updated_at + BEHIND < told[i.id]]
+        wanted = [number for number in behind if number][:BEHIND_AT_ONCE]
+        for document in ledger.find(Kind.INVOICE, wanted) if wanted else ():
+            if document.id in told:
+                with db.transaction(self._engine) as tx:
+                    changed = mirror.put_document(tx, self._id, document)
+                    books.note_changed(tx, self._id, changed, db.now())
+                done.changed |= changed
 
     def _meet_strangers(self, ledger: Ledger, done: Synced) -> None:
         """Ask for customers whom a document named before any list did: made a minute ago, or in a list that

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,11 @@ class Ledgers:
             s["change"] += 1
             old = s["records"].get(f"{kind}:{id}", [0, {}])[1]
             s["records"][f"{kind}:{id}"] = [s["change"], {**old, **fields}]
+
+    def edit_unseen(self, kind: str, id: str, **fields: Any) -> None:
+        """An edit that no list of changes shows."""
+        with self.state() as s:
+            s["records"][f"{kind}:{id}"][1].update(fields)
 
     def remove(self, kind: str, id: str, *, silently: bool = False) -> None:
         with self.state() as s:
@@ -219,6 +224,10 @@ class JsonLedger:
             kind, id, i.number, i.customer_id, i.date, i.due, i.currency, i.total, i.balance, i.tax, i.status
         )
 
+    def find(self, kind: Kind, numbers: Sequence[str]) -> list[Document]:
+        self._call(f"find {' '.join(numbers)}")
+        return [found for n in numbers if (found := self.document(kind, n)) is not None]
+
     def balances(self) -> dict[str, dict[str, int]]:
         state = self._call("balances")
         if state["balances"] is not None:
@@ -265,6 +274,7 @@ def _invoice(id: str, f: dict[str, Any]) -> Invoice:
         total=f["total"],
         balance=owed,
         status=status,
+        updated_at=dt.datetime.fromisoformat(f["updated_at"]) if "updated_at" in f else None,
     )
 
 

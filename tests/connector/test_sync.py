@@ -98,6 +98,31 @@ def test_many_events_become_one_pull_of_the_kinds_they_name(
         assert inbox.pending(tx, connected) == []
 
 
+def test_an_edit_that_an_event_tells_and_no_list_shows_is_read_by_its_number(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    for id in ("1", "2"):
+        books_of_three.invoice(f"i{id}", id, 10_000, 0, updated_at="2026-11-20T09:00:00+00:00")
+    run(store, installation, connected)
+    for id in ("1", "2"):
+        books_of_three.edit_unseen("invoice", f"i{id}", due="2026-12-24")
+    events = [  # the second one is of the change that we know
+        Change("json", "books-1", Kind.INVOICE, "i1", "updated", NOON, "e1"),
+        Change(
+            "json", "books-1", Kind.INVOICE, "i2", "updated", NOON.replace(day=20, hour=9, second=50), "e2"
+        ),
+        Change("json", "books-1", Kind.INVOICE, "a supplier's", "updated", NOON, "e3"),
+    ]
+    with db.transaction(store) as tx:
+        inbox.record(tx, events, NOON)
+    books_of_three.set(calls=[])
+    assert run(store, installation, connected).changed == {"1"}
+    assert books_of_three.calls() == ["pull invoice", "find i1", "document i1"]
+    with db.reading(store) as tx:
+        due = {i.id: i.due for i in books.invoices(tx, connected)}
+    assert (due["i1"], due["i2"]) == (dt.date(2026, 12, 24), dt.date(2026, 10, 1))
+
+
 def test_a_pull_is_narrowed_to_what_webhooks_named() -> None:
     def pending(*kinds: Kind | None) -> list[inbox.Pending]:
         return [inbox.Pending(n, kind, "1", "updated", NOON) for n, kind in enumerate(kinds)]
