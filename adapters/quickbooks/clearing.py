@@ -68,16 +68,18 @@ def find_or_create(
         code=account.code,
         name=account.name,
         item_id=translate.id_of(item),
-        tax_code=drafts.US_NO_TAX if us else _off_return_code(transport, organization),
+        tax_code=off_return_code(transport, organization),
         balance=account.balance,
     )
 
 
-def _off_return_code(transport: Transport, organization: Organization) -> str:
+def off_return_code(transport: Transport, organization: Organization) -> str:
     """The company's own tax code for what is on no return; "" where it has none, or takes no tax at all.
 
     Never a zero-rated or exempt one: those count as turnover.
     """
+    if organization.country == "US":
+        return drafts.US_NO_TAX
     if organization.sales_tax_basis_hint == "none":
         return ""
     try:

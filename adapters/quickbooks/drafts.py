@@ -7,6 +7,7 @@ return, or, where it has none, no tax at all (`NotApplicable`).
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from adapters.quickbooks.translate import Raw, inner, ref
@@ -26,12 +27,15 @@ ENTITIES = {
 }
 
 
-def credit_memo(draft: CreditDraft, source: Raw) -> Json:
+def credit_memo(draft: CreditDraft, source: Raw, off_return: str = "") -> Json:
     """`source`: the invoice that the plan is for, or the fee that is taken back; or {}.
 
-    A credit with tax names the fee's own code and leaves the sum to QuickBooks, as the fee did.
+    A credit with tax names the fee's own code and leaves the sum to QuickBooks, as the fee did. One that takes
+    back a share of tax has a second line, under the code `off_return`, for what is left after the taxed one.
     """
     body = _sale(draft, source) | {"PrintStatus": "NotSet"}
+    if draft.tax and not returns(draft, source):
+        body["Line"] = _parted(body["Line"][0], draft, source, off_return)
     rate = ref(source.get("TxnTaxDetail") or {}, "TxnTaxCodeRef")
     if draft.tax and draft.tax_code in US_TAX_CODES and rate:
         body["TxnTaxDetail"] = {"TxnTaxCodeRef": {"value": rate}}
@@ -45,6 +49,49 @@ def returns(draft: CreditDraft, source: Raw) -> bool:
     tax = source.get("TxnTaxDetail") or {}
     whole = amount_of(source, "TotalAmt", draft.currency), amount_of(tax, "TotalTax", draft.currency)
     return (draft.amount, draft.tax) == whole
+
+
+def taxed_part(draft: CreditDraft, source: Raw) -> int | None:
+    """What of the credit's net amount to tax so that QuickBooks computes exactly the draft's tax at the source's rates.
+
+    It rounds each rate by itself. None where the source does not say one base for all of its rates.
+    """
+    details = [
+        line.get("TaxLineDetail") or {} for line in (source.get("TxnTaxDetail") or {}).get("TaxLine") or []
+    ]
+    if (
+        any(d.get("PercentBased") is False for d in details)
+        or len({d.get("NetAmountTaxable") for d in details}) != 1
+    ):
+        return None
+    rates = [Decimal(str(d.get("TaxPercent") or 0)) for d in details]
+    if not (whole := sum(rates, Decimal(0))) > 0:
+        return None
+    near = _half_up(draft.tax * 100 / whole)
+    reach = len(rates) * int(50 / whole) + 1  # as far as rounding can have carried it
+    fits = [
+        near + step
+        for step in range(-reach, reach + 1)
+        if near + step > 0 and sum(_half_up((near + step) * rate / 100) for rate in rates) == draft.tax
+    ]
+    return min(fits, key=lambda part: abs(part - near), default=None)
+
+
+def _half_up(amount: Decimal) -> int:
+    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def _parted(line: Json, draft: CreditDraft, source: Raw, off_return: str) -> list[Json]:
+    """The line once for what is taxed, and once for the rest: a few cents, or what the sale did not tax."""
+    taxed = taxed_part(draft, source) or 0
+
+    def of(part: int, code: str) -> Json:
+        amount = to_decimal(part, draft.currency)
+        detail = line["SalesItemLineDetail"] | {"UnitPrice": amount, "TaxCodeRef": {"value": code}}
+        return line | {"Amount": amount, "SalesItemLineDetail": detail}
+
+    rest = draft.amount - draft.tax - taxed
+    return [of(taxed, draft.tax_code), *([of(rest, off_return)] if rest else [])]
 
 
 def invoice(draft: InvoiceDraft, source: Raw) -> Json:

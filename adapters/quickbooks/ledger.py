@@ -287,16 +287,29 @@ class QuickBooksLedger:
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
         source = self._source(draft.source_invoice_id)
-        if draft.tax and not drafts.returns(draft, source):
-            # QuickBooks computes tax itself: the tax of the whole invoice comes back the same, a share may not
-            raise Refused(
-                "QuickBooks does not let an app credit a share of tax exactly. Let discounts not reduce tax "
-                "in the settings, or credit the invoice in QuickBooks.",
-                code="TAX_MISMATCH",
-            )
-        body = drafts.credit_memo(draft, source)
+        body = drafts.credit_memo(draft, source, self._beside_tax(draft, source))
         answer = self._transport.create("CreditMemo", body, request_id(key))
         return self._written(Kind.CREDIT, answer)
+
+    def _beside_tax(self, draft: CreditDraft, source: Json) -> str:
+        """The tax code for the untaxed part of a credit that takes back a share of tax; "" where it has none.
+
+        QuickBooks computes tax itself: the tax of a whole invoice comes back the same, a share is worked out
+        from the invoice's own rates. Raises Refused where they do not allow that.
+        """
+        if not draft.tax or drafts.returns(draft, source):
+            return ""
+        taxed = drafts.taxed_part(draft, source)
+        organization = self._facts or self.organization()
+        code = clearing.off_return_code(self._transport, organization)
+        taxes = draft.tax_code not in ("", code)
+        if taxed is None or not taxes or (taxed != draft.amount - draft.tax and not code):
+            raise Refused(
+                "A share of the invoice's tax cannot be credited exactly at its rates and under the tax code for "
+                "discounts. Let discounts not reduce tax in the settings, or credit the invoice in QuickBooks.",
+                code="TAX_MISMATCH",
+            )
+        return code
 
     def create_invoices(self, drafts_: Sequence[InvoiceDraft], key: str) -> list[Document | PlatformError]:
         if len(drafts_) == 1:

@@ -265,13 +265,9 @@ class Performer:
 
     def _made(self, write: Write, draft: CreditDraft | InvoiceDraft, document: Document) -> None:
         """Store what the ledger has, then compare: a document that came out wrong must be known to be undone."""
-        wrong = proof.compare([draft], [document])
         self._done(write, document.id, document)
-        if wrong:
-            tax = [
-                d for d in wrong if d.field == "tax"
-            ]  # tax explains a wrong total, not the other way round
-            raise Stopped("TAX_MISMATCH" if tax else "NOT_AS_MEANT", (tax or wrong)[0].sentence)
+        if wrong := unlike(draft, document):
+            raise wrong
 
     def _done(self, write: Write, external_id: str, document: Document | None = None) -> None:
         with db.transaction(self.engine) as tx:
@@ -330,6 +326,15 @@ class Performer:
         else:
             with db.transaction(self.engine) as tx:
                 outbox.cancel(tx, write.id, self.clock())
+
+
+def unlike(draft: CreditDraft | InvoiceDraft, document: Document) -> Stopped | None:
+    """What to stop with when the ledger made something else than was meant; None when it did not."""
+    wrong = proof.compare([draft], [document])
+    tax = [d for d in wrong if d.field == "tax"]  # tax explains a wrong total, not the other way round
+    if not wrong:
+        return None
+    return Stopped("TAX_MISMATCH" if tax else "NOT_AS_MEANT", (tax or wrong)[0].sentence)
 
 
 def backoff(attempts: int, random: Random | None = None) -> float:

@@ -16,11 +16,13 @@ from sqlalchemy.engine import Connection, Engine
 from connector import db, leases
 from connector.contact import charging, reminders, reminding
 from connector.customer_page.customer_links import Maker
+from connector.domain import codec
 from connector.domain.receivables import Document
+from connector.domain.writes import CreditDraft, RemoveDraft
 from connector.mirroring import mirror
 from connector.planning import plans
 from connector.planning.plans import Record
-from connector.platforms import Ledger, TryLater
+from connector.platforms import Ledger, Refused, TryLater
 from connector.practice import settings
 from connector.writing import outbox, perform, preflight, proving, undoing
 from connector.writing.outbox import Write
@@ -228,11 +230,36 @@ def _prove(p: Performer, record: Record, seen: Sequence[Document]) -> None:
 def _batch(p: Performer, batch: str) -> None:
     """Notes of a running plan, reminders, due dates: each on its own; a refusal stops only this batch."""
     try:
-        while group := _next(_writes(p, batch)):
+        while (group := _next(_writes(p, batch))) and not _wrong_credit(p, batch):
             p.say(group[0].what)
             p.perform(group)
     except Stopped as stop:
         p.say(stop.sentence)
+    if wrong := _wrong_credit(p, batch):
+        _take_off(p, *wrong)
+
+
+def _wrong_credit(p: Performer, batch: str) -> tuple[Write, Stopped] | None:
+    """A credit of this batch that the ledger made otherwise than meant, tax above all, and why."""
+    for write in _writes(p, batch):
+        if write.state != "done" or not isinstance(write.draft, CreditDraft) or not write.answer:
+            continue
+        if wrong := perform.unlike(write.draft, codec.from_json(Document, write.answer)):
+            return write, wrong
+    return None
+
+
+def _take_off(p: Performer, credit: Write, why: Stopped) -> None:
+    """Nothing is set against a credit that came out wrong: it is taken off again, and a person hears why."""
+    removal = RemoveDraft("credit", credit.external_id or "", credit.draft.marker)
+    undo = f"{credit.batch} undo {credit.attempts}"  # it may be tried again, and come out wrong again
+    plan = plans.number_of(credit.plan) if credit.plan else None
+    with db.transaction(p.engine) as tx:
+        outbox.lay_out(
+            tx, p.connection_id, undo, [removal], now=p.clock(), plan=plan, version=credit.plan_version
+        )
+        outbox.failed(tx, credit.id, p.clock(), Refused(why.sentence, code=why.code))
+    _batch(p, undo)
 
 
 def _record(p: Performer, plan_id: str) -> Record:

@@ -20,6 +20,7 @@ from sandbox.documents import Ref
 from sandbox.posting import postings_of
 from tests.stories.lives import (
     Company,
+    Metered,
     Practice,
     assert_gone,
     assert_written,
@@ -168,16 +169,15 @@ def test_early_payoff_with_a_settlement_discount_of_five_percent(practice: Pract
     assert company.plan(plan_id).state == "finished"
     after = company.balances()
     assert (after.get("receivable", 0), after["bank"]) == (0, 113584)
-    # Tax follows the price where the books name a code for it; QuickBooks cannot be asked for it to the cent.
-    tax = -14630 if platform == "xero" else -15000
-    assert (after["discounts"], after["tax"]) == (2833 - (15000 + tax), tax)
+    # QuickBooks computes tax itself: 15 % of 24.63 would be 3.69, so 24.67 is taxed and 0.04 taken off again.
+    assert (after["discounts"], after["tax"]) == (2463, -14630)
 
 
 def test_a_discount_that_the_ledger_refuses_may_be_granted_otherwise(practice: Practice) -> None:
-    """QuickBooks cannot credit a share of tax to the cent: the sentence says what to change, and then it goes."""
+    """Under a code that taxes nothing no tax can follow: the sentence says what to change, and then it goes."""
     company, plan_id = written(practice, "quickbooks")
     name_accounts(company)
-    company.policy(discount_reduces_tax=True)
+    company.policy(discount_tax_code="NON")
 
     def settle() -> None:
         with db.transaction(practice.engine) as tx:
@@ -198,6 +198,28 @@ def test_a_discount_that_the_ledger_refuses_may_be_granted_otherwise(practice: P
     assert (company.balances()["discounts"], company.balances()["tax"]) == (4250, -15000)
     with pytest.raises(plans.PlanProblem, match="has its settlement discount already"):
         settle()
+
+
+def test_a_discount_whose_tax_came_out_otherwise_is_taken_off_again(practice: Practice) -> None:
+    """QuickBooks computes it at another rate than the invoice says: nothing is set against the credit, and it goes."""
+    company, plan_id = written(practice, "quickbooks")
+    name_accounts(company)
+    before = company.movements()
+
+    def another_rate(when: str, at: int, operation: str, writes: bool) -> None:
+        company.pretend.tax_codes["TAX"].rate = Decimal(10 if operation == "POST creditmemo" else 15)
+
+    for _ in range(2):
+        with db.transaction(practice.engine) as tx:
+            ending.settle_early(
+                tx, plan_id, Decimal(5), who="J.", why="", now=company.now(), today=company.today
+            )
+        company.deliver(Metered(another_rate))
+        with db.reading(practice.engine) as tx:
+            (refused,) = outbox.failures(tx, company.connection_id)
+        assert "tax came back as" in refused.error
+        assert drift(before, company.movements()) == 0
+    assert company.balances().get("discounts", 0) == 0
 
 
 def test_renegotiation_into_four(practice: Practice, platform: str) -> None:
@@ -274,8 +296,8 @@ def name_accounts(company: Company) -> None:
         interest_tax_code="NONE" if xero else "NON",
         discount_account=company.code("discounts"),
         discount_item="" if xero else company.item("Discounts", "discounts"),
-        discount_tax_code="OUTPUT2" if xero else "NON",
-        discount_reduces_tax=xero,
+        discount_tax_code="OUTPUT2" if xero else "TAX",
+        discount_reduces_tax=True,
     )
 
 
