@@ -253,7 +253,8 @@ class Budget:
     """The gate of one organization (platforms.Gate): asked before each call, told after it.
 
     `patience` is how many seconds one call may be kept waiting in place; beyond that TryLater says when to
-    come back. `urgent` calls (write-backs, balances read again before a reminder) may use what is kept back.
+    come back. `at_first` is the same for the first call, where nothing is begun yet that could be lost: a
+    worker that waits is one that nobody else has. `urgent` calls (write-backs, balances read again before a reminder) may use what is kept back.
     """
 
     def __init__(
@@ -265,25 +266,29 @@ class Budget:
         limits: Limits,
         *,
         patience: float = 5,
+        at_first: float | None = None,
         urgent: bool = False,
     ) -> None:
         self._engine, self._connection_id, self._limits = engine, connection_id, limits
         self._place, self._app = connection_id, f"app-{platform}"
         self._patience, self._urgent = patience, urgent
+        self._at_first = patience if at_first is None else at_first
         self._shared = SharedCounts(embedded.redis(config))
         self._slots: list[tuple[Counts, str]] = []
+        self._begun = False
 
     def before(self, operation: str, *, writes: bool) -> None:
         """Wait a moment for a free place, or raise TryLater when the budget of the window is spent."""
         if db.in_transaction():
             raise RuntimeError(f"{operation}: no ledger call inside a database transaction")
         slot = secrets.token_hex(8)
-        end = time.monotonic() + self._patience
+        end = time.monotonic() + (self._patience if self._begun else self._at_first)
         urgent = self._urgent or writes
         while True:
             counts, answer = self._ask(operation, urgent, slot)
             if answer.wait <= 0:
                 self._slots.append((counts, slot))
+                self._begun = True
                 return
             if time.monotonic() + answer.wait > end:
                 raise TryLater(_SENTENCE.get(answer.spent, _SENTENCE["window"]), after=max(1.0, answer.wait))

@@ -273,11 +273,17 @@ def revoke_leftovers(engine: Engine, config: Config) -> int:
 
 
 def open_ledger(
-    engine: Engine, config: Config, connection_id: str, *, patience: float = 5, urgent: bool = False
+    engine: Engine,
+    config: Config,
+    connection_id: str,
+    *,
+    patience: float = 5,
+    at_first: float | None = None,
+    urgent: bool = False,
 ) -> platforms.Ledger:
     """The organization's books, with its token kept fresh and its budget guarded. One per thread.
 
-    `patience` and `urgent`: see budget.Budget. Raises Reconnect when the organization is not connected,
+    `patience`, `at_first` and `urgent`: see budget.Budget. Raises Reconnect when the organization is not connected,
     LookupError when there is no such connection.
     """
     with db.reading(engine) as tx:
@@ -295,6 +301,7 @@ def open_ledger(
         connection.platform,
         budget.limits_of(connection.platform, plan) if config.budgets else budget.UNLIMITED,
         patience=patience,
+        at_first=at_first,
         urgent=urgent,
     )
     access = StoredAccess(engine, config, platform, connection.grant_id)

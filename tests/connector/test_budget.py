@@ -69,6 +69,18 @@ def test_a_short_wait_is_waited_and_a_long_one_is_not(gate: Gates) -> None:
         call(hurried)
 
 
+def test_what_is_not_begun_does_not_hold_up_the_worker(gate: Gates) -> None:
+    quick = Limits(windows=(Window("second", 2, 0.4),), at_once=5)
+    call(gate(quick), status=429, retry_after=0.4)
+    sweep = gate(quick, patience=2, at_first=0.1)
+    with pytest.raises(TryLater) as refused:
+        call(sweep)
+    assert refused.value.after is not None
+    time.sleep(0.45)
+    for _ in range(4):  # under way, it waits for the window
+        call(sweep)
+
+
 def test_only_so_many_calls_are_under_way_at_once(gate: Gates) -> None:
     wide = Limits(windows=(), at_once=2)
     one, two, three = gate(wide), gate(wide), gate(wide)
