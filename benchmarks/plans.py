@@ -167,8 +167,10 @@ def main() -> int:
         "orphans": sum(c.orphans for c in cases),
         "drift_minor_units": sum(c.drift for c in cases),
         "property_lives": lived,
-        "calls_per_plan_quickbooks": counted["quickbooks"][0],  # writes: three and one for the note
-        "calls_per_plan_xero": counted["xero"][0],
+        "calls_per_plan_quickbooks": sum(counted["quickbooks"]),
+        "calls_per_plan_xero": sum(counted["xero"]),
+        "writes_per_plan_quickbooks": counted["quickbooks"][0],  # three, and one for the note
+        "writes_per_plan_xero": counted["xero"][0],
         "reads_per_plan_quickbooks": counted["quickbooks"][1],
         "reads_per_plan_xero": counted["xero"][1],
         "approval_to_proof_p50_s": round(statistics.median(seconds), 3),

@@ -215,6 +215,7 @@ class Standing:
     credits: tuple[CreditNote, ...]  # the customer's, with something left
     taken: frozenset[tuple[Kind, str]] = frozenset()  # numbers that a live document bears already; a ledger
     # that refuses a number twice need not look
+    customer: Customer | None = None  # as they stand now, where they came along
 
 
 class Ledger(Protocol):
@@ -237,8 +238,14 @@ class Ledger(Protocol):
     def find(self, kind: Kind, numbers: Sequence[str]) -> list[Document]:
         """Live documents with these numbers, read now: the look-up before any create or retry."""
 
-    def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
-        """`find` for several kinds of one customer's documents, in as few calls as the ledger allows."""
+    def find_together(
+        self, customer_id: str, numbers: Mapping[Kind, Sequence[str]], made: Sequence[Document] = ()
+    ) -> list[Document]:
+        """`find` for several kinds of one customer's documents, in as few calls as the ledger allows.
+
+        `made`: whole documents that this ledger answered a moment ago. One need not be asked for again where
+        the others show all that can have changed about it.
+        """
 
     def standing(
         self, customer_id: str, invoices: Mapping[str, str], numbers: Mapping[Kind, Sequence[str]]
@@ -272,10 +279,12 @@ class Ledger(Protocol):
 
     def accounts(self) -> list[Account]: ...
 
-    def clearing(self, account: str | None, today: date) -> Clearing:
+    def clearing(self, account: str | None, today: date, known: Clearing | None = None) -> Clearing:
         """Find or create the clearing account (and item). `account`: an id or code, None for the default.
 
         Safe to repeat: found by name before it is created. Raises Refused when the account cannot serve.
+        `known`: what this very question found not long ago; may be answered where looking again costs a call
+        and the ledger refuses documents on an account that cannot serve any more.
         """
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document: ...

@@ -103,8 +103,10 @@ class QuickBooksLedger:
         documents = [self._document(kind, raw) for raw in found]
         return [d for d in documents if d.status is not Status.VOID]
 
-    def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
-        """The customer's payments come with them: they alone say what is set against what."""
+    def find_together(
+        self, customer_id: str, numbers: Mapping[Kind, Sequence[str]], made: Sequence[Document] = ()
+    ) -> list[Document]:
+        """The customer's payments come with them: they alone say what is set against what. One call for all."""
         wanted = {kind: list(dict.fromkeys(given)) for kind, given in numbers.items() if given}
         questions = [
             (drafts.ENTITIES[kind], rows.any_of("DocNumber", given)) for kind, given in wanted.items()
@@ -280,7 +282,8 @@ class QuickBooksLedger:
 
     # Writing
 
-    def clearing(self, account: str | None, today: date) -> Clearing:
+    def clearing(self, account: str | None, today: date, known: Clearing | None = None) -> Clearing:
+        """`standing` brought account and item along, so they are looked at again."""
         organization = self._facts or self.organization()
         pair, self._pair = self._pair, None  # it answers once: what is made meanwhile must be seen
         return clearing.find_or_create(self._transport, account, organization, today, pair)

@@ -13,7 +13,17 @@ import msgspec
 from adapters.xero import answers, bodies, clearing, documents, facts, faults, rows, translate
 from adapters.xero.pull import OPEN_INVOICES, PAGE_SIZE, Pull, ask, paging
 from adapters.xero.transport import Transport
-from connector.domain.receivables import CreditNote, Customer, Document, Invoice, Kind, Organization, Payment
+from connector.domain.receivables import (
+    CreditNote,
+    Customer,
+    Document,
+    Invoice,
+    Kind,
+    Link,
+    Organization,
+    Payment,
+    Status,
+)
 from connector.domain.writes import (
     AttachmentDraft,
     CreditDraft,
@@ -148,28 +158,49 @@ class XeroLedger:
                 found += self._documents(rows_found, documents.credit_document)
         return [d for d in found if d.number in wanted and d.status != "void"]
 
-    def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
-        """Several credit notes can be named by their customer only: Xero's filter knows no list of numbers."""
-        found: list[Document] = []
-        for kind, given in numbers.items():
-            if kind is Kind.CREDIT and len(set(given)) > 1:
-                theirs = self._all("CreditNotes", "get_credit_notes", where=_of_contact(customer_id))
-                credits = self._documents(theirs, documents.credit_document)
-                found += [d for d in credits if d.number in given and d.status != "void"]
-            elif given:
-                found += self.find(kind, given)
-        return found
+    def find_together(
+        self, customer_id: str, numbers: Mapping[Kind, Sequence[str]], made: Sequence[Document] = ()
+    ) -> list[Document]:
+        """Invoices by their numbers; credit notes only where those invoices do not show them used up.
+
+        A credit note that is set against invoices in full can be neither edited nor voided in Xero, so what it
+        was when it was made still stands. Several others can be named by their customer only: Xero's filter
+        knows no list of numbers.
+        """
+        invoices = self.find(Kind.INVOICE, numbers.get(Kind.INVOICE, ()))
+        used_up = [d for d in map(_set_against(invoices), made) if d.kind is Kind.CREDIT and not d.balance]
+        wanted = set(numbers.get(Kind.CREDIT, ())) - {d.number for d in used_up}
+        if len(wanted) > 1:
+            theirs = self._all("CreditNotes", "get_credit_notes", where=_of_contact(customer_id))
+            credits = self._documents(theirs, documents.credit_document)
+            found = [d for d in credits if d.number in wanted and d.status != "void"]
+        else:
+            found = self.find(Kind.CREDIT, sorted(wanted))
+        return [*used_up, *found, *invoices]
 
     def standing(
         self, customer_id: str, invoices: Mapping[str, str], numbers: Mapping[Kind, Sequence[str]]
     ) -> Standing:
-        """No number is looked for: Xero refuses one that is taken."""
+        """The customer's open invoices, and what Xero says they owe: three calls where the two agree.
+
+        Where they do not, something stands against nothing yet, and the three lists that can hold it are read.
+        No number is looked for: Xero refuses one that is taken.
+        """
         organization = self.organization(reminders=False)
-        named = [number for number in invoices.values() if number]
-        found = {d.id: d for d in self.find(Kind.INVOICE, named)} if len(named) > 1 else {}
-        read = [found.get(id) or self.document(Kind.INVOICE, id) for id in invoices]
-        _, payments, credits = self.customer_money(customer_id, invoices=False)
-        return Standing(organization, tuple(d for d in read if d), tuple(payments), tuple(credits))
+        rows_found = self._all("Invoices", "get_invoices", **_open_of(customer_id))
+        open_ = self._documents(rows_found, documents.invoice_document)
+        by_id = {d.id: d for d in open_}
+        read = [by_id.get(id) or self.document(Kind.INVOICE, id) for id in invoices]
+        customer = self.customer(customer_id)
+        home = organization.home_currency
+        owed = (customer.ledger_balance or {}).get(home) if customer else None
+        payments: list[Payment] = []
+        credits: list[CreditNote] = []
+        if owed != sum(d.balance for d in open_) or any(d.currency != home for d in open_):
+            _, payments, credits = self.customer_money(customer_id, invoices=False)
+        return Standing(
+            organization, tuple(d for d in read if d), tuple(payments), tuple(credits), customer=customer
+        )
 
     def customer(self, id: str) -> Customer | None:
         found = self._get("Contacts", "get_contact", id)
@@ -180,8 +211,7 @@ class XeroLedger:
     def customer_money(
         self, id: str, *, invoices: bool = True
     ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
-        theirs_open: dict[str, Any] = {"contact_i_ds": [id], "statuses": ["AUTHORISED"]}
-        open_invoices = self._all("Invoices", "get_invoices", **theirs_open) if invoices else ()
+        open_invoices = self._all("Invoices", "get_invoices", **_open_of(id)) if invoices else ()
         found = [answers.understood(translate.invoice, row) for row in open_invoices]
         theirs = _of_contact(id)
         money = [
@@ -273,8 +303,9 @@ class XeroLedger:
 
     # ------------------------------------------------------------ writes
 
-    def clearing(self, account: str | None, today: date) -> Clearing:
-        return clearing.find_or_create(self._transport, account, self._known_facts().country)
+    def clearing(self, account: str | None, today: date, known: Clearing | None = None) -> Clearing:
+        """Xero takes no document on an account that was archived or deleted, so a known one is not asked for."""
+        return known or clearing.find_or_create(self._transport, account, self._known_facts().country)
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
         answer = self._transport.write(
@@ -553,6 +584,28 @@ _PAGES = {
 
 def _remaining(record: Payment | CreditNote) -> int:
     return record.unapplied if isinstance(record, Payment) else record.remaining
+
+
+def _open_of(contact_id: str) -> dict[str, Any]:
+    """The question for a customer's open invoices."""
+    return {"contact_i_ds": [contact_id], "statuses": ["AUTHORISED"]}
+
+
+def _set_against(invoices: Sequence[Document]) -> Callable[[Document], Document]:
+    """A credit note as these invoices show it: what of it is set against them, and what is left."""
+
+    def seen(credit: Document) -> Document:
+        ids = {link.id: link.link_id for link in credit.links}
+        links = tuple(
+            Link("invoice", d.id, link.amount, ids.get(d.id, ""))
+            for d in invoices
+            for link in d.links
+            if (link.kind, link.id) == ("credit", credit.id)
+        )
+        left = credit.total - sum(link.amount for link in links)
+        return replace(credit, balance=left, links=links, status=Status.OPEN if left else Status.PAID)
+
+    return seen
 
 
 def _of_contact(id: str) -> str:

@@ -52,6 +52,7 @@ class Settings:
     sales_tax_basis: Answer | None = None
     clearing: str = AUTO
     clearing_found: Clearing | None = None
+    clearing_seen_at: dt.datetime | None = None  # when the ledger last confirmed it
     live: bool = False
     live_by: str = ""
     live_at: dt.datetime | None = None
@@ -82,7 +83,8 @@ def load(tx: Connection, connection_id: str) -> Settings:
         income_basis=_answer(row.income_basis, row.income_basis_by, row.income_basis_at),
         sales_tax_basis=_answer(row.sales_tax_basis, row.sales_tax_basis_by, row.sales_tax_basis_at),
         clearing=row.clearing or AUTO,
-        clearing_found=Clearing(**row.clearing_found) if row.clearing_found else None,
+        clearing_found=_clearing(row.clearing_found),
+        clearing_seen_at=_seen_at(row.clearing_found),
         live=row.live,
         live_by=row.live_by or "",
         live_at=row.live_at,
@@ -146,20 +148,31 @@ def set_clearing(tx: Connection, connection_id: str, account: str, *, who: str, 
 def clearing_confirmed(
     tx: Connection, connection_id: str, found: Clearing, now: dt.datetime, *, who: str = audit.SYSTEM
 ) -> None:
-    """Remember what the ledger answered for the clearing account; no decision, so no new revision."""
+    """Remember what the ledger answered for the clearing account, and when; no decision, so no new revision."""
     before = load(tx, connection_id)
     found = replace(found, balance=None)
-    if before.clearing_found != found:
+    kept = asdict(found) | {_SEEN: now.isoformat()}
+    if before.clearing_found == found:
+        where = settings.c.connection_id == connection_id
+        tx.execute(sa.update(settings).where(where).values(clearing_found=kept))
+    else:
         _save(
             tx,
             before,
-            {"clearing_found": asdict(found)},
+            {"clearing_found": kept},
             who,
             now,
             "confirmed the clearing account",
             {"account": found.code or found.name},
             revision=before.revision,
         )
+
+
+def clearing_doubted(tx: Connection, connection_id: str) -> None:
+    """The ledger refused a plan: what it said of the clearing account before may not hold any more."""
+    if found := load(tx, connection_id).clearing_found:
+        where = settings.c.connection_id == connection_id
+        tx.execute(sa.update(settings).where(where).values(clearing_found=asdict(found)))
 
 
 def find_clearing(engine: Engine, config: Config, connection_id: str, *, who: str) -> Clearing:
@@ -275,6 +288,17 @@ def _save(
 def _shown(before: Settings, key: str) -> Any:
     value = getattr(before, key, None)
     return str(value.value) if isinstance(value, Answer) else value
+
+
+_SEEN = "seen_at"  # beside the account's own facts in the column
+
+
+def _clearing(stored: dict[str, Any] | None) -> Clearing | None:
+    return Clearing(**{k: v for k, v in stored.items() if k != _SEEN}) if stored else None
+
+
+def _seen_at(stored: dict[str, Any] | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(stored[_SEEN]) if stored and _SEEN in stored else None
 
 
 def _answer(value: str | None, by: str | None, at: dt.datetime | None) -> Answer | None:

@@ -72,6 +72,8 @@ class Performer:
     say: Callable[[str], None] = lambda text: None
     page: Maker | None = None  # names the customer's own page in what is written
     free: set[tuple[Kind, str]] = field(default_factory=set)  # numbers that this delivery saw nobody bear
+    asked_again: bool = False  # whether the ledger reminds by itself, in this delivery
+    made: list[Document] = field(default_factory=list)  # what the ledger answered in this very delivery
 
     def perform(self, group: Sequence[Write]) -> None:
         """Make one write, or one run of invoices in a single call.
@@ -275,6 +277,8 @@ class Performer:
             outbox.done(tx, write.id, external_id, self.clock(), answer)
             if document:
                 mirror.put_document(tx, self.connection_id, document)
+        if document:
+            self.made.append(document)
         log.info("write done connection=%s write=%s kind=%s", self.connection_id, write.id, write.kind)
 
     def _fail(self, group: Sequence[Write], error: PlatformError) -> None:

@@ -31,6 +31,8 @@ from connector.practice import settings
 from connector.writing import outbox, proving
 from connector.writing.perform import Performer, Taken
 
+CLEARING_LASTS = dt.timedelta(days=1)  # how long a ledger's word for the clearing account is believed
+
 
 def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
     """Ask, and lay out the writes where nothing stands against the plan.
@@ -48,12 +50,13 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
         decided = settings.load(tx, p.connection_id)
         agreed = agreements.agreed(tx, record)
     clearing: Clearing | None = None
+    known: Clearing | None = None
     if plan.mode is Mode.SPLIT:
         try:
-            choice = None if decided.clearing == settings.AUTO else decided.clearing
-            clearing = p.ledger.clearing(choice, today)
+            known = _known_clearing(decided, p.clock())
+            clearing = p.ledger.clearing(_chosen(decided), today, known)
         except Refused as refusal:
-            return f"The clearing account cannot be used: {refusal}", ()
+            return _unusable(refusal), ()
         with db.reading(p.engine) as tx:
             if occupied := settings.occupied(tx, p.connection_id, clearing):
                 return occupied, ()
@@ -75,12 +78,39 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
         laid = plan_writes.with_page(laid, sentence, address)
     with db.transaction(p.engine) as tx:
         still(tx, record)
-        if clearing:
+        if clearing and clearing is not known:
             settings.clearing_confirmed(tx, p.connection_id, clearing, p.clock())
         before = proving.starting(tx, p.connection_id, plan.customer_id, (*facts.invoices, *fees))
         plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
         _lay_out(tx, p, record, laid)
     return "", facts.invoices
+
+
+def _chosen(decided: settings.Settings) -> str | None:
+    return None if decided.clearing == settings.AUTO else decided.clearing
+
+
+def _known_clearing(decided: settings.Settings, now: dt.datetime) -> Clearing | None:
+    """The clearing account as the ledger confirmed it, while that was not long ago."""
+    seen = decided.clearing_seen_at
+    return decided.clearing_found if seen and dt.timedelta() <= now - seen <= CLEARING_LASTS else None
+
+
+def unfit_clearing(p: Performer) -> str:
+    """Why the clearing account cannot serve any more, asked anew; "" when it can. Makes no account."""
+    with db.reading(p.engine) as tx:
+        decided = settings.load(tx, p.connection_id)
+    if decided.clearing_found is None:
+        return ""
+    try:
+        p.ledger.clearing(decided.clearing_found.account_id, p.today())
+    except Refused as refusal:
+        return _unusable(refusal)
+    return ""
+
+
+def _unusable(refusal: Refused) -> str:
+    return f"The clearing account cannot be used: {refusal}"
 
 
 def _page(p: Performer, record: Record, facts: Facts) -> tuple[str, str]:
@@ -203,6 +233,8 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, D
         customer = books.customer(tx, p.connection_id, plan.customer_id)
         if customer is None:
             raise LookupError(f"customer {plan.customer_id} left the books")
+        if now := stands.customer:
+            customer = replace(customer, active=now.active, erasure_requested=now.erasure_requested)
         facts = Facts(
             organization=stands.organization,
             answers=settings.load(tx, p.connection_id).answers,

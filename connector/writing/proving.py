@@ -92,18 +92,19 @@ def prove(
     *,
     just_written: bool = False,
     seen: Sequence[Document] = (),
+    made: Sequence[Document] = (),
 ) -> Proven:
     """Read every document of the plan version back and compare. Network calls; no transaction may be open.
 
     `just_written`: nobody can have paid yet, so whatever is set against a new installment is wrong (I10), and
     of the credits nothing may be left (I6). `seen`: the plan's own invoices, where they were read a moment ago
-    and nothing was posted since.
+    and nothing was posted since. `made`: documents as the ledger answered them in this very delivery.
     """
     plan = record.plan
     stored = record.proof or {}
     before = [codec.from_json(Document, d) for d in stored.get("before", [])]
     applied_before = [codec.from_json(Applied, a) for a in stored.get("applied_before", [])]
-    sources, written = _read_back(ledger, plan, drafts, seen)
+    sources, written = _read_back(ledger, plan, drafts, seen, made)
     differences = proof.compare(drafts, written, just_written=False)
     if plan.mode is Mode.SPLIT:
         differences += proof.settled(sources, [s.invoice_id for s in plan.sources])
@@ -132,7 +133,7 @@ def prove(
 
 
 def _read_back(
-    ledger: Ledger, plan: Plan, drafts: Sequence[Draft], seen: Sequence[Document]
+    ledger: Ledger, plan: Plan, drafts: Sequence[Draft], seen: Sequence[Document], made: Sequence[Document]
 ) -> tuple[list[Document], list[Document]]:
     """The plan's own invoices, and the documents of its drafts, in as few calls as the ledger allows."""
     credits = [d.number for d in drafts if isinstance(d, CreditDraft)]
@@ -140,8 +141,9 @@ def _read_back(
     ids = {s.invoice_id: s.number for s in plan.sources}
     if not credits and not invoices:
         return list(seen) or read(ledger, Kind.INVOICE, ids), []
-    wanted = {Kind.CREDIT: credits, Kind.INVOICE: [*filter(None, ids.values()), *invoices]}
-    found = ledger.find_together(plan.customer_id, wanted)
+    waived = [w.number for w in plan.waivers]  # what their credit is set against shows that it was taken
+    wanted = {Kind.CREDIT: credits, Kind.INVOICE: [*filter(None, ids.values()), *waived, *invoices]}
+    found = ledger.find_together(plan.customer_id, wanted, made)
     by_id = {d.id: d for d in found if d.kind is Kind.INVOICE}
     mine = [d for id in ids if (d := by_id.get(id) or ledger.document(Kind.INVOICE, id)) is not None]
     written = [d for d in found if d.number in credits and d.kind is Kind.CREDIT]

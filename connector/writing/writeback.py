@@ -17,6 +17,7 @@ from connector import db, leases
 from connector.contact import charging, reminders, reminding
 from connector.customer_page.customer_links import Maker
 from connector.domain import codec
+from connector.domain.policy import Mode
 from connector.domain.receivables import Document
 from connector.domain.writes import CreditDraft, RemoveDraft
 from connector.mirroring import mirror
@@ -196,8 +197,12 @@ def _stopped(p: Performer, plan_id: str, stop: Stopped) -> None:
         with db.transaction(p.engine) as tx:
             plans.attend(tx, plan_id, stop.sentence, p.clock())
         return
+    sentence = stop.sentence
+    if record.plan.mode is Mode.SPLIT and not any(w.state == "done" for w in _writes(p, record.batch)):
+        sentence = preflight.unfit_clearing(p) or sentence  # the first write itself was refused
     with db.transaction(p.engine) as tx:
-        plans.undo(tx, plan_id, stop.sentence, p.clock())
+        settings.clearing_doubted(tx, p.connection_id)
+        plans.undo(tx, plan_id, sentence, p.clock())
     undoing.take_back(p, _record(p, plan_id))
 
 
@@ -211,7 +216,7 @@ def _prove(p: Performer, record: Record, seen: Sequence[Document]) -> None:
     p.lease.keep()
     with db.reading(p.engine) as tx:
         drafts = proving.drafts_of(tx, record)
-    proven = proving.prove(p.ledger, record, drafts, just_written=True, seen=seen)
+    proven = proving.prove(p.ledger, record, drafts, just_written=True, seen=seen, made=p.made)
     if proven.differences:
         raise Stopped("NOT_AS_MEANT", " ".join(d.sentence for d in proven.differences))
     with db.transaction(p.engine) as tx:

@@ -408,7 +408,9 @@ def test_what_a_plan_stands_on_comes_in_one_go_as_it_would_one_by_one(connected:
     stands = connected.open().standing(
         rose, asked, {Kind.CREDIT: ["1001-P1C"], Kind.INVOICE: ["1001-P1.1", "1004"]}
     )
-    assert len(connected.meter.calls) == {"quickbooks": 1, "xero": 5}[connected.platform.name]
+    assert (
+        len(connected.meter.calls) == {"quickbooks": 1, "xero": 6}[connected.platform.name]
+    )  # with 40.00 open
     ledger = connected.open()
     assert as_json(stands.organization) == as_json(ledger.organization(reminders=False))
     one_by_one = [ledger.document(Kind.INVOICE, id) for id in asked]
@@ -420,6 +422,18 @@ def test_what_a_plan_stands_on_comes_in_one_go_as_it_would_one_by_one(connected:
     assert [c.remaining for c in credits] == [4000]
     refused_by_ledger = connected.platform.name == "xero"  # so nobody looks
     assert stands.taken == (frozenset() if refused_by_ledger else {(Kind.INVOICE, "1004")})
+
+
+def test_whoever_has_nothing_unapplied_costs_no_more_questions(connected: Connected) -> None:
+    """Xero's own figure of a customer says so; a credit that nobody set against anything gives it away."""
+    ledger, quiet = connected.open(), connected.customer("Quiet Quay")
+    [draft] = installments(connected, ledger.clearing(None, TODAY), (28333,))
+    [theirs] = documents(ledger.create_invoices([replace(draft, customer_id=quiet)], "k1"))
+    connected.meter.calls.clear()
+    stands = connected.open().standing(quiet, {theirs.id: theirs.number}, {})
+    assert len(connected.meter.calls) == {"quickbooks": 1, "xero": 3}[connected.platform.name]
+    assert ([d.id for d in stands.invoices], stands.payments, stands.credits) == ([theirs.id], (), ())
+    assert stands.customer is None or (stands.customer.id, stands.customer.active) == (quiet, True)
 
 
 def _without_link_ids(document: Document | None) -> Document:
@@ -447,6 +461,25 @@ def test_documents_of_several_kinds_are_found_together(connected: Connected) -> 
     assert [(link.kind, link.amount) for d in found if d.number == "1001" for link in d.links] == [
         ("payment", 30000)
     ]
+
+
+def test_a_credit_that_its_invoice_used_up_is_not_asked_for_again(connected: Connected) -> None:
+    ledger = connected.open()
+    clearing = ledger.clearing(None, TODAY)
+    credit = ledger.create_credit(a_credit(connected, clearing), "k1")
+    rose = connected.customer("Rose & Daughters")
+    wanted = {Kind.CREDIT: ["1001-P1C"], Kind.INVOICE: ["1001"]}
+    for linked, calls in ((False, 2), (True, 1)):
+        if linked:
+            ledger.link(a_link(connected, credit), "k2")
+        connected.meter.calls.clear()
+        found = connected.open().find_together(rose, wanted, [credit])
+        assert len(connected.meter.calls) == (1 if connected.platform.name == "quickbooks" else calls)
+        by_number = {d.number: d for d in found}
+        left = 0 if linked else 85000
+        assert (by_number["1001"].balance, by_number["1001-P1C"].balance) == (left, left)
+        links = [(x.kind, x.id, x.amount) for x in by_number["1001-P1C"].links]
+        assert links == ([("invoice", connected.invoice("1001"), 85000)] if linked else [])
 
 
 def test_one_customer(connected: Connected) -> None:

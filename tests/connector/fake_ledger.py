@@ -205,7 +205,9 @@ class FakeLedger:
         self._call("find", lambda: None)
         return [d for d in self.live(kind) if d.number in numbers]
 
-    def find_together(self, customer_id: str, numbers: Mapping[Kind, Sequence[str]]) -> list[Document]:
+    def find_together(
+        self, customer_id: str, numbers: Mapping[Kind, Sequence[str]], made: Sequence[Document] = ()
+    ) -> list[Document]:
         self._call("find_together", lambda: None)
         return [d for kind, given in numbers.items() for d in self.live(kind) if d.number in given]
 
@@ -273,7 +275,7 @@ class FakeLedger:
         self._call("accounts", lambda: None)
         return [Account("1190", CLEARING, "Payment plan clearing", "CURRENT", True)]
 
-    def clearing(self, account: str | None, today: dt.date) -> Clearing:
+    def clearing(self, account: str | None, today: dt.date, known: Clearing | None = None) -> Clearing:
         self._call("clearing", lambda: None)
         return Clearing("1190", CLEARING, "Payment plan clearing")
 

@@ -250,6 +250,30 @@ def test_a_clearing_account_that_cannot_serve_is_named_before_the_first_write(
         assert "before the first plan" in sent_back(company, plan.id)
 
 
+def test_a_clearing_account_archived_after_a_plan_stops_the_next_before_anything_is_posted(
+    practice: Practice, platform: str
+) -> None:
+    """Xero's word for the account is believed for a day: there the ledger itself refuses the first document."""
+    company, _ = running(practice, platform)
+    other = company.customer("Oak Hotel")
+    company.bill(other, "2001", DAY(2026, 8, 1), DAY(2026, 8, 31), 60000)
+    company.sync()
+    plan = company.propose(other, ["2001"], 2)
+    [account] = [a for a in company.pretend.accounts if a.name == "Payment plan clearing"]
+    before, ours = company.movements(), len(company.ours())
+    account.active = False
+    for _ in range(2):  # the second time it is asked for anew
+        company.approve(plan.id)
+        record = company.plan(plan.id)
+        assert record.state == "proposed"
+        assert "The clearing account cannot be used" in record.attention
+        assert (len(company.ours()), drift(before, company.movements())) == (ours, 0)
+    assert writes(company) == []
+    account.active = True
+    company.approve(plan.id)
+    assert company.plan(plan.id).state == "running"
+
+
 def test_a_plan_from_before_a_reinstall_is_recognized_by_its_mark(practice: Practice, platform: str) -> None:
     company, plan_id = running(practice, platform)
     number = plans.number_of(plan_id)
