@@ -121,6 +121,7 @@ class _Sync:
         self._say = say or (lambda sentence: None)
         self._ledger = ledger
         self._brought: set[str] = set()  # invoices that this pull brought itself
+        self._gone: set[str] = set()  # customers that it took away
 
     def run(self, full: bool, thorough: bool) -> Synced:
         with db.reading(self._engine) as tx:
@@ -143,6 +144,10 @@ class _Sync:
             self._pull(ledger, connection, None, done)
         if done.unfinished:
             return done
+        if not done.full and self._left_behind():
+            log.info("connection %s: a customer is gone, what it owed is not; reading everything", self._id)
+            done.full = True
+            self._pull(ledger, connection, None, done)
         self._reread_unsettled(ledger, done)
         if not done.full:
             self._reread_behind(ledger, pending, done)
@@ -205,6 +210,22 @@ class _Sync:
             done.changed |= changed
         with db.transaction(self._engine) as tx:
             inbox.drained(tx, [p.id for p in waiting if p.record_id in answered], db.now())
+
+    def _left_behind(self) -> bool:
+        """Whether documents name a customer that this pull took away: merged into another one, by a ledger that
+        does not report what moved."""
+        with db.reading(self._engine) as tx:
+            gone = sorted(self._gone - {c.id for c in books.customers(tx, self._id, self._gone)})[:500]
+            owners = (db.invoices.c, db.payments.c, db.credits.c)
+            return any(
+                tx.scalar(
+                    sa.select(sa.literal(1))
+                    .where(c.connection_id == self._id, c.customer_id.in_(gone))
+                    .limit(1)
+                )
+                for c in owners
+                if gone
+            )
 
     def _reread_behind(self, ledger: Ledger, pending: Sequence[inbox.Pending], done: Synced) -> None:
         """Read the invoices that events named and the pull did not bring, where our copy is older than the event.
@@ -287,6 +308,7 @@ class _Sync:
                 )
             books.note_changed(tx, self._id, changed, now)
         self._brought |= {invoice.id for invoice in batch.invoices} if not done.full else set()
+        self._gone |= {id for kind, id in batch.removed if kind is Kind.CUSTOMER}
         done.changed |= changed
         done.removed += len(batch.removed)
         done.set_aside += len(batch.unreadable)

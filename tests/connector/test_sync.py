@@ -175,6 +175,23 @@ def test_a_customer_named_by_a_sync_that_failed_is_asked_for_by_the_next(
     assert newcomer.name == "Newcomer"
 
 
+def test_a_merge_whose_documents_the_ledger_does_not_report_is_read_in_full(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    run(store, installation, connected)
+    books_of_three.remove("customer", "1")
+    books_of_three.edit_unseen("invoice", "i1", customer_id="2")
+    done = run(store, installation, connected)
+    assert done.changed >= {"2"}
+    with db.reading(store) as tx:
+        assert {i.id for i in books.invoices(tx, connected, "2")} == {"i1", "i2"}
+    books_of_three.remove("customer", "3")  # what it owed is gone with it
+    books_of_three.remove("invoice", "i3")
+    books_of_three.set(calls=[])
+    run(store, installation, connected)
+    assert books_of_three.calls().count("page") == 0
+
+
 def test_a_sweep_that_had_to_read_a_kind_in_full_removes_what_is_gone_and_nothing_else(
     store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
 ) -> None:
