@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from connector.tables.work import *  # noqa: F403
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_SECONDS = 30
+LOCK_SECONDS = 2.0  # a migration stands no longer before a table in use: whoever comes later stands behind it
+MIGRATE_SECONDS = 600  # so long it tries again
+IN_USE = ("55P03", "40P01")  # PostgreSQL: no lock in time, deadlock
 
 # ---------------------------------------------------------------- engine and transactions
 
@@ -51,6 +55,9 @@ def _hide_secrets(config: Config) -> None:
     """Here, because no process of ours does anything before it opens the database."""
     apps = (config.quickbooks, config.xero)
     logs.hide(config.secret_key, *config.token_keys)
+    for address in (config.database_url, config.redis_url, config.smtp_url):
+        with suppress(sa.exc.ArgumentError):  # whoever uses it says what is wrong with it
+            logs.hide(str(sa.make_url(address).password or ""))
     logs.hide(*(app.client_secret for app in apps), *(app.webhook_key for app in apps))
 
 
@@ -66,6 +73,8 @@ def _create(url: str) -> Engine:
         )  # fmt: skip
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(OSError):  # it is there, or cannot be made: the first use says so
+            os.close(os.open(address.database, os.O_CREAT | os.O_EXCL, 0o600))  # its journals follow
     made = sa.create_engine(
         address, pool_size=20, max_overflow=20, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
     )
@@ -151,13 +160,23 @@ def now() -> dt.datetime:
 
 
 def migrate(config: Config) -> None:
-    """Bring the database to this version's tables. Safe to run twice, and by several processes at once."""
+    """Bring the database to this version's tables. Safe to run twice, by several processes at once, and while the
+    processes of the version before work: all of it happens or nothing, and nobody waits long for it."""
     from alembic import command
 
-    with transaction(engine(config)) as tx:
-        if tx.dialect.name == "postgresql":  # SQLite's write lock already keeps a second migrator out
-            tx.exec_driver_sql("SELECT pg_advisory_xact_lock(70418)")
-        command.upgrade(_alembic(tx), "head")
+    last = time.monotonic() + MIGRATE_SECONDS
+    while True:
+        try:
+            with transaction(engine(config)) as tx:
+                if tx.dialect.name == "postgresql":  # SQLite's write lock already keeps a second migrator out
+                    tx.exec_driver_sql("SELECT pg_advisory_xact_lock(70418)")
+                    tx.exec_driver_sql(f"SET LOCAL lock_timeout = {round(1000 * LOCK_SECONDS)}")
+                command.upgrade(_alembic(tx), "head")
+            return
+        except sa.exc.OperationalError as problem:
+            if getattr(problem.orig, "sqlstate", "") not in IN_USE or time.monotonic() > last:
+                raise
+        time.sleep(LOCK_SECONDS)
 
 
 def is_migrated(engine: Engine) -> bool:
