@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,8 +21,8 @@ from connector.domain.money import Money
 from connector.domain.plan_words import Words, named, originals
 from connector.domain.policy import Mode, PlanPolicy
 from connector.domain.progress import Payoff, Progress, WriteOff
-from connector.domain.receivables import Document
-from connector.domain.writes import CreditDraft, InvoiceDraft, LinkDraft
+from connector.domain.receivables import Document, Invoice, Status
+from connector.domain.writes import CreditDraft, InvoiceDraft, LinkDraft, RemoveDraft
 from connector.mirroring import books
 from connector.planning import objections, plans, todos
 from connector.planning.plans import PlanProblem, Record
@@ -140,6 +140,20 @@ def settle_early(
         now=now,
     )
     return progress.payoff(stands, percent)
+
+
+def ask_about_lost(tx: Connection, record: Record, invoices: Iterable[Invoice], now: dt.datetime) -> None:
+    """A person voided an installment after its plan had ended: nothing follows the plan any more, so ask here.
+
+    Installments that we took back ourselves are no loss: their credit went with them.
+    """
+    stand = objections.installments(record, invoices)
+    written = {row.n for row in record.installments if row.invoice_id}
+    if all(n in stand and stand[n].status is not Status.VOID for n in written):
+        return
+    undone = outbox.of_batch(tx, record.connection_id, f"{record.batch} undo")
+    if not any(isinstance(write.draft, RemoveDraft) for write in undone):
+        todos.ask_about_lost(tx, record, stand, "If it is still owed, bill it again", now)
 
 
 def _free_batch(tx: Connection, record: Record, now: dt.datetime) -> str:

@@ -223,6 +223,9 @@ def _part(
         moved = sum(_move(tx, r, p, now) for r, p in standing)
         for record, _ in standing:
             ending.bill_interest(tx, record, decided.policy.plan, now=now, today=today)
+        for record in mine:
+            if record.state == "cancelled":
+                ending.ask_about_lost(tx, record, picture.invoices, now)
         charging.grant_earned(tx, connection_id, who, decided.policy.charges, now=now, today=today)
         rests = told.holds.get(who, ())
         new = policy_drafts.draft_by_policy(

@@ -249,7 +249,10 @@ def happen(practice: Practice, company: Company, plan_id: str, event: str) -> No
     elif event == "void one" and parts and record.plan.mode is Mode.SPLIT and untouched(company, parts[-1]):
         company.void(parts[-1])
         company.look()
-        assert "Draft the plan again" in company.plan(plan_id).attention
+        if company.plan(plan_id).state == "cancelled":
+            assert lost(company, plan_id)
+        else:
+            assert "Draft the plan again" in company.plan(plan_id).attention
         return
     company.look()
     if company.watch:

@@ -285,6 +285,9 @@ def test_cancelled_on_the_same_day(practice: Practice, platform: str) -> None:
     assert company.aged() == aged
     assert company.open_("1001") == 85000
     assert company.open_("LF-1001") == 5000
+    company.look()
+    with db.reading(practice.engine) as tx:
+        assert todos.waiting(tx, company.connection_id) == []  # what we took back ourselves is no loss
 
 
 def name_accounts(company: Company) -> None:
