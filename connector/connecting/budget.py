@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import redis
 from sqlalchemy.engine import Engine
 
-from connector import db, embedded, logs, tracing
+from connector import db, embedded, leases, logs, tracing
 from connector.config import Config
 from connector.connecting import meter
 from connector.platforms import Call, TryLater
@@ -292,7 +292,8 @@ class Budget:
                 return
             if time.monotonic() + answer.wait > end:
                 raise TryLater(_SENTENCE.get(answer.spent, _SENTENCE["window"]), after=max(1.0, answer.wait))
-            time.sleep(min(answer.wait, 1.0))
+            if leases.stopping.wait(min(answer.wait, 1.0)):
+                raise TryLater(_SENTENCE["stopping"], after=1.0)
 
     def _ask(self, operation: str, urgent: bool, slot: str) -> tuple[Counts, Answer]:
         asked = (self._place, self._app, self._limits, operation, urgent, slot)
@@ -338,6 +339,7 @@ _SENTENCE = {
     "day": "The ledger's daily limit for this organization is used up. Work goes on by itself when it is free again.",
     "pause": "The ledger asked us to wait. Work goes on by itself.",
     "at once": "Too many calls to this ledger are under way. Work goes on by itself in a moment.",
+    "stopping": "Forbear is stopping. Work goes on by itself when it runs again.",
     "window": "The ledger's limit per minute is used up. Work goes on by itself in a moment.",
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 
-from connector import config, db
+from connector import config, db, leases
 from connector.connecting import budget, meter
 from connector.connecting.budget import Budget, Limits, Window
 from connector.platforms import Call, TryLater
@@ -79,6 +79,20 @@ def test_what_is_not_begun_does_not_hold_up_the_worker(gate: Gates) -> None:
     time.sleep(0.45)
     for _ in range(4):  # under way, it waits for the window
         call(sweep)
+
+
+def test_a_worker_that_is_asked_to_end_waits_no_longer(gate: Gates) -> None:
+    minute = Limits(windows=(Window("minute", 1, 60),), at_once=5)
+    patient = gate(minute, patience=65)
+    call(patient)
+    start = time.monotonic()
+    leases.stopping.set()
+    try:
+        with pytest.raises(TryLater, match="stopping"):
+            call(patient)
+    finally:
+        leases.stopping.clear()
+    assert time.monotonic() - start < 5
 
 
 def test_only_so_many_calls_are_under_way_at_once(gate: Gates) -> None:
