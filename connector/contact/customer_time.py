@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 from connector.connecting import connections
 
+AROUND = 30  # minutes
+
 # Countries in more than one zone → where most of their people live.
 _MAIN = {
     "AR": "America/Argentina/Buenos_Aires",
@@ -60,7 +62,14 @@ def zone_of(country: str, home_country: str, home_zone: str) -> ZoneInfo:
 def local(
     now: dt.datetime, today: dt.date, home: ZoneInfo, theirs: ZoneInfo, pretend_hour: int
 ) -> dt.datetime:
-    """The customer's own time. On a pretend day (`today` is not the real one) it is `pretend_hour` there."""
-    if now.astimezone(home).date() == today:
+    """The customer's own time. On a pretend day (`today` is not the real one) it is `pretend_hour` there.
+
+    A day that ended or began within these minutes is real: around midnight one clock is read before the other, and a
+    job goes on.
+    """
+    around = {
+        (now + dt.timedelta(minutes=minutes)).astimezone(home).date() for minutes in (-AROUND, 0, AROUND)
+    }
+    if today in around:
         return now.astimezone(theirs)
     return dt.datetime.combine(today, dt.time(pretend_hour), theirs)

@@ -218,7 +218,8 @@ def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[st
     query = sa.select(reminders).where(
         reminders.c.connection_id == connection_id, reminders.c.customer_id.in_(list(customer_ids))
     )
-    return [_reminder(row) for row in tx.execute(query.order_by(reminders.c.id))]
+    # Sorted here: asked to, SQLite would walk down all reminders by their number.
+    return [_reminder(row) for row in sorted(tx.execute(query), key=lambda row: row.id)]
 
 
 def that_count(tx: Connection, connection_id: str, since: Mapping[str, dt.date]) -> list[Reminder]:
@@ -239,6 +240,21 @@ def that_count(tx: Connection, connection_id: str, since: Mapping[str, dt.date])
         return []
     whole = sa.select(reminders).where(r.id.in_(ids)).order_by(r.id)
     return [_reminder(row) for row in tx.execute(whole)]
+
+
+def count_reached(
+    tx: Connection, connection_id: str, customer_ids: Collection[str], since: dt.datetime
+) -> int:
+    """How many messages, and contacts by hand, reached these customers since that moment."""
+    r = reminders.c
+    query = sa.select(sa.func.count()).where(
+        r.connection_id == connection_id,
+        r.customer_id.in_(list(customer_ids)),
+        r.state.in_(REACHED),
+        r.updated_at >= since,
+        r.reached_on >= since.date() - dt.timedelta(1),  # not what was put on record of an earlier day
+    )
+    return tx.scalar(query) or 0
 
 
 def contacts(of_one_customer: Sequence[Reminder]) -> list[Contact]:

@@ -237,17 +237,16 @@ def deliver(p: Performer) -> None:
     with db.reading(p.engine) as tx:
         if not waiting(tx, p.connection_id):
             return
-        organization = connections.get(tx, p.connection_id)
-        decided = settings.load(tx, p.connection_id)
         due = reminders.of_connection(tx, p.connection_id, ["due"])
     for reminder in due:
-        _one(p, organization, decided, reminder)
+        _one(p, reminder)
 
 
-def _one(p: Performer, organization: Organization, decided: Settings, reminder: Reminder) -> None:
+def _one(p: Performer, reminder: Reminder) -> None:
+    """Settings are read for each anew: many reminders take minutes, and somebody may switch them off meanwhile."""
     p.lease.keep()
     batch = f"reminder {reminder.id}"
-    because = _last_look(p, organization, decided, reminder)
+    because = _last_look(p, reminder)
     if because is None:
         return  # not at this hour; it stays due
     writes = _writes(p, batch)
@@ -262,6 +261,8 @@ def _one(p: Performer, organization: Organization, decided: Settings, reminder: 
         return
     if not writes:
         with db.transaction(p.engine) as tx:
+            organization = connections.get(tx, p.connection_id)
+            decided = settings.load(tx, p.connection_id)
             customer = books.customer(tx, p.connection_id, reminder.customer_id)
             mailed = decided.policy.reminders.email and customer is not None and bool(customer.email)
             told = reminders.get(tx, reminder.id)
@@ -318,16 +319,16 @@ def _never_mail_twice(p: Performer, batch: str) -> None:
                 outbox.cancel(tx, write.id, p.clock())
 
 
-def _last_look(
-    p: Performer, organization: Organization, decided: Settings, reminder: Reminder
-) -> tuple[str, ...] | None:
+def _last_look(p: Performer, reminder: Reminder) -> tuple[str, ...] | None:
     """Why this reminder may not leave, read from the ledger now; () when it may, None when not at this hour.
 
     What needs no call is asked first. Then the customer is read, and the whole decision is made once more: the
     reminder leaves only when it comes out the same.
     """
-    policy = decided.policy.reminders
     with db.reading(p.engine) as tx:
+        organization = connections.get(tx, p.connection_id)
+        decided = settings.load(tx, p.connection_id)
+        policy = decided.policy.reminders
         customer = books.customer(tx, p.connection_id, reminder.customer_id)
         if customer is None:
             return ("The customer is no longer in the books.",)
@@ -353,6 +354,9 @@ def _last_look(
         )
         if because := _decided_again(tx, scene, reminder):
             return because
+        if _heard_on_their_day(tx, scene, moment):
+            return None
+    _ask_about_its_own(p, organization)
     customer = p.ledger.customer(reminder.customer_id)
     if customer is None:
         return ("The customer is no longer in the ledger.",)
@@ -363,9 +367,36 @@ def _last_look(
             return (
                 "Money of a related customer is not matched to an invoice. It goes on when it is matched.",
             )
-    with db.transaction(p.engine) as tx:  # a hold or a promise may have come while the ledger answered
-        told = guarding.told(tx, p.connection_id, [reminder.customer_id], p.today())
-        return _decided_again(tx, replace(scene, now=p.clock(), told=told), reminder, keep=True)
+    with db.transaction(
+        p.engine
+    ) as tx:  # a hold, a promise or a plan may have come while the ledger answered
+        scene = replace(
+            scene,
+            organization=connections.get(tx, p.connection_id),
+            decided=settings.load(tx, p.connection_id),
+            records=plans.of_customer(tx, p.connection_id, reminder.customer_id),
+            now=p.clock(),
+            told=guarding.told(tx, p.connection_id, [reminder.customer_id], p.today()),
+        )
+        return _decided_again(tx, scene, reminder, keep=True)
+
+
+def _ask_about_its_own(p: Performer, organization: Organization) -> None:
+    """Where the ledger tells whether it reminds by itself, ask once in each delivery: the switch is a moment's work."""
+    told = organization.facts is not None and organization.facts.reminders_on is not None
+    if told and "facts" not in p.asked:
+        connections.refresh_facts(p.engine, p.connection_id, p.ledger)
+        p.asked.add("facts")
+
+
+def _heard_on_their_day(tx: Connection, scene: Scene, moment: dt.datetime) -> bool:
+    """Whether the customer's own day, which may begin hours before or after the organization's, had its messages."""
+    if moment != scene.now:
+        return False  # a pretend day: when something left says nothing about it
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    ids = [scene.customer.id, *scene.kin]
+    heard = reminders.count_reached(tx, scene.organization.id, ids, midnight.astimezone(dt.UTC))
+    return heard >= scene.decided.policy.reminders.per_day
 
 
 def _decided_again(

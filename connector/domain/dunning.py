@@ -149,8 +149,11 @@ def _oldest(document: Open) -> tuple[dt.date, str]:
 
 
 def caps(contacts: Iterable[Contact], policy: ReminderPolicy, today: dt.date) -> list[str]:
-    """Why the number of contacts lets nothing leave today; [] when it does."""
-    days = sorted((today - c.date).days for c in contacts if 0 <= (today - c.date).days < 7)
+    """Why the number of contacts lets nothing leave today; [] when it does.
+
+    One that is dated after today was made by a clock that was ahead: it counts as of today for as long.
+    """
+    days = sorted(max(0, (today - c.date).days) for c in contacts if -7 < (today - c.date).days < 7)
     reasons = []
     if policy.per_day == 0 or policy.per_week == 0:
         reasons.append("The policy lets no message leave. Change it in the settings.")

@@ -23,7 +23,7 @@ from connector.domain.receivables import (
     Kind,
     Status,
 )
-from connector.mirroring import books
+from connector.mirroring import books, merging
 from connector.mirroring.book_rows import ALLOCATION_NAMES, SHAPES, Shape, day_text, mark, parts_of_ids, quote
 from connector.platforms import Batch
 
@@ -64,6 +64,8 @@ def store(
             moved |= _moved(tx, connection_id, batch.customers)
         if records:
             changed |= _store_kind(tx, connection_id, kind, list(records), seen, unsettled)
+        if kind is Kind.CUSTOMER and any(c.merged_into for c in batch.customers):
+            merging.follow(tx, connection_id, books.survivors(tx, connection_id))
     changed.discard("")
     return changed
 

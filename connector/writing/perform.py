@@ -72,7 +72,7 @@ class Performer:
     say: Callable[[str], None] = lambda text: None
     page: Maker | None = None  # names the customer's own page in what is written
     free: set[tuple[Kind, str]] = field(default_factory=set)  # numbers that this delivery saw nobody bear
-    asked_again: bool = False  # whether the ledger reminds by itself, in this delivery
+    asked: set[str] = field(default_factory=set)  # what this delivery asked the ledger once already
     made: list[Document] = field(default_factory=list)  # what the ledger answered in this very delivery
 
     def perform(self, group: Sequence[Write]) -> None:
