@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,6 +128,20 @@ def test_whatever_looks_like_a_secret_or_an_address_is_masked(said: str, written
     ):  # fmt: skip
         assert secret not in written.getvalue()
     assert logs.MASK in written.getvalue()
+
+
+def test_passwords_in_addresses_are_masked_wherever_they_turn_up(tmp_path: Path) -> None:
+    settings = config.load(
+        {
+            "FORBEAR_DATA_DIR": str(tmp_path), "FORBEAR_MAIL_FROM": "forbear@office.example",
+            "FORBEAR_DATABASE_URL": f"sqlite:///{tmp_path / 'new.sqlite3'}",
+            "FORBEAR_SMTP_URL": "smtps://office:canary%40of-mail@mail.example.org",
+            "FORBEAR_REDIS_URL": "redis://:canary-of-queue@queue.example.org:6379/0",
+        }
+    )  # fmt: skip
+    db.engine(settings).dispose()
+    assert logs.masked("535 for canary@of-mail, NOAUTH for canary-of-queue") == "535 for ***, NOAUTH for ***"
+    assert (tmp_path / "new.sqlite3").stat().st_mode & 0o077 == 0  # the books are its owner's only
 
 
 def test_only_the_latest_secrets_are_remembered_and_short_ones_never() -> None:
