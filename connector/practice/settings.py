@@ -206,6 +206,11 @@ def occupied(tx: Connection, connection_id: str, found: Clearing) -> str:
     )
 
 
+def unseen(tx: Connection, connection_id: str, found: Clearing) -> bool:
+    """Whether nobody can say what stood on the account before the first plan: the ledger does not tell."""
+    return found.balance is None and not outbox.posted_through(tx, connection_id, found.account_id)
+
+
 def set_live(tx: Connection, connection_id: str, live: bool, *, who: str, now: dt.datetime) -> Settings:
     """Go live: reminders may leave. Or back to preview: nothing leaves any more."""
     before = load(tx, connection_id)

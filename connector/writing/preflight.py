@@ -51,6 +51,7 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
         agreed = agreements.agreed(tx, record)
     clearing: Clearing | None = None
     known: Clearing | None = None
+    unseen = False
     if plan.mode is Mode.SPLIT:
         try:
             known = _known_clearing(decided, p.clock())
@@ -60,6 +61,7 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
         with db.reading(p.engine) as tx:
             if occupied := settings.occupied(tx, p.connection_id, clearing):
                 return occupied, ()
+            unseen = _chosen(decided) is not None and settings.unseen(tx, p.connection_id, clearing)
     words = Words(p.credit_word, facts.organization.country)
     where = plan_writes.Books(words)
     sentence, address = _page(p, record, facts)
@@ -83,7 +85,23 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
         before = proving.starting(tx, p.connection_id, plan.customer_id, (*facts.invoices, *fees))
         plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
         _lay_out(tx, p, record, laid)
+        if clearing and unseen:
+            _ask_to_look(tx, p, record, clearing)
     return "", facts.invoices
+
+
+def _ask_to_look(tx: Connection, p: Performer, record: Record, clearing: Clearing) -> None:
+    """A person chose an account that was there before, and the ledger does not tell us what stands on it."""
+    name = f"{clearing.code} {clearing.name}".strip()
+    todos.ask(
+        tx,
+        p.connection_id,
+        f"clearing {clearing.account_id} at zero",
+        f"Look in the ledger whether account {name} stood at zero before plan {record.id}: Forbear may not read "
+        "that there. If it did not, choose another clearing account in the settings before the next plan.",
+        now=p.clock(),
+        plan_id=record.id,
+    )
 
 
 def _chosen(decided: settings.Settings) -> str | None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from connector import db
 from connector.contact import holds
 from connector.domain.policy import Mode
-from connector.planning import drafting, plans, previewing
+from connector.planning import drafting, plans, previewing, todos
 from connector.practice import settings
 from sandbox import acts
 from sandbox.documents import Journal, JournalLine, Ref
@@ -248,6 +248,24 @@ def test_a_clearing_account_that_cannot_serve_is_named_before_the_first_write(
             )
         )
         assert "before the first plan" in sent_back(company, plan.id)
+
+
+def test_where_the_ledger_tells_no_balance_a_person_is_asked_to_look_once(
+    practice: Practice, platform: str
+) -> None:
+    company, customer = owing(practice, platform)
+    account = company.open().clearing(None, company.today)
+    choose(company, account.account_id)
+    company.approve(company.propose(customer, ["1001"], 3).id)
+    other = company.customer("Oak Hotel")
+    company.bill(other, "2001", DAY(2026, 8, 1), DAY(2026, 8, 31), 60000)
+    company.sync()
+    company.approve(company.propose(other, ["2001"], 2).id)
+    with db.reading(practice.engine) as tx:
+        asked = [t.what for t in todos.waiting(tx, company.connection_id)]
+    assert [("stood at zero" in what, account.name in what) for what in asked] == (
+        [(True, True)] if platform == "xero" else []
+    )
 
 
 def test_a_clearing_account_archived_after_a_plan_stops_the_next_before_anything_is_posted(
