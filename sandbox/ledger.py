@@ -106,7 +106,8 @@ class Ledger(Editing):
                 document.customer = survivor
                 self._by_customer[survivor][ref] = None
                 self._count(document)
-                self._touch(ref.kind, document)
+                if self.organization.rules.merge_touches_documents:
+                    self._touch(ref.kind, document)
             for customer in self.customers:
                 if customer.parent == loser:
                     customer.parent = survivor

@@ -26,6 +26,7 @@ class Rules:
     family_allocations: bool = True  # a parent's payment may settle a sub-customer's invoice
     link_touches_documents: bool = True  # allocating changes version and update time of both documents
     link_announces_documents: bool = True  # and raises their webhooks too
+    merge_touches_documents: bool = True  # what moves to the surviving customer counts as changed
 
 
 RULES: dict[Platform, Rules] = {

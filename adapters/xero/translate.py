@@ -130,7 +130,7 @@ def invoice(row: msgspec.Raw) -> Invoice | Gone | NotOurs:
     (Unusable) for a field that is missing or that we must not guess about.
     """
     i = rows.read(row, rows.Invoice)
-    if i.Type != RECEIVABLE:
+    if must(i.Type, "Type") != RECEIVABLE:
         return NotOurs()
     return Gone(own_id(i.InvoiceID)) if i.Status == "DELETED" else sales_invoice(i)
 
@@ -214,7 +214,7 @@ def _remaining(c: rows.Credit, currency: str) -> int:
 def credit_note(row: msgspec.Raw) -> CreditNote | Gone | NotOurs:
     """A credit note to a customer. A draft counts as void: it reduces nothing."""
     c = rows.read(row, rows.Credit)
-    if c.Type != CREDIT:
+    if must(c.Type, "Type") != CREDIT:
         return NotOurs()
     return Gone(own_id(c.CreditNoteID)) if c.Status == "DELETED" else customer_credit(c)
 
@@ -243,7 +243,7 @@ def customer_credit(c: rows.Credit) -> CreditNote:
 def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
     """An over- or prepayment: money received that is set against invoices later."""
     c = rows.read(row, rows.Credit)
-    if c.Type not in _CUSTOMER_MONEY:
+    if must(c.Type, "Type") not in _CUSTOMER_MONEY:
         return NotOurs()
     id = own_id(c.OverpaymentID or c.PrepaymentID or c.ID)
     if c.Status == "DELETED":
@@ -277,7 +277,7 @@ def payment(
     `customers` the other.
     """
     p = rows.read(row, rows.Payment)
-    if p.PaymentType != INVOICE_PAYMENT:
+    if must(p.PaymentType, "PaymentType") != INVOICE_PAYMENT:
         return NotOurs()
     id = own_id(p.PaymentID)
     if p.Status == "DELETED":

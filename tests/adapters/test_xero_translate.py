@@ -132,6 +132,7 @@ def test_unknown_fields_enums_and_types_elsewhere_do_no_harm():
     "changed",
     [
         {"Status": "FROZEN"},
+        {"Type": ...},
         {"CurrencyCode": None},
         {"InvoiceID": ...},
         {"Contact": {}},
@@ -284,6 +285,15 @@ def test_a_deleted_payment_is_gone_and_a_refund_or_supplier_payment_is_not_ours(
     assert translate.payment(a_payment(Status="DELETED"), "NZD", {}) == Gone(PAYMENT)
     for kind in ("ACCPAYPAYMENT", "ARCREDITPAYMENT", "AROVERPAYMENTPAYMENT", "SOMETHINGNEW"):
         assert isinstance(translate.payment(a_payment(PaymentType=kind), "NZD", {}), NotOurs)
+
+
+def test_a_record_that_does_not_say_what_it_is_is_no_suppliers():
+    with pytest.raises(ValueError, match="PaymentType is missing"):
+        translate.payment(a_payment(PaymentType=None), "NZD", {})
+    nameless = raw({"Status": "AUTHORISED", "CreditNoteID": "k", "OverpaymentID": "o"})
+    for read in (translate.credit_note, translate.advance):
+        with pytest.raises(ValueError, match="Type is missing"):
+            read(nameless)
 
 
 def test_a_foreign_payment_is_in_its_invoices_currency():
