@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 import shlex
 import signal
@@ -17,6 +18,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from sqlalchemy.engine import Engine
 
 from connector import clock, config, db
 from connector.config import Config, WrongSetting
@@ -196,19 +198,31 @@ def test_a_restore_does_not_run_over_what_is_there(installed: Config, tmp_path: 
 # ---------------------------------------------------------------- keys
 
 
-def test_keys_rotate_in_three_steps_and_at_no_step_is_a_token_unreadable(tmp_path: Path) -> None:
+def test_keys_rotate_step_by_step_and_at_no_step_is_a_token_unreadable(tmp_path: Path) -> None:
+    """Processes are restarted one after another: while one has a step's keys, another has those of the step before."""
     old, new = (Fernet.generate_key().decode() for _ in range(2))
     base = {"FORBEAR_DATA_DIR": str(tmp_path), "FORBEAR_SECRET_KEY": "s" * 32}
-    first = _filled({**base, "FORBEAR_TOKEN_KEYS": old})
-    both = config.load({**base, "FORBEAR_TOKEN_KEYS": f"{new},{old}"})
-    assert _token(both) == "refresh-1"
-    only_new = config.load({**base, "FORBEAR_TOKEN_KEYS": new})
+    steps = [
+        config.load({**base, "FORBEAR_TOKEN_KEYS": given})
+        for given in (old, f"{old},{new}", f"{new},{old}", new)
+    ]
+    _filled({**base, "FORBEAR_TOKEN_KEYS": old})
+    engine = db.engine(steps[0])
+    for before, after in itertools.pairwise(steps):
+        if after is steps[-1]:  # `forbear doctor` says when
+            clock.tidy(before, db.now())  # as the running clock does, a few times a day
+            assert keys.on_older_keys(engine, before) == 0
+        for writer, reader in ((before, after), (after, before)):
+            stored = keys.encrypt(writer, keys.decrypt(writer, _stored(engine)))  # a refreshed token
+            with db.transaction(engine) as tx:
+                tx.execute(sa.update(db.grants).values(token=stored))
+            assert _token(reader) == "refresh-1"
     with pytest.raises(WrongSetting, match="Put the earlier key back"):
-        _token(only_new)
-    assert keys.on_older_keys(db.engine(both), both) == 1
-    clock.tidy(both, db.now())  # as the running clock does, a few times a day
-    assert keys.on_older_keys(db.engine(both), both) == 0
-    assert _token(only_new) == "refresh-1"
-    with pytest.raises(WrongSetting):
-        _token(first)
-    db.engine(first).dispose()
+        _token(steps[0])
+    engine.dispose()
+
+
+def _stored(engine: Engine) -> str:
+    with db.reading(engine) as tx:
+        [stored] = tx.scalars(sa.select(db.grants.c.token))
+    return str(stored)
