@@ -37,7 +37,7 @@ KINDS = ("reliable", "forgetful", "squeezed", "chronic", "disputing", "not_enoug
 
 
 @blueprint.get("/organizations/<connection_id>/customers/<customer_id>")
-def customer(connection_id: str, customer_id: str) -> str:
+def customer(connection_id: str, customer_id: str) -> str | Response:
     role = role_in(connection_id)
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
@@ -45,6 +45,8 @@ def customer(connection_id: str, customer_id: str) -> str:
         picture = books.of_customer(tx, connection_id, customer_id)
         if picture is None:
             abort(404)
+        if picture.customer.id != customer_id:  # merged away: what we keep went along
+            return _back(connection_id, picture.customer.id)
         mine = plans.of_customer(tx, connection_id, customer_id)
         messages = reminders.of_customer(tx, connection_id, customer_id)
         promises = holds.promised(tx, connection_id, customer_id)
