@@ -186,18 +186,28 @@ def _consumer(facts: Facts, plan: Plan) -> list[Refusal]:
     ]
 
 
+def cash_in_ledger(organization: Organization) -> str:
+    """The ledger's own word for cash, where it says so of income or of sales tax; "" where it does not.
+
+    Reports of such books count a credit as payment, so it weighs more than an answer of accrual (I12).
+    """
+    tax, income = organization.sales_tax_basis_hint or "", organization.income_basis_hint or ""
+    if tax.upper() in CASH_TAX_HINTS:
+        return tax
+    return income if income.upper() == "CASH" else ""
+
+
 def _split(facts: Facts) -> list[Refusal]:
     organization, answers = facts.organization, facts.answers
     found = []
-    hint = (organization.sales_tax_basis_hint or "").upper()
-    if answers.cash or hint in CASH_TAX_HINTS:
+    if answers.cash or (told := cash_in_ledger(organization)):
         unpaid = Money(facts.open, facts.currency) if facts.invoices else "balance"
-        found.append(
-            Refusal(
-                "CASH_BASIS_CLEARING",
-                f"Crediting the invoice would show its unpaid {unpaid} as income and tax now. Use notes-only.",
-            )
+        sentence = (
+            f"Crediting the invoice would show its unpaid {unpaid} as income and tax now. Use notes-only."
         )
+        if not answers.cash:
+            sentence += f" (The ledger itself says “{told}”, whatever was answered in the settings.)"
+        found.append(Refusal("CASH_BASIS_CLEARING", sentence))
     elif not answers.known:
         found.append(_basis_unknown())
     found += _split_documents(facts)

@@ -58,6 +58,7 @@ def test_accrual_books_split_by_default_and_may_choose_notes():
         (organization(sales_tax_basis_hint="Payments"), "CASH_BASIS_CLEARING"),
         (organization(sales_tax_basis_hint="FLATRATECASH"), "CASH_BASIS_CLEARING"),
         (organization(sales_tax_basis_hint="FLATRATEACCRUAL"), "CASH_BASIS_CLEARING"),
+        (organization(income_basis_hint="Cash"), "CASH_BASIS_CLEARING"),
         (organization(home_currency="GBP"), "FOREIGN_CURRENCY"),
         (organization(country="BE"), "EINVOICE_MANDATE"),
         (organization(country="FR"), "EINVOICE_MANDATE"),
