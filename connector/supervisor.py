@@ -214,7 +214,14 @@ def web_command(settings: Config) -> list[str]:
             "--threads",
             str(WEB_THREADS),
         ),
-        *("--worker-class", "gthread", "--graceful-timeout", "8", "--logger-class", "web.log.Gunicorn"),
+        *(
+            "--worker-class",
+            "web.slow.Worker",
+            "--graceful-timeout",
+            "8",
+            "--logger-class",
+            "web.log.Gunicorn",
+        ),
         *("--no-control-socket",),
         *("--chdir", str(HOME)),  # gunicorn looks here first: a folder called web must not be taken for ours
         "web:create_app()",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import itertools
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,6 +30,7 @@ from connector.connecting import connections, keys
 from connector.platforms import Grant, Identity, OrganizationRef, Token
 from tests.connector import servers
 from tests.security.practice import free_port
+from web.slow import Worker
 
 ROOT = Path(__file__).parents[2]
 GRACE = 20  # seconds; Heroku's router and dynos allow 30
@@ -93,6 +98,32 @@ def test_the_procfile_s_processes_start_serve_and_end_when_asked(env: dict[str, 
             process.send_signal(signal.SIGTERM)
         for process in (web, worker, clock):
             assert process.wait(GRACE) == 0
+
+
+@dataclass(frozen=True)
+class Connection:
+    sock: socket.socket
+
+
+def test_a_sender_that_stops_in_the_middle_loses_its_thread() -> None:
+    worker, (ours, theirs) = Worker.__new__(Worker), socket.socketpair()
+    quick, theirs_too = socket.socketpair()
+    late, early = Connection(ours), Connection(quick)
+    worker.pending_conns = collections.deque()
+    worker._until = {late: time.monotonic() - 1, early: time.monotonic() + 60}
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(ours.recv(10)), daemon=True)
+    reader.start()
+    worker.murder_pending()
+    reader.join(20)
+    assert got == [b""]
+    theirs.settimeout(20)
+    ours.sendall(b"an answer under way is not touched")
+    assert theirs.recv(100).startswith(b"an answer")
+    theirs_too.sendall(b"in time")
+    assert quick.recv(10) == b"in time"
+    for end in (ours, theirs, quick, theirs_too):
+        end.close()
 
 
 def test_a_wrong_setting_stops_a_process_with_a_sentence(env: dict[str, str], tmp_path: Path) -> None:
