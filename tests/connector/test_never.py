@@ -110,6 +110,20 @@ def test_a_merge_between_the_review_and_the_message(story: Story) -> None:
     assert said(story) == 0
 
 
+def test_a_plan_goes_on_under_the_name_that_lives_on(story: Story) -> None:
+    story.answer()
+    plan = story.propose("201")
+    story.approve(plan.id)
+    story.deliver_until_done()
+    story.sync()
+    merge(story)
+    story.today, story.now = DAY(2026, 12, 29), AT_TEN + dt.timedelta(35)
+    reviewed(story)
+    assert story.plan(plan.id).plan.customer_id == "59"
+    assert story.plan(plan.id).progress == "late"  # judged by the documents that went over
+    assert {(r.customer_id, r.level) for r in kept(story)} == {("59", "installment_missed")}  # the plan's own words
+
+
 def test_where_both_heard_the_same_both_stay_on_record(story: Story) -> None:
     """As an earlier release may have left it: the level was said once under each name."""
     reviewed(story)
