@@ -60,7 +60,7 @@ class QuickBooksLedger:
         self._transport, self._realm, self._address = transport, realm, address
         self._home = ""
         self._facts: Organization | None = None
-        self._accounts_of_items: dict[str, str] = {}
+        self._accounts_of_items: dict[str, tuple[str, str]] = {}  # item → account, its name
         self._sources: dict[str, Json] = {}
         self._pair: clearing.Pair | None = None  # what `standing` read, for the question that follows it
 
@@ -273,11 +273,12 @@ class QuickBooksLedger:
         theirs = known or self._all(*_of_customer("Payment", translate.customer_id(raw)))
         return settlement.links_of_credit(id, theirs, home)
 
-    def _accounts_behind(self, raw: Json) -> dict[str, str]:
+    def _accounts_behind(self, raw: Json) -> dict[str, tuple[str, str]]:
         """Where the items of a document post, for lines whose answer does not name the account."""
         unknown = sorted(translate.items_without_account(raw) - set(self._accounts_of_items))
         for item in rows.by_ids(self._transport, "Item", "Id", unknown):
-            self._accounts_of_items[translate.id_of(item)] = translate.ref(item, "IncomeAccountRef")
+            behind = translate.reference(item, "IncomeAccountRef")
+            self._accounts_of_items[translate.id_of(item)] = behind
         return self._accounts_of_items
 
     # Writing

@@ -43,6 +43,12 @@ def ref(raw: Raw, name: str) -> str:
     return str(value.get("value") or "") if isinstance(value, Mapping) else ""
 
 
+def reference(raw: Raw, name: str) -> tuple[str, str]:
+    """The id and the name of a reference field, "" for what is absent."""
+    value = raw.get(name)
+    return ref(raw, name), text(value, "name") if isinstance(value, Mapping) else ""
+
+
 def money(value: Any, currency: str) -> int:
     """A QuickBooks amount in minor units. Raises ValueError for one that is missing or not exact."""
     if type(value) is Decimal:
@@ -350,7 +356,7 @@ def document(
     raw: Raw,
     home: str,
     links: Sequence[Link] = (),
-    accounts_of_items: Mapping[str, str] | None = None,
+    accounts_of_items: Mapping[str, tuple[str, str]] | None = None,
     url: str = "",
 ) -> Document:
     """One document in full. `accounts_of_items`: where an item posts, for answers that do not say it."""
@@ -386,7 +392,9 @@ def document(
     )
 
 
-def _lines(lines: Sequence[Raw], currency: str, accounts_of_items: Mapping[str, str]) -> Iterator[Line]:
+def _lines(
+    lines: Sequence[Raw], currency: str, accounts_of_items: Mapping[str, tuple[str, str]]
+) -> Iterator[Line]:
     for line in lines:
         kind = line.get("DetailType")
         net = amount(line, "Amount", currency)
@@ -399,10 +407,10 @@ def _lines(lines: Sequence[Raw], currency: str, accounts_of_items: Mapping[str, 
         elif kind == "SalesItemLineDetail":
             detail = line.get("SalesItemLineDetail") or {}
             item = ref(detail, "ItemRef")
-            account = detail.get("ItemAccountRef")
-            name = text(account, "name") if isinstance(account, Mapping) else ""
-            posted_to = ref(detail, "ItemAccountRef") or accounts_of_items.get(item, "")
-            yield Line(posted_to, description, net, 0, ref(detail, "TaxCodeRef"), item, name)
+            account, name = reference(detail, "ItemAccountRef")
+            if not account:
+                account, name = accounts_of_items.get(item, ("", ""))
+            yield Line(account, description, net, 0, ref(detail, "TaxCodeRef"), item, name)
 
 
 def items_without_account(raw: Raw) -> set[str]:

@@ -284,10 +284,10 @@ def test_a_document_shows_its_lines_and_leaves_out_the_subtotal() -> None:
         ],
         TxnRetainageDetail={"x": 1},
     )
-    document = translate.document(Kind.INVOICE, raw, "USD", accounts_of_items={"11": "91"})
-    assert [(line.account_id, line.net, line.item_id) for line in document.lines] == [
-        ("91", 85000, "11"),
-        ("", -1000, ""),
+    document = translate.document(Kind.INVOICE, raw, "USD", accounts_of_items={"11": ("91", "Landscaping")})
+    assert [(line.account_id, line.account_name, line.net, line.item_id) for line in document.lines] == [
+        ("91", "Landscaping", 85000, "11"),
+        ("", "", -1000, ""),
     ]
     assert document.flags == {"retainage", "discount"}
 
