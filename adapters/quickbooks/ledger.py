@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import mimetypes
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 
 from adapters.quickbooks import clearing, drafts, facts, faults, rows, settlement, translate
-from adapters.quickbooks.pull import Puller
+from adapters.quickbooks.pull import ODD, Puller
 from adapters.quickbooks.retry_key import request_id
 from adapters.quickbooks.transport import BATCH_REQUEST_ID, Json, Transport, item_error
 from connector.domain.receivables import (
@@ -207,18 +208,24 @@ class QuickBooksLedger:
         home = self.home()
         found: dict[str, dict[str, int]] = {}
         for raw in self._all("Customer"):
-            customer = translate.customer(raw, home, {}, with_balance=True)
-            if customer.ledger_balance is not None:
-                found[customer.id] = customer.ledger_balance
+            with suppress(*ODD):  # what cannot be read, the pull sets aside, and ours has no equal here
+                customer = translate.customer(raw, home, {}, with_balance=True)
+                if customer.ledger_balance is not None:
+                    found[customer.id] = customer.ledger_balance
         return found
 
     def open_invoices(self) -> dict[str, dict[str, int]]:
         """A call for every thousand that are open. A count(*) alone could not name the customer."""
         found: dict[str, dict[str, int]] = {}
+        home = self.home()
+        seen = set()  # one may come twice when rows move between two pages
         for raw in self._all("Invoice", "Balance > '0'"):
-            counts = found.setdefault(translate.customer_id(raw), {})
-            currency = self._currency(raw)
-            counts[currency] = counts.get(currency, 0) + 1
+            with suppress(*ODD):
+                invoice = translate.invoice(raw, home)
+                if invoice.id not in seen:
+                    seen.add(invoice.id)
+                    counts = found.setdefault(invoice.customer_id, {})
+                    counts[invoice.currency] = counts.get(invoice.currency, 0) + 1
         return found
 
     def accounts(self) -> list[Account]:

@@ -50,7 +50,7 @@ ALL = frozenset(Kind)
 REST = (
     10  # pages from one resting place to the next, once payments have joined credits: those are kept with it
 )
-_ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)  # a record that cannot be read
+ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)  # a record that cannot be read
 
 Record = TypeVar("Record")
 
@@ -294,7 +294,7 @@ class Puller:
         customers: dict[str, None] = {}
         for entity, records in live.items():
             for raw in records:
-                with suppress(*_ODD):  # set aside when it is translated
+                with suppress(*ODD):  # set aside when it is translated
                     if entity == "CreditMemo" and translate.is_applied(raw):
                         customers[translate.credited(raw)] = None
                     elif entity in ("JournalEntry", "Deposit"):
@@ -302,14 +302,14 @@ class Puller:
                         customers.update((p.customer_id, None) for p in lines)
         if customers:
             for raw in rows.by_ids(self.transport, "Payment", "CustomerRef", list(customers)):
-                with suppress(*_ODD):
+                with suppress(*ODD):
                     self.joined.add(raw, settlement.settlement(raw, self.home))
 
     def _named_in_payments(self, payments: Sequence[Json]) -> tuple[list[str], dict[str, list[str]]]:
         invoices: dict[str, None] = {}
         sources: dict[str, list[str]] = {}
         for raw in payments:
-            with suppress(*_ODD):
+            with suppress(*ODD):
                 for kind, id in settlement.documents_in(raw):
                     if kind == "Invoice":
                         invoices[id] = None
@@ -334,7 +334,7 @@ class Puller:
         for row in page:
             try:
                 self._one(entity, row.record, found)
-            except _ODD as problem:
+            except ODD as problem:
                 found.unreadable.append(
                     Unreadable(ENTITIES[entity], _ours(entity, row.id), str(problem), row.text())
                 )
@@ -386,7 +386,7 @@ def _tolerant(read: Callable[[Any], Any], record: Any) -> Any:
     """What `read` finds, or None in a record that cannot be read (it is set aside when it is translated)."""
     try:
         return read(record)
-    except _ODD:
+    except ODD:
         return None
 
 

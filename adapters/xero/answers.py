@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -47,6 +47,15 @@ def understood(read: Callable[..., _Found], row: Any, *more: Any) -> _Found:
             code="UNREADABLE_RECORD",
             words=str(problem),
         ) from None
+
+
+def readable(read: Callable[..., _Found], rows: Iterable[Any], *more: Any) -> Iterator[_Found]:
+    """What `read` makes of each record of a list; one that it cannot read is left out."""
+    for row in rows:
+        try:
+            yield read(row, *more)
+        except (msgspec.DecodeError, ValueError, ArithmeticError):
+            continue
 
 
 def one(found: list[msgspec.Raw] | None, what: str) -> msgspec.Raw:

@@ -62,6 +62,7 @@ class XeroLedger:
     def __init__(self, transport: Transport, web: str) -> None:
         self._transport, self._web = transport, web
         self._facts: Organization | None = None
+        self._counted: dict[str, dict[str, int]] | None = None  # open invoices, as `balances` met them
 
     # ------------------------------------------------------------ reads
 
@@ -244,46 +245,54 @@ class XeroLedger:
         home = self._known_facts().home_currency
         contacts = self._all("Contacts", "get_contacts", **_CONTACTS_WITH_BALANCES)
         found = {
-            id: {home: minor}
-            for id, minor in (
-                answers.understood(translate.contact_outstanding, row, home) for row in contacts
-            )
+            id: {home: minor} for id, minor in answers.readable(translate.contact_outstanding, contacts, home)
         }
         added: dict[str, dict[str, int]] = {}
+        self._counted = {}
         for record in self._open_documents():
             amount = record.balance if isinstance(record, Invoice) else -_remaining(record)
             sums = added.setdefault(record.customer_id, {})
             sums[record.currency] = sums.get(record.currency, 0) + amount
+            _count(record, self._counted)
         return found | {id: sums for id, sums in added.items() if sums.keys() != {home}}
 
     def _open_documents(self) -> Iterator[Invoice | Payment | CreditNote]:
+        """Each once, also when it moves to another page meanwhile. One that cannot be read is left out: the pull
+        sets it aside, and its contact's own balance tells what is missing."""
         live = 'Status=="AUTHORISED"'
-        lists: tuple[tuple[str, str, str, Callable[[msgspec.Raw], Any]], ...] = (
-            ("Invoices", "get_invoices", f'Type=="{translate.RECEIVABLE}" AND {live}', translate.invoice),
+        credits = f'Type=="{translate.CREDIT}" AND {live}'
+        lists: tuple[tuple[Iterator[msgspec.Raw], Callable[[msgspec.Raw], Any]], ...] = (
+            (self._open_invoices(), translate.invoice),
             (
-                "CreditNotes",
-                "get_credit_notes",
-                f'Type=="{translate.CREDIT}" AND {live}',
+                self._all("CreditNotes", "get_credit_notes", where=credits, order="CreditNoteID ASC"),
                 translate.credit_note,
             ),
-            ("Overpayments", "get_overpayments", live, translate.advance),
-            ("Prepayments", "get_prepayments", live, translate.advance),
+            (self._all("Overpayments", "get_overpayments", where=live), translate.advance),
+            (self._all("Prepayments", "get_prepayments", where=live), translate.advance),
         )
-        for name, method, where, read in lists:
-            for row in self._all(name, method, where=where):
-                record = answers.understood(read, row)
-                if isinstance(record, Invoice | Payment | CreditNote):
+        seen = set()
+        for listed, read in lists:
+            for record in answers.readable(read, listed):
+                if isinstance(record, Invoice | Payment | CreditNote) and record.id not in seen:
+                    seen.add(record.id)
                     yield record
 
+    def _open_invoices(self) -> Iterator[msgspec.Raw]:
+        return self._all(
+            "Invoices", "get_invoices", where=OPEN_INVOICES, summary_only="true", order="InvoiceID ASC"
+        )
+
     def open_invoices(self) -> dict[str, dict[str, int]]:
-        """A call for every thousand that are open."""
-        found: dict[str, dict[str, int]] = {}
-        for row in self._all("Invoices", "get_invoices", where=OPEN_INVOICES, summary_only="true"):
-            record = answers.understood(translate.invoice, row)
-            if isinstance(record, Invoice) and record.balance:
-                counts = found.setdefault(record.customer_id, {})
-                counts[record.currency] = counts.get(record.currency, 0) + 1
-        return found
+        """A call for every thousand that are open; none right after `balances`, which read them."""
+        counted, self._counted = self._counted, None
+        if counted is None:
+            counted = {}
+            seen = set()
+            for record in answers.readable(translate.invoice, self._open_invoices()):
+                if isinstance(record, Invoice) and record.id not in seen:
+                    seen.add(record.id)
+                    _count(record, counted)
+        return counted
 
     def accounts(self) -> list[Account]:
         return clearing.every_account(self._transport)
@@ -580,6 +589,12 @@ _PAGES = {
     Kind.CUSTOMER: "/Contacts/View.aspx?contactID=",
     Kind.PAYMENT: "/Bank/ViewTransaction.aspx?bankTransactionID=",
 }
+
+
+def _count(record: Invoice | Payment | CreditNote, counted: dict[str, dict[str, int]]) -> None:
+    if isinstance(record, Invoice) and record.balance:
+        counts = counted.setdefault(record.customer_id, {})
+        counts[record.currency] = counts.get(record.currency, 0) + 1
 
 
 def _remaining(record: Payment | CreditNote) -> int:

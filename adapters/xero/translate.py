@@ -243,7 +243,8 @@ def customer_credit(c: rows.Credit) -> CreditNote:
 def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
     """An over- or prepayment: money received that is set against invoices later."""
     c = rows.read(row, rows.Credit)
-    if must(c.Type, "Type") not in _CUSTOMER_MONEY:
+    kind = str(must(c.Type, "Type"))
+    if kind not in _CUSTOMER_MONEY:
         return NotOurs()
     id = own_id(c.OverpaymentID or c.PrepaymentID or c.ID)
     if c.Status == "DELETED":
@@ -260,7 +261,7 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
         amount=total,
         unapplied=0 if void else remaining,
         allocations=() if void else _allocations(c.Allocations, currency),
-        flavor="overpayment" if "OVERPAYMENT" in c.Type else "prepayment",
+        flavor="overpayment" if "OVERPAYMENT" in kind else "prepayment",
         void=void,
         reference=c.Reference or "",
         version=version(changed),

@@ -213,6 +213,16 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_the_rest_goes_on() -> Non
     assert '"CustomerRef"' in aside.raw
 
 
+def test_the_proof_goes_on_past_what_cannot_be_read() -> None:
+    """The ledger's own balance of the customer still holds what we cannot read."""
+    customers = [{"Id": "58", "Balance": 300}, {"Id": "59", "Balance": "much"}]
+    books = Books(Invoice=[an_invoice(1), an_invoice(2, total=None), an_invoice(3)], Customer=customers)
+    with quickbooks(books) as server:
+        ledger = server.ledger()
+        assert ledger.balances() == {"58": {"USD": 30000}}
+        assert ledger.open_invoices() == {"58": {"USD": 2}}
+
+
 def test_unknown_fields_are_no_matter() -> None:
     books = Books(Invoice=[an_invoice(1) | {"NewThing": {"a": [1, 2.5]}, "status": "Pending"}])
     with quickbooks(books) as server:

@@ -444,6 +444,47 @@ def test_xeros_own_balances_by_customer_and_currency(ledgers: Xero):
     assert found[sydney] == {"AUD": ledgers.books.invoices.get(last_invoice(ledgers)).balance}
 
 
+def test_the_proof_reads_open_invoices_once_and_goes_on_past_one_that_cannot_be_read(ledgers: Xero):
+    kea = ledgers.customer("Kea Couriers")
+    for _ in range(2):
+        bill(ledgers, "Kea Couriers", 100_000)
+    ledger = ledgers.open()
+    mark = len(ledgers.meter.calls)
+    assert (ledger.balances()[kea], ledger.open_invoices()[kea]) == ({"NZD": 230_000}, {"NZD": 2})
+    assert ledgers.meter.since(mark).count("GET Invoices") == 1
+    assert ledger.open_invoices()[kea] == {"NZD": 2}
+    assert ledgers.meter.since(mark).count("GET Invoices") == 2  # a later question is asked anew
+
+    ledgers.world.faults.add(
+        Fault(action="body", body=ODD_PAGE, content_type="application/json", path="/Invoices", times=1)
+    )
+    assert ledger.balances()[kea] == {"NZD": 230_000}
+    assert ledger.open_invoices() == {"c": {"NZD": 1}}
+
+
+def test_an_open_invoice_that_slips_to_the_next_page_is_counted_once(
+    ledgers: Xero, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("adapters.xero.ledger.PAGE_SIZE", 1)
+    aud = [bill(ledgers, "Sydney Fit-outs", 10_000) for _ in range(2)]
+    ledger = ledgers.open()
+    counted, read = {}, ledger._all  # someone edits what was read, so that Xero's own order would bring it again
+
+    def all_rows(name: str, *more: object, **query: object):
+        for row in read(name, *more, **query):
+            yield row
+            if name == "Invoices":
+                ledgers.books.edit(Ref("invoice", aud[0]), reference="touched")
+                yield row
+
+    monkeypatch.setattr(ledger, "_all", all_rows)
+    sydney = ledgers.customer("Sydney Fit-outs")
+    counted = ledger.balances()[sydney], ledger.open_invoices()[sydney]
+    owed = sum(i.balance for i in ledgers.books.invoices)
+    assert counted == ({"AUD": owed}, {"AUD": 2})
+    assert ledger.open_invoices()[sydney] == {"AUD": 2}
+
+
 def last_invoice(ledgers: Xero) -> str:
     return list(ledgers.books.invoices)[-1].id
 
