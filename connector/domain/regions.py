@@ -1,6 +1,7 @@
 """What the law of a country makes of a plan, as data with its source and date. This is not legal advice.
 
-Rows come from accounting.md sections 1.6 and 5 (2026-11-21). A country without a row has no special rule.
+Rows come from accounting.md sections 1.6 and 5 (2026-11-21); the networks of Italy, Romania, Croatia and Poland from
+their own laws. A country without a row has no special rule.
 """
 
 from __future__ import annotations
@@ -47,6 +48,15 @@ _REGIONS = {code: replace(_EU, country=code) for code in _EU_COUNTRIES} | {
         einvoice_from=dt.date(2026, 9, 1),
         source="E-invoicing from 2026-09-01; Consumer Credit Directive 2023/2225",
     ),
+    **{
+        code: replace(_EU, country=code, einvoice_from=since, source=f"{law}; {_EU.source}")
+        for code, since, law in (
+            ("IT", dt.date(2019, 1, 1), "FatturaPA between businesses since 2019-01-01"),
+            ("RO", dt.date(2024, 7, 1), "RO e-Factura between businesses since 2024-07-01"),
+            ("HR", dt.date(2026, 1, 1), "Fiscalization 2.0 since 2026-01-01"),
+            ("PL", dt.date(2026, 2, 1), "KSeF since 2026-02-01, for all from 2026-04-01"),
+        )
+    },
     "GB": Region(
         "GB",
         consumer_max_installments=12,

@@ -62,6 +62,7 @@ def test_accrual_books_split_by_default_and_may_choose_notes():
         (organization(home_currency="GBP"), "FOREIGN_CURRENCY"),
         (organization(country="BE"), "EINVOICE_MANDATE"),
         (organization(country="FR"), "EINVOICE_MANDATE"),
+        (organization(country="PL"), "EINVOICE_MANDATE"),
         (organization(auto_apply_credits=True), "AUTO_APPLY_ON"),
         (organization(closed_until=APPROVAL), "PERIOD_LOCKED"),
         (replace(FACTS, clearing_problem="It is archived."), "CLEARING_INVALID"),
