@@ -14,6 +14,7 @@ from typing import Any
 
 from flask import Flask, Response, g, render_template, request
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
@@ -93,6 +94,7 @@ def create_app(config: Config | None = None, engine: Engine | None = None) -> Fl
     app.after_request(_headers)
     app.after_request(_zip)
     app.register_error_handler(HTTPException, _plain_error)
+    app.register_error_handler(OperationalError, _away)
     app.register_error_handler(Exception, _unexpected)
     return app
 
@@ -192,6 +194,13 @@ def _plain_error(error: HTTPException) -> tuple[str, int]:
     }
     title, text = sentences.get(error.code or 500, ("That did not work", error.description or ""))
     return render_template("message.html", title=title, text=text), error.code or 500
+
+
+def _away(error: OperationalError) -> tuple[str, int, dict[str, str]]:
+    """503 while the database is restarted or another machine takes over; what it refuses is our own mistake."""
+    page, status = _unexpected(error)
+    unreachable = error.connection_invalidated or getattr(error.orig, "sqlstate", "") is None
+    return (page, 503, {"Retry-After": "30"}) if unreachable else (page, status, {})
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-HEAD, WHOLE = 10.0, 60.0  # seconds: from the first byte to the end of the headers, and of the body
+HEAD, BODY = 10.0, 20.0  # seconds: from the first byte to the end of the headers; from there to the body's
+UPLOAD = 60.0  # below a customer's address, where a telephone sends a photograph
 
 
 class Worker(ThreadWorker):
@@ -32,7 +33,7 @@ class Worker(ThreadWorker):
             self._until.pop(conn, None)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        self._until[conn] = time.monotonic() + WHOLE
+        self._until[conn] = time.monotonic() + (UPLOAD if req.path.startswith("/c/") else BODY)
         return super().handle_request(req, conn)  # type: ignore[no-untyped-call]
 
     def murder_pending(self) -> None:

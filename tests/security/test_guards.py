@@ -162,6 +162,21 @@ def test_an_address_that_its_owner_can_change_at_will_is_one_sender() -> None:
     assert not limit.exceeded("unknown")
 
 
+def test_while_the_database_is_away_a_ledger_and_a_browser_are_told_to_come_again(
+    settings: Config, tenant: Tenant
+) -> None:
+    app = web.create_app(settings, sa.create_engine("postgresql+psycopg://nobody@/nothing?host=/nowhere"))
+    client = app.test_client()
+    assert deliver(client, body_for(tenant)) == 503
+    with client.session_transaction() as session:
+        session["key"] = "somebody's"
+    for path in ("/", "/sign-in", "/queue"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+        assert "Try again in a minute" in answer.get_data(as_text=True)
+    assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 503]
+
+
 def test_bodies_beyond_their_limit_are_refused(app: Flask, tenant: Tenant) -> None:
     client = tenant.people["configure"]
     path = f"/organizations/{tenant.connection_id}/settings/clearing"
