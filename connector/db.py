@@ -27,6 +27,7 @@ from connector.tables.customer_page import *  # noqa: F403
 from connector.tables.organizations import *  # noqa: F403
 from connector.tables.people import *  # noqa: F403
 from connector.tables.plans import *  # noqa: F403
+from connector.tables.sums import *  # noqa: F403
 from connector.tables.work import *  # noqa: F403
 
 MIGRATIONS = Path(__file__).with_name("migrations")

@@ -133,8 +133,8 @@ def of_link(tx: Connection, link_id: int) -> list[Answer]:
     return [_answer(r) for r in tx.execute(query)]
 
 
-def waiting(tx: Connection, connection_ids: Collection[str]) -> list[Answer]:
-    """What waits for a person, oldest first. A plan that somebody approved, changed or put aside waits no more."""
+def _of_those_that_wait(*columns: Any) -> sa.Select[Any]:
+    """A plan that somebody approved, changed or put aside waits no more."""
     v = plan_versions.c
     agreed = sa.and_(v.plan == plans.c.number, v.approved_at.is_(None), v.acceptance.is_not(sa.null()))
     stands = sa.and_(plans.c.state.in_(("proposed", "running", "broken")), sa.exists().where(agreed))
@@ -142,16 +142,39 @@ def waiting(tx: Connection, connection_ids: Collection[str]) -> list[Answer]:
         sa.and_(answers.c.kind == "plan", plans.c.state != "proposed"),
         sa.and_(answers.c.kind == "accept", sa.not_(stands)),
     )
-    query = (
-        sa.select(answers)
-        .join(plans, plans.c.number == answers.c.plan, isouter=True)
-        .where(
-            answers.c.connection_id.in_(sorted(connection_ids)),
-            answers.c.state == WAITS,
-            sa.not_(sa.func.coalesce(decided, sa.false())),
-        )
+    return (
+        sa.select(*columns)
+        .select_from(answers.join(plans, plans.c.number == answers.c.plan, isouter=True))
+        .where(answers.c.state == WAITS, sa.not_(sa.func.coalesce(decided, sa.false())))
+    )
+
+
+# A draft that a customer asked for, or said yes to, stands among the drafts: it waits for one decision, not for two.
+_AMONG_THE_DRAFTS = sa.and_(
+    answers.c.kind.in_(("plan", "accept")), sa.func.coalesce(plans.c.state, "") == "proposed"
+)
+
+
+def waiting(tx: Connection, connection_ids: Collection[str]) -> list[Answer]:
+    """What waits for a person, oldest first."""
+    query = _of_those_that_wait(answers).where(answers.c.connection_id.in_(sorted(connection_ids)))
+    return [_answer(r) for r in tx.execute(query.order_by(answers.c.id))]
+
+
+def beside_drafts(tx: Connection, connection_ids: Collection[str]) -> list[Answer]:
+    """What waits for a decision of its own, oldest first."""
+    query = _of_those_that_wait(answers).where(
+        answers.c.connection_id.in_(sorted(connection_ids)), sa.not_(_AMONG_THE_DRAFTS)
     )
     return [_answer(r) for r in tx.execute(query.order_by(answers.c.id))]
+
+
+def count_beside_drafts(tx: Connection, connection_ids: Collection[str]) -> dict[str, int]:
+    """How many of them each organization has; none for one that has none."""
+    query = _of_those_that_wait(answers.c.connection_id, sa.func.count()).where(
+        answers.c.connection_id.in_(sorted(connection_ids)), sa.not_(_AMONG_THE_DRAFTS)
+    )
+    return {row[0]: row[1] for row in tx.execute(query.group_by(answers.c.connection_id))}
 
 
 def latest(tx: Connection, connection_id: str, limit: int) -> list[Answer]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector.db import installments, plan_versions, plans
+from connector.db import installments, plan_versions, plans, tallies
 from connector.domain import plan as terms_of
 from connector.domain.plan import Plan
 from connector.record import audit
@@ -117,13 +117,22 @@ LISTED = ("proposed", "broken", "approved", "running", "finished", "cancelled")
 
 def listed(tx: Connection, connection_id: str, limit: int, offset: int = 0) -> tuple[list[Record], int]:
     """One page of all plans but the withdrawn, those that wait for a person first; and how many there are."""
-    wanted = sa.and_(plans.c.connection_id == connection_id, plans.c.state.in_(LISTED))
-    place = sa.case({state: n for n, state in enumerate(LISTED)}, value=plans.c.state)
-    count = tx.scalar(sa.select(sa.func.count()).where(wanted)) or 0
-    query = sa.select(plans.c.number).where(wanted).order_by(place, plans.c.number)
-    numbers = list(tx.scalars(query.limit(limit).offset(offset)))
+    t = tallies.c
+    kept = sa.select(t.name, t.n).where(t.connection_id == connection_id, t.what == "plans")
+    counts = {row.name: row.n for row in tx.execute(kept)}
+    numbers: list[int] = []
+    skip = offset
+    for state in LISTED:  # state by state along the index, instead of sorting all of them
+        count = counts.get(state, 0)
+        if skip < count and len(numbers) < limit:
+            mine = sa.select(plans.c.number).where(
+                plans.c.connection_id == connection_id, plans.c.state == state
+            )
+            page = mine.order_by(plans.c.number).limit(limit - len(numbers)).offset(skip)
+            numbers += tx.scalars(page)
+        skip = max(0, skip - count)
     found = {number_of(r.id): r for r in _records(tx, plans.c.number.in_(numbers))}
-    return [found[n] for n in numbers], count
+    return [found[n] for n in numbers], sum(counts.get(state, 0) for state in LISTED)
 
 
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Record]:
@@ -242,7 +251,7 @@ def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) 
     waits = newest.version > row.version and newest.approved_at is None
     open_ = newest if waits else current if row.state == "proposed" else None
     return Record(
-        plan=terms_of.load(current.terms),
+        plan=_of(row, current),
         connection_id=row.connection_id,
         state=row.state,
         revision=row.revision,
@@ -257,10 +266,16 @@ def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) 
         acceptance=current.acceptance,
         proof=current.proof,
         installments=tuple(parts.get((row.number, row.version), ())),
-        draft=terms_of.load(newest.terms) if waits else None,
+        draft=_of(row, newest) if waits else None,
         draft_acceptance=newest.acceptance if waits else None,
         offered=open_.offered if open_ else None,
     )
+
+
+def _of(row: Any, version: Any) -> Plan:
+    """The terms, under whoever the customer is today: the ledger may have merged them into another."""
+    plan = terms_of.load(version.terms)
+    return plan if plan.customer_id == row.customer_id else replace(plan, customer_id=row.customer_id)
 
 
 def _row(row: Any) -> Row:

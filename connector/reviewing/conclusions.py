@@ -125,6 +125,8 @@ def store(
             "data": {"changes": list(c.changes), "path": c.path, **override},
             "next_on": c.next_on,
             "rules": rules,
+            "overdue": max((b.overdue for b in c.balances if b.open), default=None),
+            "findings": len(c.findings),
         }
         if old is None:
             key = {"connection_id": connection_id, "customer_id": c.customer_id}
@@ -145,7 +147,7 @@ _MINE = sa.and_(
     assessments.c.customer_id == sa.bindparam("customer"),
 )
 _BALANCE = tuple(f.name for f in fields(Balance))
-_SAID = ("segment", "reasons", "priority", "balances", "data", "next_on", "rules")
+_SAID = ("segment", "reasons", "priority", "balances", "data", "next_on", "rules", "overdue", "findings")
 _BEFORE = sa.select(assessments.c.customer_id, *(assessments.c[name] for name in _SAID)).where(
     assessments.c.connection_id == sa.bindparam("connection"),
     assessments.c.customer_id.in_(sa.bindparam("ids", expanding=True)),
@@ -339,7 +341,7 @@ def _conclusions(
             if (row.data or {}).get("override")
             else None,
         )
-        for row in tx.execute(query.order_by(assessments.c.priority.desc(), assessments.c.customer_id))
+        for row in sorted(tx.execute(query), key=lambda row: (-row.priority, row.customer_id))
     ]
 
 

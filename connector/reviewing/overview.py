@@ -1,6 +1,7 @@
 """Sums and counts that pages show, grouped in the database.
 
-A page may cost the same with 1,000 and with 200,000 invoices: nothing here walks over paid ones.
+A page costs the same with 1,000 and with 200,000 invoices: sums come from what the database keeps by itself
+(`connector.tables.sums`) or the last review left, lists from an index in their order.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connector import db
+from connector.customer_page import customer_answers
 from connector.domain.aging import BUCKETS
 from connector.domain.receivables import Status
 
@@ -25,28 +27,24 @@ Aged = dict[str, dict[str, int]]  # currency → bucket → minor units
 _OPEN = (Status.OPEN.value, Status.PARTLY_PAID.value)
 
 
+def aged(tx: Connection, connection_ids: Ids, today: dict[str, dt.date]) -> dict[str, Aged]:
+    """What is open by age, per organization and currency; `today` is each organization's own day."""
+    d = db.open_days.c
+    found: dict[str, Aged] = {id: {} for id in connection_ids}
+    for id in connection_ids:
+        bucket = _bucket(d.due, today[id])
+        query = sa.select(d.currency, bucket, sa.func.sum(d.amount)).where(d.connection_id == id)
+        for currency, name, minor in tx.execute(query.group_by(d.currency, bucket)):
+            found[id].setdefault(currency, dict.fromkeys(BUCKETS, 0))[name] = int(minor)
+    return found
+
+
 def _bucket(due: Any, today: dt.date) -> sa.Case[Any]:
     """The aging bucket as the domain draws it: overdue is strictly after the due date."""
     ends = [today - dt.timedelta(days=n) for n in (0, 30, 60, 90)]
     return sa.case(
         *((due >= end, name) for end, name in zip(ends, BUCKETS[:4], strict=True)), else_=BUCKETS[4]
     )
-
-
-def aged(tx: Connection, connection_ids: Ids, today: dict[str, dt.date]) -> dict[str, Aged]:
-    """What is open by age, per organization and currency; `today` is each organization's own day."""
-    i = db.invoices.c
-    found: dict[str, Aged] = {id: {} for id in connection_ids}
-    for id in connection_ids:
-        bucket = _bucket(i.due, today[id])
-        query = (
-            sa.select(i.currency, bucket, sa.func.sum(i.balance))
-            .where(i.connection_id == id, i.balance > 0, i.status.in_(_OPEN))
-            .group_by(i.currency, bucket)
-        )
-        for currency, name, minor in tx.execute(query):
-            found[id].setdefault(currency, dict.fromkeys(BUCKETS, 0))[name] = int(minor)
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +77,31 @@ def owing(
     return dict(found)
 
 
-def most_overdue(
-    tx: Connection, connection_id: str, today: dt.date, limit: int, offset: int = 0
-) -> tuple[list[str], int]:
-    """Customers with something open, the most overdue first (in any one currency), and how many there are."""
+def most_overdue(tx: Connection, connection_id: str, today: dt.date, limit: int) -> tuple[list[str], int]:
+    """Customers with something open, the most overdue first (in any one currency), and how many there are.
+
+    From the books as they are: walks over everything that is open.
+    """
     i = db.invoices.c
     late = sa.func.sum(sa.case((i.due < today, i.balance), else_=0)).label("late")
     open_ = sa.and_(i.connection_id == connection_id, i.balance > 0, i.status.in_(_OPEN))
     sums = sa.select(i.customer_id, late).where(open_).group_by(i.customer_id, i.currency).subquery()
-    count = tx.scalar(sa.select(sa.func.count(sa.distinct(i.customer_id))).where(open_)) or 0
     query = (
         sa.select(sums.c.customer_id)
         .group_by(sums.c.customer_id)
         .order_by(sa.func.max(sums.c.late).desc(), sums.c.customer_id)
     )
+    found = list(tx.scalars(query))
+    return found[:limit], len(found)
+
+
+def by_overdue(tx: Connection, connection_id: str, limit: int, offset: int = 0) -> tuple[list[str], int]:
+    """A page of the same list as the last review of each customer left it: every night, and soon after something
+    about them changed."""
+    a = db.assessments.c
+    owes = sa.and_(a.connection_id == connection_id, a.overdue.is_not(None))
+    count = tx.scalar(sa.select(sa.func.count()).where(owes)) or 0
+    query = sa.select(a.customer_id).where(owes).order_by(a.overdue.desc(), a.customer_id.desc())
     return list(tx.scalars(query.limit(limit).offset(offset))), count
 
 
@@ -113,7 +122,7 @@ class Waiting:
     late: int
     failed: int
     todos: int
-    answers: int = 0  # of customers, on their own page; a plan that one asked for is among the plans
+    answers: int = 0  # of customers on their own page; a draft that one wants is among the plans
 
     @property
     def proposed(self) -> int:
@@ -128,20 +137,15 @@ def waiting(tx: Connection, connection_ids: Ids) -> dict[str, Waiting]:
     """Counts per organization, of plans by state, of failed writes and of open to-dos."""
     ids = sorted(connection_ids)
     states: dict[str, Counter[str]] = defaultdict(Counter)
-    p = db.plans.c
+    t, p = db.tallies.c, db.plans.c
     for id, state, count in tx.execute(
-        sa.select(p.connection_id, p.state, sa.func.count())
-        .where(p.connection_id.in_(ids))
-        .group_by(p.connection_id, p.state)
+        sa.select(t.connection_id, t.name, t.n).where(t.connection_id.in_(ids), t.what == "plans")
     ):
         states[id][state] = count
     late = _counts(tx, db.plans, ids, p.state == "running", p.progress == "late")
     failed = _counts(tx, db.writes, ids, db.writes.c.state == "failed")
     todos = _counts(tx, db.todos, ids, db.todos.c.done_at.is_(None))
-    a = db.customer_answers.c
-    answers = _counts(
-        tx, db.customer_answers, ids, a.state == "waits", sa.or_(a.kind != "plan", a.plan.is_(None))
-    )
+    answers = customer_answers.count_beside_drafts(tx, ids)
     return {
         id: Waiting(states[id], late.get(id, 0), failed.get(id, 0), todos.get(id, 0), answers.get(id, 0))
         for id in connection_ids
@@ -171,43 +175,31 @@ def still_to_come(tx: Connection, connection_ids: Ids) -> dict[str, dict[str, tu
 
 def pressing(tx: Connection, connection_id: str, limit: int) -> tuple[list[str], int]:
     """The customers with findings, the most pressing first, and how many there are in all."""
-    f, a = db.findings.c, db.assessments.c
-    open_ = sa.and_(f.connection_id == connection_id, f.closed_on.is_(None))
-    count = tx.scalar(sa.select(sa.func.count(sa.distinct(f.customer_id))).where(open_)) or 0
-    # One by one down the index by priority, until enough are found: never all customers sorted, nor all of the same
-    # priority.
-    found = sa.exists().where(open_, f.customer_id == a.customer_id)
-    query = (
-        sa.select(a.priority, a.customer_id)
-        .where(a.connection_id == connection_id, found)
-        .order_by(a.priority.desc())
-        .limit(limit)
-    )
-    rows = sorted(tx.execute(query), key=lambda row: (-row.priority, row.customer_id))
-    return [row.customer_id for row in rows], count
+    a = db.assessments.c
+    # The zero is written out: an index with a condition is not used for a value that comes later.
+    found = sa.and_(a.connection_id == connection_id, a.findings > sa.literal_column("0"))
+    count = tx.scalar(sa.select(sa.func.count()).where(found)) or 0
+    query = sa.select(a.customer_id).where(found).order_by(a.priority.desc(), a.customer_id.desc())
+    return list(tx.scalars(query.limit(limit))), count
 
 
 def held(tx: Connection, connection_id: str) -> Counter[str]:
     """How many reminders each reason holds back now."""
-    r = db.reminders.c
-    reasons = sa.cast(r.held_because, sa.Text).label("reasons")  # equal texts are counted where they lie
-    query = (
-        sa.select(reasons, sa.func.count())
-        .where(r.connection_id == connection_id, r.state == "held")
-        .group_by(reasons)
-    )
     found: Counter[str] = Counter()
-    for text, count in tx.execute(query):
-        for reason in json.loads(text or "null") or ():
+    for text, count in tx.execute(_HELD, {"id": connection_id}):
+        for reason in json.loads(text):
             found[reason] += count
     return found
 
 
 def held_count(tx: Connection, connection_id: str) -> int:
     """How many reminders are held back now."""
-    r = db.reminders.c
-    query = sa.select(sa.func.count()).where(r.connection_id == connection_id, r.state == "held")
-    return tx.scalar(query) or 0
+    return sum(count for _, count in tx.execute(_HELD, {"id": connection_id}))
+
+
+_HELD = sa.select(db.tallies.c.name, db.tallies.c.n).where(  # by the list of what holds them, as JSON
+    db.tallies.c.connection_id == sa.bindparam("id"), db.tallies.c.what == "held"
+)
 
 
 @dataclass(frozen=True, slots=True)

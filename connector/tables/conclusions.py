@@ -59,7 +59,24 @@ assessments = sa.Table(
     # While nothing happens, the same is concluded until the day before; NULL: every day may say something else.
     sa.Column("next_on", sa.Date),
     text("rules"),  # a fingerprint of the code and policy that concluded it
-    sa.Index("ix_assessments_priority", "connection_id", "priority"),
+    sa.Column("overdue", Minor),  # in the currency in which it is most; NULL: owes nothing
+    sa.Column("findings", sa.Integer, nullable=False, server_default="0"),  # how many are open
+    sa.Index(
+        "ix_assessments_pressing",
+        "connection_id",
+        "priority",
+        "customer_id",
+        sqlite_where=sa.text("findings > 0"),
+        postgresql_where=sa.text("findings > 0"),
+    ),
+    sa.Index(
+        "ix_assessments_overdue",
+        "connection_id",
+        "overdue",
+        "customer_id",
+        sqlite_where=sa.text("overdue IS NOT NULL"),
+        postgresql_where=sa.text("overdue IS NOT NULL"),
+    ),
 )
 
 track_records = sa.Table(  # how right predictions would have been over twelve months: rebuilt from the books

@@ -18,7 +18,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector.db import writes
+from connector.db import plans, reminders, writes
 from connector.domain import writes as drafts
 from connector.domain.money import Money
 from connector.domain.writes import Draft
@@ -300,6 +300,17 @@ def of_connection(
     """The newest first, leaving out `offset`."""
     query = sa.select(writes).where(writes.c.connection_id == connection_id).order_by(writes.c.id.desc())
     return [_write(row) for row in tx.execute(query.limit(limit).offset(offset) if limit else query)]
+
+
+def customers_of(tx: Connection, found: Iterable[Write]) -> dict[int, str]:
+    """Write → the customer whom its plan or reminder is about; none for a write of neither."""
+    c = writes.c
+    about = writes.outerjoin(plans, plans.c.number == c.plan).outerjoin(
+        reminders, reminders.c.id == c.reminder_id
+    )
+    customer = sa.func.coalesce(plans.c.customer_id, reminders.c.customer_id)
+    query = sa.select(c.id, customer).select_from(about).where(c.id.in_([w.id for w in found]))
+    return {row[0]: row[1] for row in tx.execute(query) if row[1]}
 
 
 def failures(tx: Connection, connection_id: str) -> list[Write]:

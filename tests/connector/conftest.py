@@ -26,9 +26,8 @@ def settings_of_installation(tmp_path: Path) -> config.Config:
 
 @pytest.fixture
 def engine(settings_of_installation: config.Config) -> Engine:
-    made = db.engine(settings_of_installation)
-    db.metadata.create_all(made)
-    return made
+    migrate(settings_of_installation)
+    return db.engine(settings_of_installation)
 
 
 @pytest.fixture

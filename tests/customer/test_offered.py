@@ -15,6 +15,7 @@ from connector.customer_page import customer_answers, offering
 from connector.domain.propose import Wish
 from connector.planning import agreements, plans, renegotiating
 from connector.planning.plans import PlanProblem, Record
+from connector.reviewing import overview
 from tests.customer.desk import TODAY, Customer, Desk, a_customer, deliver, switch_on
 from tests.stories.lives import Company, Watch
 
@@ -82,6 +83,10 @@ def test_a_draft_is_shown_only_when_the_bookkeeper_says_so_and_agreed_to_there(
     [answer] = _waiting(company)
     assert (answer.kind, answer.plan, answer.data["name"]) == ("accept", draft.id, "Fern Moss")
     assert (answer.data["address"], answer.data["agent"]) == (customer.remote, "Phone/1.0")
+    with db.reading(desk.practice.engine) as tx:  # the draft stands in the queue, and its yes not a second time
+        assert customer_answers.beside_drafts(tx, [company.connection_id]) == []
+        counts = overview.waiting(tx, [company.connection_id])[company.connection_id]
+        assert (counts.proposed, counts.answers) == (1, 0)
     assert hashlib.sha256(answer.data["text"].encode()).hexdigest() == read
     page = customer.page()
     assert "You agreed to the plan that we suggested." in page

@@ -63,9 +63,8 @@ def entries(tx: Transaction, found: list[Answer]) -> list[Entry]:
 
 
 def waiting(tx: Transaction, connection_ids: list[str]) -> list[Entry]:
-    """What waits in the queue: a plan that a customer asked for stands among the drafts."""
-    found = [a for a in customer_answers.waiting(tx, connection_ids) if a.kind != "plan" or not a.plan]
-    return entries(tx, found)
+    """What waits in the queue beside the drafts."""
+    return entries(tx, customer_answers.beside_drafts(tx, connection_ids))
 
 
 def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> list[Entry]:

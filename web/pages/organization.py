@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
+from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
 from connector import db, failures, waking
@@ -74,8 +75,14 @@ def organization(connection_id: str) -> str:
             if p.state == "proposed"
         }
         written = outbox.of_connection(tx, connection_id, limit=6)
+        whose = outbox.customers_of(tx, written)
         differences = completeness.differences(tx, connection_id)
-        people = {*worth, *(p.plan.customer_id for p in drafts), *(d.customer_id for d in differences)}
+        people = {
+            *worth,
+            *(p.plan.customer_id for p in drafts),
+            *(d.customer_id for d in differences),
+            *whose.values(),
+        }
         names = {c.id: c.name for c in books.customers(tx, connection_id, ids=people)}
         counted = overview.waiting(tx, [connection_id])[connection_id]
         context = {
@@ -103,6 +110,7 @@ def organization(connection_id: str) -> str:
         names=names,
         by_customer=by_customer,
         written=written,
+        whose=whose,
         more=max(0, count - WORTH),
         count=count,
         differences=differences,
@@ -188,8 +196,9 @@ def customers(connection_id: str) -> str:
             ids, count = [h.id for h in hits][start : start + PAGE], len(hits)
             owing = overview.owing(tx, connection_id, today, ids)
         else:
-            ids, count = overview.most_overdue(tx, connection_id, today, PAGE, start)
+            ids, count = _owing(tx, connection, today, start)
             owing = overview.owing(tx, connection_id, today, ids)
+            ids = [id for id in ids if id in owing]  # whoever paid since the last look is gone already
         names = {c.id: c.name for c in books.customers(tx, connection_id, ids=ids)}
         context = {
             "settings": settings.load(tx, connection_id),
@@ -206,6 +215,14 @@ def customers(connection_id: str) -> str:
         tab="customers",
         **context,
     )
+
+
+def _owing(tx: Transaction, connection: Connection, today: dt.date, start: int) -> tuple[list[str], int]:
+    """A page of those who owe something, and how many there are; before the first review from the books alone."""
+    if connection.last_review_on:
+        return overview.by_overdue(tx, connection.id, PAGE, start)
+    ids, count = overview.most_overdue(tx, connection.id, today, start + PAGE)
+    return ids[start:], count
 
 
 @blueprint.get("/organizations/<connection_id>/plans")
@@ -244,7 +261,8 @@ def written(connection_id: str) -> str:
         start, first = _start(), _start("messages")
         writes = outbox.of_connection(tx, connection_id, limit=PAGE + 1, offset=start)
         messages = reminders.latest(tx, connection_id, PAGE + 1, first)
-        people = {m.customer_id for m in messages}
+        whose = outbox.customers_of(tx, writes)
+        people = {m.customer_id for m in messages} | set(whose.values())
         names = {c.id: c.name for c in books.customers(tx, connection_id, ids=people)}
         decided = settings.load(tx, connection_id)
         held = overview.held_count(tx, connection_id)
@@ -256,6 +274,7 @@ def written(connection_id: str) -> str:
         today=today,
         settings=decided,
         writes=writes[:PAGE],
+        whose=whose,
         messages=messages[:PAGE],
         of_writes=(start, len(writes) > PAGE),
         of_messages=(first, len(messages) > PAGE),

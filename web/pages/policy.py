@@ -1,10 +1,9 @@
-"""One policy for many clients: the firm's sentences, who differs and in what, and what they would do tomorrow."""
+"""One policy for many clients: the firm's sentences, who differs and in what, and what they would do next."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import InvalidOperation
 
 from flask import abort, flash, g, redirect, render_template, request, url_for
@@ -18,39 +17,54 @@ from connector.domain.codec import WrongValue
 from connector.domain.policy import Policy
 from connector.practice import people, settings
 from connector.practice.settings import Settings
-from connector.reviewing import overview
 from web import policy_form
-from web.pages import blueprint
+from web.pages import blueprint, rehearsing
 from web.sign_in import config, engine
 from web.words import many
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
+    """`differs`: where its policy is not the firm's, in words. `ticked`: the form speaks of it."""
+
     connection: Connection
     settings: Settings
     differs: list[str]
-    tomorrow: str
+    ticked: bool
 
 
 @blueprint.get("/policy")
 def policy() -> str | Response:
+    return _page()
+
+
+@blueprint.post("/policy/try")
+def try_for_many() -> str | Response:
+    """The page with what these sentences would do at the ticked clients; `start` goes on after so many of them.
+    Nothing is kept."""
+    return _page(tried=True)
+
+
+def _page(tried: bool = False) -> str | Response:
     with db.reading(engine()) as tx:
         mine = _mine(tx)
         if not mine:
             return redirect(url_for("sign_in.account"))
         firm = _firm([s for _, s in mine])
-        clients = [
-            Client(
-                c,
-                s,
-                policy_form.deviations(s.policy, firm),
-                tomorrow(tx, c, s.policy, connections.today(c, config())),
-            )
-            for c, s in mine
-        ]
+        differs = {c.id: policy_form.deviations(s.policy, firm) for c, s in mine}
+        ticked = set(request.form.getlist("client")) if tried else {id for id, d in differs.items() if not d}
+        chosen = [(c, s) for c, s in mine if c.id in ticked]
+        start = request.form.get("start", "0")
+        begin = int(start) if start.isascii() and start.isdecimal() and len(start) < 6 else 0
+        found = rehearsing.across(tx, chosen, begin, request.form.get("so_far", "")) if tried else None
+    shown = rehearsing.asked(replace(mine[0][1], policy=firm))[0] if tried else firm
     return render_template(
-        "policy.html", groups=policy_form.GROUPS, policy=firm, clients=clients, here="settings"
+        "policy.html",
+        groups=policy_form.GROUPS,
+        policy=shown,
+        clients=[Client(c, s, differs[c.id], c.id in ticked) for c, s in mine],
+        tried=found,
+        here="settings",
     )
 
 
@@ -68,17 +82,6 @@ def _mine(tx: Transaction) -> list[tuple[Connection, Settings]]:
 def _firm(decided: list[Settings]) -> Policy:
     """The policy that most clients have is the firm's."""
     return Counter(s.policy for s in decided).most_common(1)[0][0]
-
-
-def tomorrow(tx: Transaction, connection: Connection, policy: Policy, today: dt.date) -> str:
-    """What this policy would do at one client tomorrow, as far as the open invoices tell."""
-    limit = today + dt.timedelta(days=1 - policy.plan.propose_after_days)
-    old = overview.overdue_customers(tx, connection.id, limit)
-    overdue = overview.overdue_customers(tx, connection.id, today - dt.timedelta(1))
-    return (
-        f"{many(overdue, 'customer')} overdue, {old} of them by {policy.plan.propose_after_days} days or more: "
-        "a plan is drafted for each that has none."
-    )
 
 
 @blueprint.post("/policy")

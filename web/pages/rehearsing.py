@@ -1,8 +1,14 @@
-"""What a policy would do tomorrow, on the settings page: customer by customer, and compared with the policy that counts."""
+"""What a policy would do tomorrow, on the settings page: customer by customer, and compared with the policy that counts.
+
+For many clients one after the other, as many as a short wait allows; the next answer goes on where this one ended.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+import re
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import InvalidOperation
 
@@ -21,6 +27,9 @@ from web import policy_form
 from web.sign_in import config
 
 LINES = 6  # of each kind; the rest is counted
+PATIENCE = (
+    1.5  # seconds of one answer; a client that was begun is finished: at most 200 customers, half a second
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +92,71 @@ def asked(current: settings.Settings) -> tuple[Policy, str]:
         return current.policy, wrong.sentence
     except (ValueError, InvalidOperation):
         return current.policy, "Write numbers, without letters."
+
+
+# ---------------------------------------------------------------- many clients
+
+
+@dataclass(frozen=True, slots=True)
+class AtClient:
+    """One client's part of the answer."""
+
+    connection: Connection
+    settings: settings.Settings
+    policy: Policy
+    preview: Preview
+
+    @property
+    def today(self) -> dt.date:
+        return connections.today(self.connection, config())
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """`here`: the clients of this answer. `totals`: by kind (now, by the policies that count) over the `done` first of
+    `chosen` clients. `changed`: how many customers fare differently."""
+
+    here: list[AtClient]
+    totals: dict[str, tuple[int, int]]
+    done: int
+    chosen: int
+    changed: int
+    problem: str = ""
+
+    @property
+    def edited(self) -> bool:
+        return any(one.preview.edited for one in self.here)
+
+    @property
+    def so_far(self) -> str:
+        """For the next answer, which goes on counting."""
+        kinds = " ".join(f"{kind}={now}/{before}" for kind, (now, before) in self.totals.items())
+        return f"{kinds} changed={self.changed}/0"
+
+
+def across(
+    tx: Transaction, chosen: Sequence[tuple[Connection, settings.Settings]], start: int, so_far: str
+) -> Across:
+    """Rehearse the sentences of the form at these clients from number `start` on. Stores nothing."""
+    counted = {
+        kind: (int(now), int(before)) for kind, now, before in _COUNTED.findall(so_far if start else "")
+    }
+    totals = {what.value: counted.get(what.value, (0, 0)) for what in What}
+    changed, problem = counted.get("changed", (0, 0))[0], ""
+    here: list[AtClient] = []
+    end = time.monotonic() + PATIENCE
+    for connection, decided in chosen[start:]:
+        policy, wrong = asked(decided)
+        problem = problem or wrong
+        one = preview(tx, connection, decided, policy, wrong)
+        here.append(AtClient(connection, decided, policy, one))
+        for name, kind in one.kinds.items():
+            now, before = totals[name]
+            totals[name] = (now + kind.count, before + kind.before)
+        changed += one.changed
+        if problem or time.monotonic() > end:
+            break
+    return Across(here, totals, start + len(here), len(chosen), changed, problem)
+
+
+_COUNTED = re.compile(r"\b([a-z]{4,10})=(\d{1,9})/(\d{1,9})\b", re.ASCII)

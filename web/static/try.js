@@ -1,21 +1,42 @@
 // Shows what a form would do while it is filled in: its own "try" button, pressed by itself. Works without this file.
+// A form with data-steps answers in parts, and may take long: it begins when the button is pressed, then goes on by itself.
 (() => {
   const form = document.querySelector("form[data-try]");
   const button = form?.querySelector("button[data-tries]");
   const shown = form && document.getElementById(form.dataset.try);
   if (!button || !shown) return;
-  let timer = 0, asked = 0, touched = false;
+  const steps = form.dataset.steps !== undefined;
+  const said = document.getElementById("said");
+  let timer = 0, asked = 0, touched = false, begun = false;
+  const ask = async (pressed, mine) => {
+    const body = new URLSearchParams(new FormData(form, pressed));
+    const answer = await fetch(pressed.formAction, { method: "POST", body }).catch(() => null);
+    if (!answer?.ok || answer.redirected || mine !== asked) return null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(shown.id);
+  };
   const look = async () => {
     const mine = ++asked;
-    const body = new URLSearchParams(new FormData(form, button));
-    const answer = await fetch(button.formAction, { method: "POST", body }).catch(() => null);
-    if (!answer?.ok || answer.redirected || mine !== asked) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(shown.id);
-    if (!fresh) return;
-    shown.innerHTML = fresh.innerHTML;
-    const said = document.getElementById("said");
+    shown.setAttribute("aria-busy", "true");
+    let fresh = await ask(button, mine);
+    const rows = [];
+    while (fresh) {
+      rows.push(...(fresh.querySelector("[data-rows]")?.children ?? []));
+      fresh.querySelector("[data-rows]")?.replaceChildren(...rows);
+      shown.innerHTML = fresh.innerHTML;
+      const more = shown.querySelector("button[data-more]");
+      if (!more) break;
+      more.hidden = true;
+      fresh = await ask(more, mine);
+    }
+    if (mine !== asked) return;
+    shown.removeAttribute("aria-busy");
     if (said && touched) said.textContent = shown.querySelector("header ~ *")?.textContent ?? "";
   };
-  form.addEventListener("input", () => { touched = true; clearTimeout(timer); timer = setTimeout(look, 400); });
+  form.addEventListener("input", () => {
+    touched = true;
+    clearTimeout(timer);
+    if (!steps || begun) timer = setTimeout(look, steps ? 1000 : 400);
+  });
+  if (steps) button.addEventListener("click", (event) => { event.preventDefault(); begun = touched = true; look(); });
   if (shown.dataset.first !== undefined) look().finally(() => shown.removeAttribute("data-first"));
 })();
