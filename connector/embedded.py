@@ -25,8 +25,10 @@ from connector.config import Config
 
 _LONGEST_SOCKET = 100  # bytes; the system's limit is about 107
 _PR_SET_PDEATHSIG = 1
-_clients: dict[str, client.Redis] = {}
+_clients: dict[tuple[str, int], client.Redis] = {}
 _LINUX = platform.system() == "Linux"
+_SOON = 2  # seconds: whoever answers a ledger's webhook has three
+_BLOCKING = 30  # longer than a worker's blocking wait for the next job
 
 
 def address(config: Config) -> str:
@@ -43,21 +45,23 @@ def socket(config: Config) -> Path:
     return Path(tempfile.gettempdir()) / f"forbear-{os.getuid()}-{name}" / "s"
 
 
-def redis(config: Config) -> client.Redis:
+def redis(config: Config, *, waits: bool = False) -> client.Redis:
     """The process's client of the queue's server. Connects when first used, again when it was away.
 
-    Every call fails within seconds when there is no server: callers can do without it for a while.
+    Every call fails within seconds when there is no server, or one that does not answer: callers can do without it for
+    a while. `waits`: for a worker, which asks for the next job and is answered when there is one.
     """
-    where = address(config)
-    if where not in _clients:
-        _clients[where] = client.Redis.from_url(
+    where, seconds = address(config), _BLOCKING if waits else _SOON
+    if (where, seconds) not in _clients:
+        _clients[where, seconds] = client.Redis.from_url(
             where,
-            socket_connect_timeout=2,
-            socket_timeout=30,  # longer than a worker's blocking wait for the next job
+            socket_connect_timeout=_SOON,
+            socket_timeout=seconds,
             health_check_interval=30,
-            retry=Retry(NoBackoff(), 1),
+            # A connection that was closed meanwhile is tried once more; a server that hangs is not waited for twice.
+            retry=Retry(NoBackoff(), 1, supported_errors=(client.ConnectionError,)),
         )
-    return _clients[where]
+    return _clients[where, seconds]
 
 
 def arguments(config: Config) -> list[str]:

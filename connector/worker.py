@@ -112,8 +112,8 @@ def main(config: Config, *, burst: bool = False) -> int:
     gc.collect()
     gc.freeze()  # what is loaded now is shared with the forked jobs for good
     worker = JobWorker(
-        [waking.queue(config)],
-        connection=embedded.redis(config),
+        [waking.queue(config, waits=True)],
+        connection=embedded.redis(config, waits=True),
         serializer=JSONSerializer,
         worker_ttl=HEARTBEAT_SECONDS,
         job_monitoring_interval=MONITORING_SECONDS,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connector import config, embedded
+from connector import config, embedded, waking
 from tests.connector import servers
 
 
@@ -34,6 +34,24 @@ def test_what_was_enqueued_survives_a_kill_and_a_folder_with_a_space(tmp_path: P
     server.wait()
     with servers.valkey(folder):
         assert client.lrange("jobs", 0, -1) == [b"one"]
+
+
+def test_a_server_that_hangs_costs_whoever_wakes_a_job_less_than_a_ledger_waits(tmp_path: Path) -> None:
+    with servers.valkey(tmp_path):
+        settings = config.load({"FORBEAR_DATA_DIR": str(tmp_path)})
+        server = int(embedded.redis(settings).info("server")["process_id"])
+        os.kill(server, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            waking.for_news(settings, ["c1"])
+            assert (
+                time.monotonic() - began < 20
+            )  # 2 s of waiting; before, half a minute for each of several calls
+            assert waking.backlog(settings) is None
+        finally:
+            os.kill(server, signal.SIGCONT)
+        waking.for_news(settings, ["c1"])
+        assert waking.queue(settings).count == 1
 
 
 def test_a_long_path_gets_a_short_private_socket(tmp_path: Path) -> None:
