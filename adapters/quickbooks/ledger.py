@@ -11,6 +11,8 @@ import mimetypes
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from adapters.quickbooks import clearing, drafts, facts, faults, rows, settlement, translate
 from adapters.quickbooks.pull import ODD, Puller
@@ -50,6 +52,26 @@ from connector.platforms import (
 
 BATCH = 30  # operations in one call
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _understood(read: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Of a record that was asked for by name: here a guess is worse than an error."""
+
+    @wraps(read)
+    def asked(*given: _P.args, **named: _P.kwargs) -> _R:
+        try:
+            return read(*given, **named)
+        except ODD as problem:
+            raise Refused(
+                "QuickBooks answered a record that Forbear cannot read. Please report this.",
+                code="UNREADABLE_RECORD",
+                words=faults.scrub(str(problem)),
+            ) from None
+
+    return asked
+
 
 class QuickBooksLedger:
     """See `connector.platforms.Ledger`. Not shared between threads."""
@@ -67,6 +89,7 @@ class QuickBooksLedger:
 
     # Facts
 
+    @_understood
     def organization(self, *, reminders: bool = True) -> Organization:
         company = _entity(self._transport.get("CompanyInfo", self._realm), "CompanyInfo")
         preferences = _entity(self._transport.get("Preferences"), "Preferences")
@@ -94,16 +117,19 @@ class QuickBooksLedger:
         self._home = puller.home  # a document that is read next needs it
         yield from puller.run()
 
+    @_understood
     def document(self, kind: Kind, id: str) -> Document | None:
         raw = self._read(kind, id)
         return None if raw is None else self._document(kind, raw)
 
+    @_understood
     def find(self, kind: Kind, numbers: Sequence[str]) -> list[Document]:
         field = "PaymentRefNum" if kind is Kind.PAYMENT else "DocNumber"
         found = rows.by_ids(self._transport, drafts.ENTITIES[kind], field, list(dict.fromkeys(numbers)))
         documents = [self._document(kind, raw) for raw in found]
         return [d for d in documents if d.status is not Status.VOID]
 
+    @_understood
     def find_together(
         self, customer_id: str, numbers: Mapping[Kind, Sequence[str]], made: Sequence[Document] = ()
     ) -> list[Document]:
@@ -120,6 +146,7 @@ class QuickBooksLedger:
         ]
         return [d for d in documents if d.status is not Status.VOID]
 
+    @_understood
     def standing(
         self, customer_id: str, invoices: Mapping[str, str], numbers: Mapping[Kind, Sequence[str]]
     ) -> Standing:
@@ -156,6 +183,7 @@ class QuickBooksLedger:
             frozenset(taken),
         )
 
+    @_understood
     def customer(self, id: str) -> Customer | None:
         raw = self._read(Kind.CUSTOMER, id)
         if raw is None:
@@ -168,6 +196,7 @@ class QuickBooksLedger:
         found = rows.by_ids(self._transport, "Term", "Id", [term]) if term else []
         return translate.days_of_terms(found)
 
+    @_understood
     def customer_money(
         self, id: str, *, invoices: bool = True
     ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
@@ -228,6 +257,7 @@ class QuickBooksLedger:
                     counts[invoice.currency] = counts.get(invoice.currency, 0) + 1
         return found
 
+    @_understood
     def accounts(self) -> list[Account]:
         home = self.home()
         return [facts.account(raw, home) for raw in self._all("Account")]
@@ -371,17 +401,17 @@ class QuickBooksLedger:
     def _written(self, kind: Kind, answer: Json) -> Document:
         try:
             return self._document(kind, _entity(answer, drafts.ENTITIES[kind]))
-        except ValueError:
+        except ODD:
             raise faults.unusable(f"{kind} answer", writes=True) from None
 
     def link(self, draft: LinkDraft, key: str) -> str:
         body = drafts.link(draft, self._source(draft.invoice_id))
         answer = self._transport.create("Payment", body, request_id(key))
-        return translate.id_of(_entity(answer, "Payment"))
+        return _made(answer, "Payment")
 
     def add_note(self, draft: NoteDraft, key: str) -> str:
         answer = self._transport.create("Attachable", drafts.note(draft), request_id(key))
-        return translate.id_of(_entity(answer, "Attachable"))
+        return _made(answer, "Attachable")
 
     def notes(self, kind: Kind, id: str) -> list[str]:
         found = sorted(self._attachables(kind, id), key=drafts.created)
@@ -407,7 +437,7 @@ class QuickBooksLedger:
         given = answer.get("AttachableResponse")
         if not isinstance(given, list) or not given:
             raise faults.unusable("upload without answer", writes=True)
-        return translate.id_of(_entity(given[0], "Attachable"))
+        return _made(given[0], "Attachable")
 
     def attachments(self, kind: Kind, id: str) -> dict[str, str]:
         files = (
@@ -500,6 +530,14 @@ def _entity(answer: Json, name: str) -> Json:
     if not isinstance(found, dict):
         raise faults.unusable(f"answer without {name}", writes=name not in ("CompanyInfo", "Preferences"))
     return found
+
+
+def _made(answer: Json, name: str) -> str:
+    """The id of what a write made. Without one nobody knows what happened."""
+    try:
+        return translate.id_of(_entity(answer, name))
+    except ODD:
+        raise faults.unusable(f"{name} without an id", writes=True) from None
 
 
 def _moved(raw: Json, draft: DueDateDraft) -> bool:

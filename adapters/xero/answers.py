@@ -43,7 +43,7 @@ def understood(read: Callable[..., _Found], row: Any, *more: Any) -> _Found:
         return read(row, *more)
     except (msgspec.DecodeError, ValueError, ArithmeticError) as problem:
         raise Refused(
-            "Xero answered a record that Forbear cannot read. Nothing was changed; please report this.",
+            "Xero answered a record that Forbear cannot read. Please report this.",
             code="UNREADABLE_RECORD",
             words=str(problem),
         ) from None

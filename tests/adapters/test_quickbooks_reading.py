@@ -11,7 +11,7 @@ import pytest
 from adapters.quickbooks import rows
 from adapters.quickbooks.transport import Transport
 from connector.domain.receivables import Kind
-from connector.platforms import Batch, TryLater
+from connector.platforms import Batch, Refused, TryLater
 from tests.adapters.quickbooks_scripted import Answer, Asked, quickbooks
 
 NOW = "2026-11-20T12:00:00.000-08:00"
@@ -211,6 +211,20 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_the_rest_goes_on() -> Non
     assert (aside.kind, aside.id) == (Kind.INVOICE, "2")
     assert "TotalAmt" in aside.reason
     assert '"CustomerRef"' in aside.raw
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"TotalAmt": [1]}, {"TxnDate": 7}, {"Balance": "much"}, {"Balance": 12.345}, {"CurrencyRef": "USD"}],
+)
+def test_what_is_asked_for_by_name_and_cannot_be_read_is_no_guess(odd: dict[str, Any]) -> None:
+    books = Books(Invoice=[an_invoice(1) | odd])
+    with quickbooks(books) as server:
+        ledger = server.ledger()
+        with pytest.raises(Refused, match="cannot read") as caught:
+            ledger.customer_money("58")
+        assert caught.value.code == "UNREADABLE_RECORD"
+        assert list(ledger.pull(None))[-1].complete  # where it is set aside
 
 
 def test_the_proof_goes_on_past_what_cannot_be_read() -> None:

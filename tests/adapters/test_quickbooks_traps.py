@@ -60,6 +60,16 @@ def test_a_void_that_only_looks_like_success_is_not_taken_for_one(answered: Any)
         books.ledger().remove(RemoveDraft("invoice", "9", MARK), "r-1")
 
 
+@pytest.mark.parametrize("made", [{}, {"Id": ""}, {"Id": None, "Note": 7}])
+def test_a_write_whose_answer_names_nothing_is_looked_up_before_it_is_repeated(made: Any) -> None:
+    def answer(asked: Asked) -> Answer:
+        return (200, PREFERENCES) if asked.path == "preferences" else (200, {"Attachable": made, "time": NOW})
+
+    with quickbooks(answer) as books, pytest.raises(TryLater) as caught:
+        books.ledger().add_note(NoteDraft(Kind.INVOICE, "9", "Reminded.", MARK), "n-1")
+    assert caught.value.uncertain
+
+
 def test_the_change_feed_is_asked_with_an_offset_and_read_in_every_block() -> None:
     def answer(asked: Asked) -> Answer:
         blocks = [{"Invoice": [an_invoice(1)]}, {}, {"Invoice": [an_invoice(2)]}]

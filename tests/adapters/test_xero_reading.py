@@ -468,7 +468,7 @@ def test_an_open_invoice_that_slips_to_the_next_page_is_counted_once(
     monkeypatch.setattr("adapters.xero.ledger.PAGE_SIZE", 1)
     aud = [bill(ledgers, "Sydney Fit-outs", 10_000) for _ in range(2)]
     ledger = ledgers.open()
-    counted, read = {}, ledger._all  # someone edits what was read, so that Xero's own order would bring it again
+    read = ledger._all  # someone edits what was read, so that Xero's own order would bring it again
 
     def all_rows(name: str, *more: object, **query: object):
         for row in read(name, *more, **query):
