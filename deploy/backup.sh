@@ -9,6 +9,7 @@ data=${FORBEAR_DATA_DIR:-var}
 mkdir -p "$folder"
 into="$folder/forbear-$(date -u +%Y%m%dT%H%M%SZ)"
 mkdir "$into"
+trap 'rm -rf "$into"' EXIT
 case "${FORBEAR_DATABASE_URL:-sqlite:///$data/forbear.sqlite3}" in
 sqlite:///*)
     file=${FORBEAR_DATABASE_URL:-sqlite:///$data/forbear.sqlite3}
@@ -21,5 +22,4 @@ with sqlite3.connect(sys.argv[1]) as kept, sqlite3.connect(sys.argv[2]) as copy:
 esac
 if [ -f "$data/keys.json" ]; then cp "$data/keys.json" "$into/keys.json"; fi
 tar -C "$folder" -cf "$into.tar" "$(basename "$into")"
-rm -r "$into"
 echo "$into.tar"

@@ -10,9 +10,9 @@ trap 'rm -r "$work"' EXIT
 tar -C "$work" -xf "$file"
 from=$(echo "$work"/forbear-*)
 mkdir -p "$data"
-if [ -f "$from/keys.json" ]; then
-    if [ -f "$data/keys.json" ]; then echo "$data/keys.json exists already; move it away first." >&2; exit 1; fi
-    cp "$from/keys.json" "$data/keys.json"
+if [ -f "$from/keys.json" ] && [ -f "$data/keys.json" ]; then
+    echo "$data/keys.json exists already; move it away first." >&2
+    exit 1
 fi
 if [ -f "$from/forbear.sqlite3" ]; then
     kept=${FORBEAR_DATABASE_URL:-sqlite:///$data/forbear.sqlite3}
@@ -20,6 +20,7 @@ if [ -f "$from/forbear.sqlite3" ]; then
     if [ -f "$kept" ]; then echo "$kept exists already; move it away first." >&2; exit 1; fi
     cp "$from/forbear.sqlite3" "$kept"
 else
-    pg_restore --no-owner --exit-on-error --dbname="$FORBEAR_DATABASE_URL" "$from/forbear.pgdump"
+    pg_restore --no-owner --exit-on-error --single-transaction --dbname="$FORBEAR_DATABASE_URL" "$from/forbear.pgdump"
 fi
+if [ -f "$from/keys.json" ]; then cp "$from/keys.json" "$data/keys.json"; fi # last: nothing is half restored
 echo "Restored. Run \`forbear migrate\`, then start Forbear."

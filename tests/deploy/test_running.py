@@ -222,6 +222,15 @@ def test_a_restore_does_not_run_over_what_is_there(installed: Config, tmp_path: 
     )
     assert said.returncode == 1
     assert "keys.json exists already" in said.stderr
+    kept, away = installed.data_dir / "keys.json", tmp_path / "keys.json"
+    kept.rename(away)
+    said = subprocess.run(
+        ["sh", str(ROOT / "deploy/restore.sh"), made], env=env, timeout=60, capture_output=True
+    )
+    assert said.returncode == 1
+    assert not kept.exists()  # nothing is half restored
+    away.rename(kept)
+    assert list((tmp_path / "backups").iterdir()) == [Path(made)]
     assert _token(installed) == "refresh-1"
     db.engine(installed).dispose()
 
