@@ -39,8 +39,8 @@ def prepare(url: str) -> tuple[Any, Any]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
         raise WrongSetting(
-            "FORBEAR_TRACES_URL needs OpenTelemetry, which is not installed. Run "
-            "`.venv/bin/pip install '.[otel]'` in Forbear's folder, or remove the setting."
+            "FORBEAR_TRACES_URL needs OpenTelemetry, which is not installed. Run `.venv/bin/pip install "
+            "--require-hashes -r requirements-otel.lock` in Forbear's folder, or remove the setting."
         ) from None
     return OTLPSpanExporter, BatchSpanProcessor
 
