@@ -175,7 +175,8 @@ def judge(
     before = now = severity(earlier if earlier.count >= HABIT else whole)
     if recent.count:
         missing = max(0, HABIT - recent.count)
-        now = max(severity(recent + Tally(missing)), SEVERE if habits.stuck else LOW)
+        eked_out = recent + Tally(missing) if missing else recent
+        now = max(severity(eked_out), SEVERE if habits.stuck else LOW)
         if missing and before == SEVERE:
             now = SEVERE  # too few to show a change
     reasons = [_how("Of the latest", recent)] if recent.count else []

@@ -56,6 +56,7 @@ def is_business_day(day: dt.date, country: str) -> bool:
     return bool(calendar.is_working_day(day))
 
 
+@lru_cache(maxsize=16_384)  # books have few different days, on many invoices
 def next_business_day(day: dt.date, country: str) -> dt.date:
     """`day` itself when it is one, else the next."""
     while not is_business_day(day, country):

@@ -16,7 +16,7 @@ import numpy as np
 from connector.domain.assessment import RECENTLY, SEASON, SERIOUS, Habits, Tally, season
 from connector.domain.findings.habits import GRACE, HABIT, LONGEST_HOLIDAY, PAST, days_late
 from connector.domain.findings.said import SILENCE
-from connector.domain.prediction.timeline import FAR, Days, Flags, Floats
+from connector.domain.prediction.timeline import FAR, Days, Flags, Floats, ordered
 from connector.domain.stillness import A_YEAR, AFTER_LATE
 
 _CUT = 95  # of a hundred: less was a short payment (findings.habits)
@@ -55,7 +55,7 @@ class Glance:
         self.recent = self.counted & (self.day - rows.due <= RECENTLY)
         earlier = self.counted & ~self.recent
         recent_, earlier_ = self._tallies(self.recent), self._tallies(earlier)
-        self.tallies = np.stack([recent_, earlier_], axis=1)
+        self.tallies = list(zip(recent_.tolist(), earlier_.tolist(), strict=True))
         open_ = self.counted & ~self.settled
         self.waiting = self._longest(open_)
         self.stuck = self._stuck()
@@ -70,9 +70,13 @@ class Glance:
         self.next_on = self._next_on()
 
     def habits(self, who: int) -> Habits:
-        recent, earlier = (Tally(*row) for row in self.tallies[who].tolist())
+        recent, earlier = self.tallies[who]
         return Habits(
-            recent, earlier, int(self.waiting[who]), bool(self.stuck[who]), lambda: self._seasonal(who)
+            Tally(*recent),
+            Tally(*earlier),
+            int(self.waiting[who]),
+            bool(self.stuck[who]),
+            lambda: self._seasonal(who),
         )
 
     def _seasonal(self, who: int) -> bool:
@@ -198,9 +202,8 @@ class Glance:
         at = np.flatnonzero(self.counted & chosen[self.rows.customer])
         if not len(at):
             return found
+        at = at[ordered(self.rows.customer[at], self.rows.due[at])]
         key = self.rows.customer[at] * FAR + self.rows.due[at]
-        order = np.argsort(key, kind="stable")
-        key, at = key[order], at[order]
         who = np.unique(self.rows.customer[at])
         start = np.searchsorted(key, who * FAR)
         end = np.append(start[1:], len(key))
@@ -222,7 +225,7 @@ class Glance:
         group = np.repeat(np.arange(len(start)), size)
         rows = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size) + np.repeat(start, size)
         late = self.late[at[rows]]
-        late = late[np.lexsort((late, group))]
+        late = late[ordered(group, late)]
         first = np.cumsum(size) - size
         low = np.minimum(first + np.maximum(size - 1, 0) // 2, len(late) - 1)
         high = np.minimum(first + size // 2, len(late) - 1)
@@ -233,12 +236,14 @@ class Glance:
         """As `stillness.next_change`, in ordinals; FAR for never."""
         r = self.rows
         found = np.full(self.size, FAR)
+        found[self.owing > 0] = self.day + 1
+        quiet = self.owing == 0
         ever_late = self._count(self.counted & (self.late > 0)) > 0
         parted = self._count(self.parts > 1) > 0
-        everyone = np.ones(self.size, bool)
-        windows = [(r.due, RECENTLY + 1, everyone), *((r.due, n, ever_late) for n in AFTER_LATE)]
-        for column, ahead, whom in (*windows, (r.issued, A_YEAR + 1, parted)):
-            rows = np.flatnonzero((column + ahead > self.day) & whom[r.customer])
-            np.minimum.at(found, r.customer[rows], column[rows] + ahead)
-        found[self._count(r.balance > 0) > 0] = self.day + 1
+        windows = [(r.due, RECENTLY + 1, quiet), *((r.due, n, quiet & ever_late) for n in AFTER_LATE)]
+        rest = np.flatnonzero(quiet[r.customer])
+        for column, ahead, whom in (*windows, (r.issued, A_YEAR + 1, quiet & parted)):
+            day, who = column[rest] + ahead, r.customer[rest]
+            rows = (day > self.day) & whom[who]
+            np.minimum.at(found, who[rows], day[rows])
         return found

@@ -23,8 +23,10 @@ AFTER_LATE = (245, A_YEAR + 1, 486, 541)
 
 def next_change(receivables: Receivables, today: dt.date) -> dt.date:
     """The first day after `today` that may bring another conclusion; NEVER when none does."""
+    if receivables.events or receivables.agreed or receivables.open():
+        return today + dt.timedelta(1)
     live = [i for i in receivables.invoices if i.status not in (Status.VOID, Status.DRAFT)]
-    if receivables.events or receivables.agreed or any(i.balance > 0 for i in live):
+    if any(i.balance > 0 for i in live):
         return today + dt.timedelta(1)
     received = receivables.received(today)
     windows = [RECENTLY + 1]

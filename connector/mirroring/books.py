@@ -119,6 +119,7 @@ _CLOSED = _reader(
     Invoice,
     ("id", "number", "customer_id", "date", "due", "currency", "total", "balance", "status", "tax", "marker"),
 )
+_OWING = _reader(Kind.INVOICE, Invoice, (*_CLOSED[0].names, "rate"))
 _MONEY_BRIEF = _MONEY | {
     Kind.PAYMENT: _reader(
         Kind.PAYMENT,
@@ -289,8 +290,8 @@ def briefly(tx: Transaction, connection_id: str) -> list[Customer]:
 
 
 def owing(tx: Transaction, connection_id: str) -> list[Invoice]:
-    """Everything open, of all customers."""
-    shape, make = _WHOLE
+    """Everything open, of all customers, with what those who judge ask for."""
+    shape, make = _OWING
     rest = f"WHERE connection_id = {mark(tx, 1)} AND balance > 0 AND status IN ('open', 'partly_paid')"
     return list(map(make, *shape.read(tx, rest, connection_id)))
 

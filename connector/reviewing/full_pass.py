@@ -18,8 +18,8 @@ from connector.domain.policy import Policy
 from connector.domain.prediction.timeline import FAR
 from connector.domain.receivables import Customer, Invoice
 from connector.domain.stillness import NEVER
-from connector.mirroring import books
-from connector.reviewing import conclusions, judging
+from connector.mirroring import books, bookwide
+from connector.reviewing import judging
 from connector.reviewing.conclusions import Conclusion
 
 Came = list[tuple[dt.date, int]]
@@ -34,12 +34,25 @@ def conclude(
     *,
     country: str = "",
     but: Collection[str] = (),
-) -> Iterator[Conclusion]:
+) -> list[Conclusion]:
     """Every customer as of `today`, in no particular order; `rows` were read in the same transaction.
 
     Left to the caller (`but`): customers with plans, or of whom something was said. Customers merged into
     another come as part of that other.
     """
+    with bookwide.without_collecting():
+        return list(_each(tx, connection_id, rows, policy, today, country, but))
+
+
+def _each(
+    tx: Connection,
+    connection_id: str,
+    rows: Rows,
+    policy: Policy,
+    today: dt.date,
+    country: str,
+    but: Collection[str],
+) -> Iterator[Conclusion]:
     into = books.survivors(tx, connection_id)
     people = {c.id: c for c in books.briefly(tx, connection_id) if c.id not in into and c.id not in but}
     at_home = policy.country or country
@@ -47,9 +60,10 @@ def conclude(
     glance = Glance(rows, countries, today)
     number = {id: n for n, id in enumerate(rows.customers)}
     owing: dict[str, list[Invoice]] = defaultdict(list)
-    for invoice in books.owing(tx, connection_id):
+    open_ = books.owing(tx, connection_id)
+    for invoice in open_:
         owing[into.get(invoice.customer_id, invoice.customer_id)].append(invoice)
-    came, book = _came(rows, today), conclusions.owed(tx, connection_id)
+    came, book = _came(rows, today), judging.owed(open_)
     closer = [id for id in people if id in rows.apart and id not in number]
     for id in people.keys() - set(closer):
         who = number.get(id)
@@ -94,7 +108,7 @@ def _at_a_glance(
     return Conclusion(
         customer_id=customer.id,
         findings=tuple(f for detector in OF_OPEN for f in detector(open_, policy, today)) if owing else (),
-        balances=judging.balances(owing, (), (), today),
+        balances=judging.balances(owing, (), (), today) if owing else (),
         segment=segment,
         reasons=reasons,
         changes=changes,

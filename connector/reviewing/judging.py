@@ -75,7 +75,7 @@ def balances(
 ) -> tuple[Balance, ...]:
     """What is open, overdue and unapplied per currency. Overdue is strictly after the due date, as in the ledger."""
     by_due = aging.buckets(aging.debts(invoices), today)
-    by_contract = aging.buckets(aging.debts(invoices, contract), today)
+    by_contract = aging.buckets(aging.debts(invoices, contract), today) if contract else by_due
     unapplied: dict[str, int] = {}
     for payment in payments:
         if not payment.void and payment.unapplied:
@@ -94,8 +94,8 @@ def balances(
                 open=open_,
                 overdue=open_ - row["current"],
                 unapplied=unapplied.get(currency, 0),
-                buckets=row,
-                contract=by_contract.get(currency, none),
+                buckets=dict(row),
+                contract=dict(by_contract.get(currency, none)),
             )
         )
     return tuple(result)

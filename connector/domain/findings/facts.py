@@ -82,7 +82,9 @@ class Receivables:
         if "open" not in self.memory:
             live = (Status.OPEN, Status.PARTLY_PAID)
             found = [i for i in self.invoices if i.balance > 0 and i.status in live]
-            self.memory["open"] = sorted(found, key=lambda i: (self.due(i), i.date, i.number, i.id))
+            if len(found) > 1:
+                found.sort(key=lambda i: (self.due(i), i.date, i.number, i.id))
+            self.memory["open"] = found
         return list(self.memory["open"])
 
     def received(self, today: dt.date) -> dict[str, list[tuple[dt.date, int]]]:

@@ -26,10 +26,13 @@ def broken_promises(receivables: Receivables, policy: Policy, today: dt.date) ->
     What counts is money received from the day of the promise on, on the invoice that it named, or from the
     customer at all.
     """
+    promises = receivables.said("promise")
+    if not promises:
+        return []
     received = receivables.received(today)
     invoices = {i.id: i for i in receivables.invoices}
     found = []
-    for event in receivables.said("promise"):
+    for event in promises:
         last = (event.promised or event.date) + dt.timedelta(policy.reminders.promise_grace_days)
         if event.promised is None or today <= last or (today - event.promised).days > RECENT:
             continue
@@ -116,8 +119,10 @@ def asks_for_time(receivables: Receivables, policy: Policy, today: dt.date) -> l
 def details_changed(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """E-mail or telephone changed, in the ledger or by word of mouth, while something is overdue."""
     moved = [e for e in receivables.said("details_changed") if 0 <= (today - e.date).days <= MOVED]
+    if not moved:
+        return []
     late = [p.invoice for p in record(receivables, today) if p.settled is None and p.late > 0]
-    if not moved or not late:
+    if not late:
         return []
     currency = late[0].currency
     mine = [i for i in late if i.currency == currency]

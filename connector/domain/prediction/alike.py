@@ -63,7 +63,7 @@ class Alike:
         self.history, self.own = history, own
         h = history
         # By what the invoices are, never by how they are called or stored.
-        order = ordered(h.customer, h.due, h.issued, h.settled, bits(h.amount))
+        order = _by_what_they_are(h)
         self.key = (h.customer * FAR + h.due)[order]
         self.due, self.settled = h.due[order], h.settled[order]
         self.size = _size(h.amount[order])
@@ -151,6 +151,20 @@ class Alike:
         recent = np.exp2((past - day[:, None]) / HALF_LIFE) * there
         near = np.exp(-np.abs(self.size[rows] - _size(h.amount[at])[:, None]))  # the smaller by the larger
         return Look(at, day, waits, past, gap, wait, recent, recent * near, weekday == (due % 7)[:, None])
+
+
+def _by_what_they_are(h: History) -> Days:
+    """The rows by customer, due, issued, settled and amount; the amounts are looked at where all else is alike."""
+    columns = (h.customer, h.due, h.issued, h.settled)
+    order = ordered(*columns)
+    alike = np.ones(max(len(order) - 1, 0), bool)
+    for column in columns:
+        sorted_ = column[order]
+        alike &= sorted_[1:] == sorted_[:-1]
+    twins = np.flatnonzero(np.append(alike, False) | np.append(False, alike))
+    group = np.cumsum(~np.append(False, alike)[: len(order)])[twins]
+    order[twins] = order[twins][ordered(group, bits(h.amount[order[twins]]))]
+    return order
 
 
 def _others(elapsed: Days, lasting: Survival) -> tuple[Days, Floats]:

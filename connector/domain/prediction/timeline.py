@@ -51,19 +51,20 @@ class History:
 
 
 class Stream:
-    """Dated events of customers, summed: how much had happened to a customer by a day."""
+    """Dated events of customers, each with a yes or a no: how many a customer had by a day, how many with a yes."""
 
-    def __init__(self, customer: Days, day: Days, *values: Floats) -> None:
-        kept = np.flatnonzero(day < FAR)
-        rows = kept[ordered(customer[kept], day[kept])]  # of one day: in the order in which they are given
-        self.key = customer[rows] * FAR + day[rows]
-        self.sums = [np.concatenate(([0.0], np.cumsum(v[rows]))) for v in values]
+    def __init__(self, customer: Days, day: Days, yes: Flags) -> None:
+        kept = day < FAR
+        events = ((customer[kept] * FAR + day[kept]) << 1) | yes[kept]
+        events.sort()
+        self.key = events >> 1
+        self.yes = np.concatenate(([0], np.cumsum(events & 1)))
 
-    def by(self, customer: Days, day: Days) -> list[Floats]:
-        """The sums over the customer's events dated on or before `day`."""
+    def by(self, customer: Days, day: Days) -> tuple[Floats, Floats]:
+        """The customer's events dated on or before `day`, and how many of them with a yes."""
         start = np.searchsorted(self.key, customer * FAR, side="left")
         end = np.searchsorted(self.key, customer * FAR + day, side="right")
-        return [s[end] - s[start] for s in self.sums]
+        return (end - start).astype(float), (self.yes[end] - self.yes[start]).astype(float)
 
 
 class OwnRate:
@@ -71,13 +72,13 @@ class OwnRate:
 
     def __init__(self, history: History) -> None:
         h = history
-        zero, one = np.zeros(len(h.due), np.int64), np.ones(len(h.due))
+        zero = np.zeros(len(h.due), np.int64)
         self.streams = {}
         for limit in (0, 30):
-            late = (h.settled > h.due + limit).astype(float)
-            resolved = np.where(late > 0, h.due + limit + 1, h.settled)
-            self.streams[limit] = (Stream(h.customer, resolved, one, late), Stream(zero, resolved, one, late))
-        self.settled = Stream(h.customer, h.settled, one)
+            late = h.settled > h.due + limit
+            resolved = np.where(late, h.due + limit + 1, h.settled)
+            self.streams[limit] = (Stream(h.customer, resolved, late), Stream(zero, resolved, late))
+        self.settled = Stream(h.customer, h.settled, h.settled < FAR)
 
     def late(self, customer: Days, day: Days, limit: int = 0) -> Floats:
         """The chance to be more than `limit` (0 or 30) days late, as of each `day`."""
@@ -86,8 +87,9 @@ class OwnRate:
 
     def shared(self, day: Days, limit: int = 0) -> Floats:
         """The same of the whole book."""
-        n, late = self.streams[limit][1].by(np.zeros(len(day), np.int64), day)
-        return shrunk(late, n, PRIOR_LATE_30 if limit else PRIOR_LATE, PRIOR_WEIGHT)
+        days, row = np.unique(day, return_inverse=True)
+        n, late = self.streams[limit][1].by(np.zeros(len(days), np.int64), days)
+        return shrunk(late, n, PRIOR_LATE_30 if limit else PRIOR_LATE, PRIOR_WEIGHT)[row]
 
     def count(self, customer: Days, day: Days) -> Floats:
         """How many invoices of the customer were settled by then."""
