@@ -203,6 +203,7 @@ class Clearing:
     balance: int | None = (
         None  # what stands on the account now, home currency; None: the ledger does not tell
     )
+    form: str = ""  # the layout that the bookkeeper made for installments, which are no tax invoices
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ def invoice_element(draft: InvoiceDraft) -> dict[str, Any]:
         "InvoiceNumber": draft.number,
         "DueDate": draft.due.isoformat(),
         "SentToContact": False,
+        **({"BrandingThemeID": draft.form} if draft.form else {}),
         **_posting(draft),
     }
 

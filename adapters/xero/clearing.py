@@ -7,7 +7,7 @@ from uuid import uuid4
 from adapters.xero import answers, bodies, facts, faults
 from adapters.xero.pull import ask
 from adapters.xero.transport import Transport
-from connector.platforms import Account, Clearing, Refused
+from connector.platforms import Account, Clearing, OutOfDate, PlatformError, Refused
 
 CLEARING_NAME = "Payment plan clearing"
 CLEARING_CODES = range(640, 700)  # current assets in Xero's own charts of accounts
@@ -24,30 +24,30 @@ def find_or_create(transport: Transport, account: str | None, country: str) -> C
     Raises Refused, which names what to change in Xero.
     """
     known = every_account(transport)
-    tax_code = _off_return_code(transport, country)
+    beside = (_off_return_code(transport, country), _form(transport))
     if account:
         wanted = account.strip().lower()
         for found in known:
             if wanted in (found.id.lower(), found.code.lower()):
-                return _usable(found, tax_code)
+                return _usable(found, *beside)
         raise Refused(
             f"Xero has no account {account}. Choose another clearing account in the settings.",
             code="CLEARING_INVALID",
         )
     for found in known:
         if found.name.strip().lower() == CLEARING_NAME.lower():
-            return _usable(found, tax_code)
+            return _usable(found, *beside)
     code = _free_code(known)
     answer = transport.write(
         "PUT Accounts",
         "create_account",
-        body=bodies.account_body(code, CLEARING_NAME, tax_code),
+        body=bodies.account_body(code, CLEARING_NAME, beside[0]),
         key=f"forbear-clearing-{uuid4()}",  # the name, not the key, keeps it from being made twice
     )
     elements = answers.elements(answer, "Accounts")
     if not elements:
         raise faults.unreadable_answer(answer, writes=True)
-    return _usable(answers.understood(facts.account, elements[0]), tax_code)
+    return _usable(answers.understood(facts.account, elements[0]), *beside)
 
 
 def _off_return_code(transport: Transport, country: str) -> str:
@@ -58,14 +58,25 @@ def _off_return_code(transport: Transport, country: str) -> str:
     return answers.understood(facts.off_return_code, found.TaxRates or [])
 
 
-def _usable(found: Account, tax_code: str) -> Clearing:
+def _form(transport: Transport) -> str:
+    """The bookkeeper's own layout for installments; a plan is written without one, too."""
+    try:
+        found = ask(transport, "BrandingThemes", "get_branding_themes")
+    except PlatformError as problem:
+        if isinstance(problem, Refused | OutOfDate) or faults.lacks_scope(problem):
+            return ""
+        raise
+    return answers.understood(facts.installment_form, found.BrandingThemes or [])
+
+
+def _usable(found: Account, tax_code: str, form: str) -> Clearing:
     if not found.usable_for_clearing:
         raise Refused(
             f"Account {found.code or found.name} cannot be the clearing account: {found.why_not}. "
             "Choose another one in the settings.",
             code="CLEARING_INVALID",
         )
-    return facts.clearing(found, tax_code)
+    return facts.clearing(found, tax_code, form)
 
 
 def _free_code(known: list[Account]) -> str:

@@ -82,8 +82,20 @@ def account(row: msgspec.Raw) -> Account:
     )
 
 
-def clearing(found: Account, tax_code: str) -> Clearing:
-    return Clearing(account_id=found.id, code=found.code, name=found.name, tax_code=tax_code)
+def clearing(found: Account, tax_code: str, form: str) -> Clearing:
+    return Clearing(account_id=found.id, code=found.code, name=found.name, tax_code=tax_code, form=form)
+
+
+_FORM = re.compile(r"instal+ment", re.IGNORECASE)
+
+
+def installment_form(themes: list[msgspec.Raw]) -> str:
+    """The branding theme that somebody made for installment requests, known by its name; "" where there is none.
+
+    The standard one may print "Tax invoice" on top of what is none.
+    """
+    known = [rows.read(row, rows.BrandingTheme) for row in themes]
+    return next((t.BrandingThemeID or "" for t in known if _FORM.search(t.Name or "")), "")
 
 
 NO_TAX_CODE = "NONE"

@@ -51,6 +51,7 @@ NUMBERS_IN_ONE_CALL = 40  # so that the address stays short
 
 _Found = TypeVar("_Found")
 _ReadDocument = Callable[[msgspec.Raw, Callable[[Kind, str], str]], Document | None]
+_OPEN = (Status.OPEN, Status.PARTLY_PAID)
 _CONTACTS_WITH_BALANCES = {"include_archived": "true", "order": "ContactID ASC"}
 
 
@@ -189,7 +190,8 @@ class XeroLedger:
         """
         organization = self.organization(reminders=False)
         rows_found = self._all("Invoices", "get_invoices", **_open_of(customer_id))
-        open_ = self._documents(rows_found, documents.invoice_document)
+        found = self._documents(rows_found, documents.invoice_document)
+        open_ = [d for d in found if d.customer_id == customer_id and d.status in _OPEN]
         by_id = {d.id: d for d in open_}
         read = [by_id.get(id) or self.document(Kind.INVOICE, id) for id in invoices]
         customer = self.customer(customer_id)

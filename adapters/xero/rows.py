@@ -38,6 +38,7 @@ class Envelope(Row):
     Contacts: list[msgspec.Raw] | None = None
     Accounts: list[msgspec.Raw] | None = None
     TaxRates: list[msgspec.Raw] | None = None
+    BrandingThemes: list[msgspec.Raw] | None = None
     Organisations: list[msgspec.Raw] | None = None
     InvoiceReminders: list[msgspec.Raw] | None = None
     HistoryRecords: list[msgspec.Raw] | None = None
@@ -218,6 +219,11 @@ class Account(Row):
 class TaxRate(Row):
     TaxType: str | None = None
     Status: str | None = None
+
+
+class BrandingTheme(Row):
+    BrandingThemeID: str | None = None
+    Name: str | None = None
 
 
 class History(Row):

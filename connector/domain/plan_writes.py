@@ -41,6 +41,7 @@ class Books:
     clearing_account: str = ""  # needed for a split only
     clearing_item: str = ""
     clearing_tax_code: str = ""
+    form: str = ""  # the layout for installments
     movable: frozenset[str] = frozenset()
     by_hand: frozenset[str] = frozenset()
 
@@ -234,6 +235,7 @@ def _installment(plan: Plan, row: Installment, books: Books, posted_on: dt.date)
         item_id=books.clearing_item,
         tax_code=books.clearing_tax_code,
         source_invoice_id=source.invoice_id,
+        form=books.form,
     )
 
 

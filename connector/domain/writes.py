@@ -54,6 +54,7 @@ class InvoiceDraft:
     item_id: str = ""
     tax_code: str = ""
     source_invoice_id: str = ""
+    form: str = ""  # the ledger's own layout to print it in, where it has several; "" for its usual one
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,9 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
     sentence, address = _page(p, record, facts)
     attachment: Attachment | None = None
     if clearing:
-        where = plan_writes.Books(words, clearing.account_id, clearing.item_id, clearing.tax_code)
+        where = plan_writes.Books(
+            words, clearing.account_id, clearing.item_id, clearing.tax_code, clearing.form
+        )
     elif plan.mode is Mode.NOTES:
         movable, by_hand = _dates(p, facts, decided.policy.plan.move_due_date)
         where = plan_writes.Books(words, movable=movable, by_hand=by_hand)

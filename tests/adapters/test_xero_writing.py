@@ -96,6 +96,16 @@ def test_the_clearing_account_is_made_once_with_a_free_code(ledgers: Xero):
     assert len([a for a in ledgers.books.accounts if a.name == "Payment plan clearing"]) == 1
 
 
+def test_installments_are_printed_in_the_theme_that_was_made_for_them(ledgers: Xero):
+    ledger = ledgers.open()
+    clearing = ledger.clearing(None, TODAY)
+    [draft] = installments(ledgers, 28333)
+    [made] = ledger.create_invoices([replace(draft, account_id=clearing.account_id, form=clearing.form)], "k")
+    assert isinstance(made, Document)
+    assert clearing.form
+    assert ledgers.books.invoices[made.id].extra["BrandingThemeID"] == clearing.form
+
+
 def test_australian_books_keep_the_account_off_the_activity_statement(ledgers: Xero):
     ledgers.books.organization.country = "AU"
     ledgers.books.add_account(Account(code="855", name="Plans", type="current_asset"))
