@@ -26,6 +26,7 @@ from connector.connecting import connections
 from connector.customer_page import customer_links, mailing, notices
 from connector.mirroring import books, completeness, inbox, sync
 from connector.platforms import PlatformError, Reconnect, TryLater
+from connector.record import retention
 from connector.reviewing import expecting, history, review
 from connector.writing import writeback
 
@@ -190,6 +191,7 @@ def review_connection(
                 history.keep(tx, weeks)
                 if expected is not None:
                     expecting.keep_later(tx, connection_id, expected, today=today)
+                retention.let_go(tx, connection_id, today=today, now=db.now())
                 _reviewed(tx, connection, today)
     with db.reading(engine) as tx:  # after the lease: who found it taken meanwhile has ended
         due = bool(writeback.waiting(tx, connection_id, db.now()))

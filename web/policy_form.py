@@ -61,6 +61,12 @@ GROUPS: tuple[tuple[str, tuple[Sentence, ...]], ...] = (
             Sentence("reminders", "max_sync_age_hours", "Nothing leaves when the books were last read more than", "hours ago."),
         ),
     ),
+    (
+        "The record",
+        (
+            Sentence("record", "keep_years", "Messages, answers, promises and the record's words go after", "years; amounts and dates stay."),
+        ),
+    ),
 )  # fmt: skip
 SENTENCES = tuple(s for _, group in GROUPS for s in group)
 

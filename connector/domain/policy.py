@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from connector.domain import codec, money
 from connector.domain.calendar import Rhythm
@@ -338,6 +338,17 @@ class LetterPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordPolicy:
+    """How long what is kept about people stays (accounting.md 5: seven years in New Zealand, five to seven elsewhere)."""
+
+    FEWEST: ClassVar[int] = 3
+    keep_years: int = 7
+
+    def __post_init__(self) -> None:
+        _check(self.FEWEST <= self.keep_years <= 30, "keep_years", "should be between 3 and 30 years.")
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """What the accountant answered once for an organization, signed and dated. Unanswered means notes only."""
 
@@ -365,6 +376,7 @@ class Policy:
     letters: LetterPolicy = LetterPolicy()
     page: PagePolicy = PagePolicy()  # the customer's own page
     charges: ChargePolicy = ChargePolicy()
+    record: RecordPolicy = RecordPolicy()
     country: str = ""  # overrides the organization's country for holidays and legal rails
 
     def to_json(self) -> dict[str, Any]:

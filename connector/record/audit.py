@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -150,10 +150,31 @@ def erase_about(tx: Connection, connection_id: str, subject: str, *, who: str, n
         .where(mine, audit.c.subject == subject)
         .values(who="", what=ERASED, subject="", why="", before=None, after=None)
     ).rowcount
-    lines = tx.scalar(sa.select(sa.func.count()).select_from(audit).where(mine, audit.c.what == ERASED))
-    what, after = "erased a customer's personal data", {"lines": lines, "emptied": emptied}
+    what, after = (
+        "erased a customer's personal data",
+        {"lines": count_erased(tx, connection_id), "emptied": emptied},
+    )
     record(tx, who=who, what=what, connection_id=connection_id, after=after, now=now)
     return emptied
+
+
+def erase_before(tx: Connection, connection_id: str, moment: dt.datetime, *, but: Collection[str]) -> int:
+    """Empty an organization's older lines, but for some subjects; returns how many. Whoever calls it says so in a new
+    line that carries `count_erased`: `verify` asks for that."""
+    old = sa.and_(
+        audit.c.connection_id == connection_id,
+        audit.c.at < moment.astimezone(dt.UTC).isoformat(timespec="microseconds"),
+        audit.c.what != ERASED,
+        sa.func.coalesce(audit.c.subject, "").not_in(list(but)),
+    )
+    empty = sa.update(audit).where(old)
+    return tx.execute(empty.values(who="", what=ERASED, subject="", why="", before=None, after=None)).rowcount
+
+
+def count_erased(tx: Connection, connection_id: str) -> int:
+    """How many of an organization's lines are empty."""
+    mine = sa.and_(audit.c.connection_id == connection_id, audit.c.what == ERASED)
+    return tx.scalar(sa.select(sa.func.count()).select_from(audit).where(mine)) or 0
 
 
 def verify(tx: Connection) -> list[str]:
@@ -174,7 +195,7 @@ def verify(tx: Connection) -> list[str]:
             emptied[row.connection_id] += 1
         elif row.hash != _hash(row.previous, fields):
             wrong.append(f"Line {row.seq} was changed after it was written.")
-        elif row.what in ("erased an organization's data", "erased a customer's personal data"):
+        elif row.what in _EMPTYING:
             erased[row.connection_id] = row.after["lines"]
         previous = row.hash
     wrong += [
@@ -185,6 +206,7 @@ def verify(tx: Connection) -> list[str]:
     return wrong
 
 
+_EMPTYING = ("erased an organization's data", "erased a customer's personal data", "let old records go")
 _HASHED = ("connection_id", "at", "who", "what", "subject", "why", "before", "after")
 
 
