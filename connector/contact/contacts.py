@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from connector import db
@@ -124,23 +125,25 @@ def _keep(
     invoice_id: str,
     did: str,
 ) -> None:
-    tx.execute(
-        sa.insert(reminders).values(
-            connection_id=connection_id,
-            customer_id=customer_id,
-            level=level,
-            cycle=f"{channel} {now.isoformat()} {uuid4().hex}",  # two at one moment are two
-            due_on=on,
-            reached_on=on if level == CONTACT else None,
-            invoices=[{"id": invoice_id}] if invoice_id else [],
-            text=note,
-            channel=channel,
-            state="sent" if level == CONTACT else HEARD,
-            held_because=[who] if level == HEARD else [],
-            created_at=now,
-            updated_at=now,
-        )
-    )
+    insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(reminders)
+    row = {
+        "connection_id": connection_id,
+        "customer_id": customer_id,
+        "level": level,
+        "due_on": on,
+        "reached_on": on if level == CONTACT else None,
+        "invoices": [{"id": invoice_id}] if invoice_id else [],
+        "text": note,
+        "channel": channel,
+        "state": "sent" if level == CONTACT else HEARD,
+        "held_because": [who] if level == HEARD else [],
+        "created_at": now,
+        "updated_at": now,
+    }
+    for more in ("", f" {uuid4().hex}"):  # two people at one moment: both stand
+        kept = insert.values(**row, cycle=f"{channel} {now.isoformat()}{more}").on_conflict_do_nothing()
+        if tx.execute(kept).rowcount:
+            break
     audit.record(
         tx,
         who=who,
