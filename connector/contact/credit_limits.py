@@ -88,14 +88,18 @@ def entered(
     tx: Connection, connection_id: str, customer_ids: Collection[str] | None = None
 ) -> dict[str, Entered]:
     """By customer; of all, or of some (few enough for one statement)."""
-    c = credit_limits.c
-    query = sa.select(credit_limits).where(c.connection_id == connection_id)
-    if customer_ids is not None:
-        query = query.where(c.customer_id.in_(list(customer_ids)))
-    return {
-        row.customer_id: Entered(row.amount, row.currency, row.set_by, row.set_at)
-        for row in tx.execute(query)
-    }
+    whose = {"connection": connection_id}
+    rows = (
+        tx.execute(_ALL, whose)
+        if customer_ids is None
+        else tx.execute(_SOME, {**whose, "ids": list(customer_ids)})
+    )
+    return {row.customer_id: Entered(row.amount, row.currency, row.set_by, row.set_at) for row in rows}
+
+
+# Made once: each look at a customer asks.
+_ALL = sa.select(credit_limits).where(credit_limits.c.connection_id == sa.bindparam("connection"))
+_SOME = _ALL.where(credit_limits.c.customer_id.in_(sa.bindparam("ids", expanding=True)))
 
 
 def laid_over(customers: Iterable[Customer], limits: dict[str, Entered]) -> list[Customer]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -204,29 +204,23 @@ def _money(
     parts = _allocations(tx, f"{mine} AND source = {mark(tx, 1)}", connection_id, *(owners or ()), kind.value)
     shape, make = (_MONEY_BRIEF if brief else _MONEY)[kind]
     found = shape.read(tx, mine, connection_id, *(owners or ()))
-    made = map(make, *found, [tuple(parts.get(id, ())) for id in found[0]])
+    made = map(make, *found, [parts.get(id, ()) for id in found[0]])
     return sorted(made, key=attrgetter("date", "id"))
 
 
 _PARTS = ("source_id", "n", "invoice_id", "amount", '"date"', "id")
 
 
-def _allocations(tx: Transaction, rest: str, *values: Any) -> dict[str, list[Allocation]]:
+def _allocations(tx: Transaction, rest: str, *values: Any) -> Mapping[str, tuple[Allocation, ...]]:
     """By payment or credit, in the ledger's order. (Asked for it, SQLite would walk all of the organization's.)"""
-    source, place, *of, date, id = columns(tx, _PARTS, f"FROM allocations {rest}", *values)
-    made = list(map(_make_allocation, *of, [day(d) if d else None for d in date], id))
+    source, place, invoice, amount, date, id = columns(tx, _PARTS, f"FROM allocations {rest}", *values)
+    made = map(_make_allocation, invoice, amount, [day(d) if d else None for d in date], id)
+    if not any(place):  # one each, as most have
+        return dict(zip(source, zip(made, strict=True), strict=True))
     parts = defaultdict[str, list[Allocation]](list)
-    for whose, n, part in zip(source, place, made, strict=True):
-        mine = parts[whose]
-        if n != len(mine):
-            break
-        mine.append(part)
-    else:
-        return parts
-    parts.clear()
     for whose, _, part in sorted(zip(source, place, made, strict=True), key=itemgetter(0, 1)):
         parts[whose].append(part)
-    return parts
+    return {whose: tuple(mine) for whose, mine in parts.items()}
 
 
 def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> Receivables | None:
