@@ -133,6 +133,24 @@ def pending(tx: Transaction, connection_id: str) -> list[Pending]:
     ]
 
 
+def merges(tx: Transaction, connection_id: str) -> dict[str, str]:
+    """Customer that vanished → the one that lives on, as events say that no sync has looked at yet.
+
+    One event tells of both: it is kept as the survivor's, and as a deletion whose key begins with that one's.
+    """
+    c = db.inbox.c
+    query = sa.select(c.record_id, c.verb, c.event_key).where(
+        c.connection_id == connection_id,
+        c.drained_at.is_(None),
+        c.kind == Kind.CUSTOMER.value,
+        c.verb.in_(["merged", "deleted"]),
+    )
+    told = tx.execute(query).all()
+    survivors = {t.event_key: t.record_id for t in told if t.verb == "merged"}
+    keys = {t.record_id: t.event_key.removesuffix(f":{t.record_id}") for t in told if t.verb == "deleted"}
+    return {gone: survivors[key] for gone, key in keys.items() if key in survivors}
+
+
 def note_unsettled(
     tx: Transaction,
     connection_id: str,

@@ -38,12 +38,14 @@ def store(
     *,
     unsettled: set[str] | None = None,
     moved: set[str] | None = None,
+    handed: dict[str, set[str]] | None = None,
 ) -> set[str]:
     """Put one page of a pull into the books; return the ids of customers whose picture changed.
 
     `seen` is the sync's generation (see `remove_unseen`). Storing the same page twice changes nothing.
     `unsettled` collects invoices that some payment or credit settled before and now settles by less: not
-    every ledger reports such an invoice as changed. `moved` collects customers whose e-mail or telephone is another.
+    every ledger reports such an invoice as changed. `moved` collects customers whose e-mail or telephone is another,
+    `handed` those whose documents are another one's now, with that one.
     """
     changed: set[str] = set()
     unsettled = set() if unsettled is None else unsettled
@@ -63,7 +65,7 @@ def store(
         if kind is Kind.CUSTOMER and moved is not None:
             moved |= _moved(tx, connection_id, batch.customers)
         if records:
-            changed |= _store_kind(tx, connection_id, kind, list(records), seen, unsettled)
+            changed |= _store_kind(tx, connection_id, kind, list(records), seen, unsettled, handed)
         if kind is Kind.CUSTOMER and any(c.merged_into for c in batch.customers):
             merging.follow(tx, connection_id, books.survivors(tx, connection_id))
     changed.discard("")
@@ -83,7 +85,13 @@ def _moved(tx: Transaction, connection_id: str, customers: Iterable[Customer]) -
 
 
 def _store_kind(
-    tx: Transaction, connection_id: str, kind: Kind, records: list[Any], seen: int, unsettled: set[str]
+    tx: Transaction,
+    connection_id: str,
+    kind: Kind,
+    records: list[Any],
+    seen: int,
+    unsettled: set[str],
+    handed: dict[str, set[str]] | None,
 ) -> set[str]:
     shape = SHAPES[kind]
     last = {record.id: record for record in records}  # a page may repeat a record: its last word counts
@@ -104,6 +112,8 @@ def _store_kind(
             changed.add(row[shape.owner])
             if old is not None:
                 changed.add(old[shape.owner])  # a document may have moved to another customer
+                if handed is not None and old[shape.owner] != row[shape.owner]:
+                    handed.setdefault(old[shape.owner], set()).add(row[shape.owner])
             if kind is Kind.CUSTOMER and last[id].merged_into:
                 changed.add(last[id].merged_into)
     if different:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,7 +25,8 @@ from connector.connecting import access, connections
 from connector.connecting.connections import Connection
 from connector.contact import contacts
 from connector.domain.receivables import Kind
-from connector.mirroring import books, inbox, mirror
+from connector.mirroring import books, inbox, merging, mirror
+from connector.mirroring.book_rows import parts_of_ids
 from connector.platforms import Batch, Ledger, OutOfDate, PlatformError, Reconnect, TryLater, Unreadable
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ class _Sync:
         self._ledger = ledger
         self._brought: set[str] = set()  # invoices that this pull brought itself
         self._gone: set[str] = set()  # customers that it took away
+        self._handed: dict[str, set[str]] = {}  # customers whose documents are others' now
 
     def run(self, full: bool, thorough: bool) -> Synced:
         with db.reading(self._engine) as tx:
@@ -152,6 +154,9 @@ class _Sync:
         if not done.full:
             self._reread_behind(ledger, pending, done)
             self._meet_strangers(ledger, done)
+        if any(p.verb == "merged" for p in pending):
+            with db.transaction(self._engine) as tx:
+                self._follow(tx, inbox.merges(tx, self._id))
         self._finish(done, [] if goes_on else [p.id for p in pending])
         return done
 
@@ -211,21 +216,23 @@ class _Sync:
         with db.transaction(self._engine) as tx:
             inbox.drained(tx, [p.id for p in waiting if p.record_id in answered], db.now())
 
+    def _follow(self, tx: Transaction, survivors: Mapping[str, str]) -> None:
+        """Where a customer is gone and another one has what it owed, what we keep of it goes there too. Not every
+        ledger says that it merged the two."""
+        named = {*survivors, *survivors.values()}
+        there = {c.id for c in books.customers(tx, self._id, named)} if named else set()
+        merged = {old: new for old, new in survivors.items() if old not in there and new in there}
+        merged = {old: new for old, new in merged.items() if not _owing(tx, self._id, [old])}
+        if merged:
+            merging.follow(tx, self._id, merged)
+            books.note_changed(tx, self._id, merged.values(), db.now())
+
     def _left_behind(self) -> bool:
         """Whether documents name a customer that this pull took away: merged into another one, by a ledger that
         does not report what moved."""
         with db.reading(self._engine) as tx:
-            gone = sorted(self._gone - {c.id for c in books.customers(tx, self._id, self._gone)})[:500]
-            owners = (db.invoices.c, db.payments.c, db.credits.c)
-            return any(
-                tx.scalar(
-                    sa.select(sa.literal(1))
-                    .where(c.connection_id == self._id, c.customer_id.in_(gone))
-                    .limit(1)
-                )
-                for c in owners
-                if gone
-            )
+            gone = sorted(self._gone - {c.id for c in books.customers(tx, self._id, self._gone)})
+            return _owing(tx, self._id, gone)
 
     def _reread_behind(self, ledger: Ledger, pending: Sequence[inbox.Pending], done: Synced) -> None:
         """Read the invoices that events named and the pull did not bring, where our copy is older than the event.
@@ -292,7 +299,9 @@ class _Sync:
                 raise Reconnect("The organization was disconnected meanwhile.")
             unsettled: set[str] = set()
             moved: set[str] = set()
-            changed = mirror.store(tx, self._id, batch, generation, unsettled=unsettled, moved=moved)
+            changed = mirror.store(
+                tx, self._id, batch, generation, unsettled=unsettled, moved=moved, handed=self._handed
+            )
             if moved:
                 today = connections.today(connections.get(tx, self._id), self._config, now)
                 contacts.moved(tx, self._id, moved, on=today, now=now)
@@ -301,6 +310,7 @@ class _Sync:
                 done.full = done.full or batch.complete == frozenset(Kind)
                 changed |= mirror.remove_unseen(tx, self._id, batch.complete, generation, unsettled=unsettled)
                 _forget_set_aside(tx, self._id, batch.complete, generation)
+            self._follow(tx, {old: min(new) for old, new in self._handed.items() if len(new) == 1})
             if not done.full:
                 connection = connections.get(tx, self._id)
                 inbox.note_unsettled(
@@ -351,6 +361,16 @@ def narrowed(pending: Iterable[inbox.Pending]) -> frozenset[Kind] | None:
     """
     named = {p.kind for p in pending}
     return frozenset(kind for kind in named if kind) if named and None not in named else None
+
+
+def _owing(tx: Transaction, connection_id: str, customers: Sequence[str]) -> bool:
+    """Whether any document names one of these customers."""
+    for c in (db.invoices.c, db.payments.c, db.credits.c):
+        for part in parts_of_ids(list(customers)):
+            mine = (c.connection_id == connection_id, c.customer_id.in_(part))
+            if tx.scalar(sa.select(sa.literal(1)).where(*mine).limit(1)):
+                return True
+    return False
 
 
 def _by_kind(batch: Batch) -> list[tuple[Kind, tuple[object, ...]]]:

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine
 
 from connector import config, db, leases
 from connector.connecting import connections
-from connector.contact import contacts
+from connector.contact import contacts, holds
 from connector.domain.receivables import Kind
 from connector.mirroring import books, inbox, sync
 from connector.mirroring.inbox import Change
@@ -175,16 +175,66 @@ def test_a_customer_named_by_a_sync_that_failed_is_asked_for_by_the_next(
     assert newcomer.name == "Newcomer"
 
 
+def hold(store: Engine, connection_id: str, customer_id: str) -> None:
+    with db.transaction(store) as tx:
+        holds.put(tx, connection_id, customer_id, "opt_out", who="Robin", now=NOON)
+
+
+def held(tx: sa.engine.Connection) -> list[str]:
+    return list(tx.scalars(sa.select(db.holds.c.customer_id)))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_we_keep_of_a_customer_follows_a_merge_that_the_ledger_does_not_spell_out(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers, told: bool
+) -> None:
+    run(store, installation, connected)
+    hold(store, connected, "1")
+    books_of_three.remove("customer", "1")
+    if told:  # by an event, of a customer without documents
+        books_of_three.remove("invoice", "i1")
+        books_of_three.remove("payment", "p1")
+        events = [("2", "merged", "e1"), ("1", "deleted", "e1:1")]
+        with db.transaction(store) as tx:
+            changes = [
+                Change("json", "books-1", Kind.CUSTOMER, id, verb, NOON, key) for id, verb, key in events
+            ]
+            inbox.record(tx, changes, NOON)
+    else:
+        books_of_three.invoice("i1", "2", 10_000)
+        books_of_three.payment("p1", "2", 4_000, ("i1", 4_000))
+    done = run(store, installation, connected)
+    assert ("2" in done.changed) is not told
+    with db.reading(store) as tx:
+        assert held(tx) == ["2"]
+        assert "2" in books.changed(tx, connected)
+
+
+def test_nothing_follows_a_customer_that_only_lost_a_document(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    books_of_three.invoice("i9", "1", 500)
+    run(store, installation, connected)
+    hold(store, connected, "1")
+    books_of_three.invoice("i1", "2", 10_000)
+    run(store, installation, connected)
+    with db.reading(store) as tx:
+        assert held(tx) == ["1"]
+
+
 def test_a_merge_whose_documents_the_ledger_does_not_report_is_read_in_full(
     store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
 ) -> None:
     run(store, installation, connected)
+    hold(store, connected, "1")
     books_of_three.remove("customer", "1")
     books_of_three.edit_unseen("invoice", "i1", customer_id="2")
+    books_of_three.edit_unseen("payment", "p1", customer_id="2")
     done = run(store, installation, connected)
     assert done.changed >= {"2"}
     with db.reading(store) as tx:
         assert {i.id for i in books.invoices(tx, connected, "2")} == {"i1", "i2"}
+        assert held(tx) == ["2"]
     books_of_three.remove("customer", "3")  # what it owed is gone with it
     books_of_three.remove("invoice", "i3")
     books_of_three.set(calls=[])
