@@ -205,10 +205,13 @@ def _one(mine: Tenant, role: str, others: list[Tenant], rule: Rule, chance: Rand
     path, foreign = _address(rule, mine, victim, chance, only_foreign=posted)
     values = _values(victim, chance)
     client = mine.people[role]
+    # Each from an address of its own: what the limit for one sender refuses would not be tried.
+    sender = {"REMOTE_ADDR": f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(256)}"}
     if posted:
-        answer = client.post(path, data={"csrf": mine.csrf[role], **values})
+        data = {"csrf": mine.csrf[role], **values}
+        answer = client.post(path, data=data, environ_overrides=sender)
     else:
-        answer = client.get(path, query_string=values)
+        answer = client.get(path, query_string=values, environ_overrides=sender)
     text = (answer.get_data(as_text=True) + str(answer.headers)).lower()
     who = f"{mine.word} {role}"
     shown = [t.word for t in others if t.word.lower() in text]

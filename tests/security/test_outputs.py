@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 import logging
+import re
 import unicodedata
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import typst
 from flask import Flask
 from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
 import web
 from connector import config, db, logs
+from connector.contact import sheets
+from connector.domain.agreement import Agreement
+from connector.domain.demand import Block
+from connector.planning import printing
 from connector.record import audit
 from tests.conftest import migrate
 from tests.security import tenants
@@ -158,3 +166,41 @@ def test_nothing_that_comes_in_makes_a_line_of_the_log(
         if as_json:
             assert json.loads(line)["level"] != "forged"
     assert sum("forged" in line for line in lines) == 1  # the ids that this test made up itself
+
+
+# ---------------------------------------------------------------- documents
+
+MARKUP = (
+    '") #link("https://evil.example")[x] #("',
+    '\\") #link("https://evil.example")[x]',
+    ']#link("https://evil.example")[x]',
+    '#read("/etc/passwd")',
+    "= Heading *bold* $x$ `raw` <label> @ref // gone /* gone",
+    '\\u{22}#link("https://evil.example")[x]',
+    "(/URI (https://evil.example)) endobj",
+)
+
+
+def inside(pdf: bytes) -> bytes:
+    """What stands in a PDF, its packed parts too."""
+    packed = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.S)
+    return pdf + b"".join(zlib.decompressobj().decompress(part) for part in packed if part[:1] == b"\x78")
+
+
+def test_no_name_becomes_a_link_or_a_command_of_a_document() -> None:
+    day = dt.date(2026, 11, 18)
+    known = typst.compile(b'#link("https://evil.example")[x]')
+    assert b"/URI" in inside(bytes(known))  # it would be seen
+    text = "Payment plan\n\n1. The debt\n" + "\n".join((*MARKUP, *(f"- {m}" for m in MARKUP)))
+    blocks = [
+        Block(MARKUP[0], heading=True),
+        *(Block(m) for m in MARKUP),
+        Block(rows=(("a", "b"), *((m, m) for m in MARKUP))),
+    ]
+    for made in (
+        printing.agreement(Agreement(MARKUP[0], "", text, "0" * 64), day, foot=MARKUP[1]),
+        sheets.pdf(MARKUP[0], blocks, day),
+    ):
+        assert made.startswith(b"%PDF")
+        for word in (b"/URI", b"/JavaScript", b"/Launch", b"/EmbeddedFile", b"/OpenAction", b"root:x:0"):
+            assert word not in inside(made).replace(MARKUP[-1].encode(), b"")
