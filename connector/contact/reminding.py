@@ -325,6 +325,7 @@ def _last_look(p: Performer, reminder: Reminder) -> tuple[str, ...] | None:
     What needs no call is asked first. Then the customer is read, and the whole decision is made once more: the
     reminder leaves only when it comes out the same.
     """
+    now, today = p.clock(), p.today()
     with db.reading(p.engine) as tx:
         organization = connections.get(tx, p.connection_id)
         decided = settings.load(tx, p.connection_id)
@@ -333,7 +334,7 @@ def _last_look(p: Performer, reminder: Reminder) -> tuple[str, ...] | None:
         if customer is None:
             return ("The customer is no longer in the books.",)
         country = guarding.country_of(customer, organization, decided)
-        moment = local_time(organization, country, p.clock(), p.today())
+        moment = local_time(organization, country, now, today)
         if calendar.is_quiet(moment, policy.weekdays, policy.from_hour, policy.to_hour, country):
             return None
         picture = books.of_customer(tx, p.connection_id, reminder.customer_id)
@@ -348,9 +349,9 @@ def _last_look(p: Performer, reminder: Reminder) -> tuple[str, ...] | None:
             picture.payments,
             picture.credits,
             records,
-            p.clock(),
-            p.today(),
-            guarding.told(tx, p.connection_id, [reminder.customer_id], p.today()),
+            now,
+            today,
+            guarding.told(tx, p.connection_id, [reminder.customer_id], today),
         )
         if because := _decided_again(tx, scene, reminder):
             return because
@@ -367,9 +368,11 @@ def _last_look(p: Performer, reminder: Reminder) -> tuple[str, ...] | None:
             return (
                 "Money of a related customer is not matched to an invoice. It goes on when it is matched.",
             )
-    with db.transaction(
-        p.engine
-    ) as tx:  # a hold, a promise or a plan may have come while the ledger answered
+    moment = local_time(organization, scene.country, p.clock(), p.today())
+    if calendar.is_quiet(moment, policy.weekdays, policy.from_hour, policy.to_hour, scene.country):
+        return None  # the ledger knows by now where the customer is, or took long to answer
+    # A hold, a promise, a plan or another setting may have come while the ledger answered.
+    with db.transaction(p.engine) as tx:
         scene = replace(
             scene,
             organization=connections.get(tx, p.connection_id),
