@@ -209,7 +209,7 @@ def test_over_the_date_line_the_customers_weekend_and_night_count(story: Story) 
     story.sync()
     story.today = DAY(2026, 12, 3)
     reviewed(story)
-    for hour in range(24):
+    for hour in range(0, 24, 2):
         story.now = dt.datetime(2026, 12, 3, hour, 30, tzinfo=dt.UTC) + dt.timedelta(hours=5)
         story.deliver()
         local = story.now.astimezone(ZoneInfo("Pacific/Auckland"))
