@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from authlib.integrations.base_client import OAuthError
@@ -21,7 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from adapters import waiting
-from connector.config import LedgerApp
+from connector.config import LOCAL_HOSTS, LedgerApp
 from connector.platforms import Identity, Reconnect, Refused, Token, TryLater
 
 TIMEOUT = (5, 30)  # seconds to connect, to answer
@@ -43,12 +44,18 @@ class Provider:
         self.app, self.label, self.nonce_required = app, label, nonce_required
 
     def endpoint(self, name: str) -> str:
-        """An address of the discovery document, e.g. "token_endpoint". Raises TryLater, Refused."""
+        """An address of the discovery document, e.g. "token_endpoint": https, like what the settings name.
+        Raises TryLater, Refused."""
         address = self._document(self.app.discovery_url).get(name)
         if not isinstance(address, str) or not address:
             raise Refused(
                 f"{self.label}'s sign-in document names no {name}. "
                 f"Check the discovery address in the settings: {self.app.discovery_url}."
+            )
+        parts = urlsplit(address)
+        if parts.scheme != "https" and parts.hostname not in LOCAL_HOSTS:
+            raise Refused(
+                f"{self.label}'s sign-in document names a {name} without https. Nothing was sent there."
             )
         return address
 
@@ -222,6 +229,7 @@ class Provider:
                 self.endpoint("userinfo_endpoint"),
                 headers={"Authorization": f"Bearer {access_token}", "Accept": "application/json"},
                 timeout=TIMEOUT,
+                allow_redirects=False,
             )
             body = answer.json() if answer.status_code == 200 else {}
         except (requests.RequestException, ValueError, Refused):

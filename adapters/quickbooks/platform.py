@@ -96,6 +96,7 @@ class QuickBooksPlatform:
                 headers={"Accept": "application/json"},
                 auth=(self._app.client_id, self._app.client_secret),
                 timeout=TIMEOUT,
+                allow_redirects=False,
             )
         except requests.RequestException as problem:
             raise faults.lost(problem, writes=True) from None

@@ -258,6 +258,13 @@ def test_a_missing_address_is_told_to_whoever_runs_forbear(server: Scripted) -> 
         sign_in(server).endpoint("no_such_endpoint")
 
 
+def test_no_secret_goes_where_a_document_points_without_https(server: Scripted, provider: Provider) -> None:
+    provider.more = {"token_endpoint": "http://ledger.example/token", "jwks_uri": "file:///etc/passwd"}
+    for name in provider.more:
+        with pytest.raises(Refused, match="without https"):
+            sign_in(server).endpoint(name)
+
+
 def test_an_odd_error_word_is_not_repeated(server: Scripted) -> None:
     with pytest.raises(Refused) as caught:
         sign_in(server).exchange(
