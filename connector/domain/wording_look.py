@@ -24,6 +24,7 @@ _WHY = {
     "life": "It speaks of the customer's person, belongings or life, not of the invoice.",
     "aside": "It is about neither the invoice, nor a way to settle it, nor how to reach you.",
 }
+_DONE = ("others", "senses", "life")
 _FIELD = re.compile(r"\{[^{}]*\}")
 
 
@@ -66,7 +67,7 @@ def _kind(sentence: str, known: Mapping[str, re.Pattern[str]]) -> str:
     """What a plain sentence does that a reminder need not do; "" when it stays with the matter."""
     if len(re.findall(r"[a-z]{2,}", sentence)) < 3:  # a greeting, a number, "Thank you!"
         return ""
-    for kind in ("others", "senses", "life"):
+    for kind in _DONE:
         if known[kind].search(known["harmless"].sub(" ", sentence)):
             return kind
     return "" if known["matter"].search(sentence) else "aside"
@@ -76,6 +77,6 @@ def _kind(sentence: str, known: Mapping[str, re.Pattern[str]]) -> str:
 def _known(language: str) -> Mapping[str, re.Pattern[str]] | None:
     try:
         data = tomllib.loads(words.read(f"look.{language}.toml"))
-    except FileNotFoundError:
+        return {kind: re.compile("|".join(data[kind])) for kind in ("matter", "harmless", *_DONE)}
+    except (OSError, LookupError, TypeError, ValueError, re.error):  # none, or an added one that is not whole
         return None
-    return {kind: re.compile("|".join(parts)) for kind, parts in data.items()}

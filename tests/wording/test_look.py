@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector.domain import wording
+from connector.domain import wording, wording_look
 from connector.domain.letters import letters, variants
 from connector.domain.wording_look import look
 from tests.wording import corpus
@@ -70,3 +70,10 @@ def test_the_name_of_the_customer_is_no_other_person():
 
 def test_a_language_without_a_list_is_judged_by_what_the_text_seems_to_be_in():
     assert look("A handshake used to mean something around here.", "pt") != ()
+
+
+@pytest.mark.parametrize("written", ["matter = ['\\bfatura']", "matter = [", "matter = ['(']", "matter = 1"])
+def test_an_added_list_that_is_not_whole_says_nothing(written, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORBEAR_WORDS", str(tmp_path))
+    (tmp_path / "look.xx.toml").write_text(written)
+    assert wording_look._known.__wrapped__("xx") is None
