@@ -45,7 +45,10 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
     plan, fees, unfit = _with_fees(plan, facts, waived)
     found += unfit
     if found:
-        return " ".join(dict.fromkeys(f.sentence for f in found)), ()
+        sentences = [f.sentence for f in found]
+        if any(f.code == "BALANCE_CHANGED" for f in found) and (written := _written_before(p, plan)):
+            sentences = [written]
+        return " ".join(dict.fromkeys(sentences)), ()
     with db.reading(p.engine) as tx:
         decided = settings.load(tx, p.connection_id)
         agreed = agreements.agreed(tx, record)
@@ -103,6 +106,18 @@ def _ask_to_look(tx: Connection, p: Performer, record: Record, clearing: Clearin
         "that there. If it did not, choose another clearing account in the settings before the next plan.",
         now=p.clock(),
         plan_id=record.id,
+    )
+
+
+def _written_before(p: Performer, plan: Plan) -> str:
+    """What to say when this very plan stands in the ledger although we know of no write: a backup was restored."""
+    standing = p.ledger.find_together(plan.customer_id, plan_writes.numbers(plan))
+    mine = [d.number for d in standing if d.marker.startswith(f"plan={plan.id} v={plan.version} ")]
+    if not mine:
+        return ""
+    return (
+        f"The ledger already holds {', '.join(sorted(mine))} of this very plan, so a backup from before they were "
+        "written was restored. They stand as they were agreed: turn this draft down, and follow them in the ledger."
     )
 
 

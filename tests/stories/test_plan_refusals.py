@@ -312,6 +312,30 @@ def test_a_plan_from_before_a_reinstall_is_recognized_by_its_mark(practice: Prac
     assert refused.value.code == "ALREADY_PLANNED"
 
 
+def test_a_plan_that_stands_in_the_ledger_after_a_backup_was_restored_is_named(
+    practice: Practice, platform: str
+) -> None:
+    company, plan_id = running(practice, platform)
+    number, ours = plans.number_of(plan_id), len(company.ours())
+    with db.transaction(practice.engine) as tx:  # as the installation stood before the first write
+        tx.execute(sa.delete(db.writes).where(db.writes.c.connection_id == company.connection_id))
+        tx.execute(
+            sa.update(db.plan_versions).where(db.plan_versions.c.plan == number).values(posted_on=None)
+        )
+        tx.execute(
+            sa.update(db.plans).where(db.plans.c.number == number).values(state="approved", progress="")
+        )
+    company.watch = None
+    company.deliver()
+    record = company.plan(plan_id)
+    assert record.state == "proposed"
+    assert (
+        "The ledger already holds 1001-P1.1, 1001-P1.2, 1001-P1.3, 1001-P1C of this very plan"
+        in record.attention
+    )
+    assert (writes(company), len(company.ours())) == ([], ours)
+
+
 def test_a_foreign_invoice_and_books_without_answers_get_notes_and_hear_why(
     practice: Practice, platform: str
 ) -> None:
