@@ -254,10 +254,8 @@ def test_a_clearing_account_that_cannot_serve_is_named_before_the_first_write(
         assert "before the first plan" in sent_back(company, plan.id)
 
 
-def test_where_the_ledger_tells_no_balance_a_person_is_asked_to_look_once(
-    practice: Practice, platform: str
-) -> None:
-    company, customer = owing(practice, platform)
+def test_where_the_ledger_tells_no_balance_a_person_is_asked_to_look_once(practice: Practice) -> None:
+    company, customer = owing(practice, "xero")
     account = company.open().clearing(None, company.today)
     choose(company, account.account_id)
     company.approve(company.propose(customer, ["1001"], 3).id)
@@ -267,9 +265,7 @@ def test_where_the_ledger_tells_no_balance_a_person_is_asked_to_look_once(
     company.approve(company.propose(other, ["2001"], 2).id)
     with db.reading(practice.engine) as tx:
         asked = [t.what for t in todos.waiting(tx, company.connection_id)]
-    assert [("stood at zero" in what, account.name in what) for what in asked] == (
-        [(True, True)] if platform == "xero" else []
-    )
+    assert [("stood at zero" in what, account.name in what) for what in asked] == [(True, True)]
 
 
 def test_a_clearing_account_archived_after_a_plan_stops_the_next_before_anything_is_posted(
