@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from connector import platforms
 from connector.domain.receivables import Document, Kind, Status
 from connector.domain.writes import (
     AttachmentDraft,
@@ -39,8 +41,9 @@ from connector.platforms import (
     Refused,
     TryLater,
 )
+from sandbox import books
 from sandbox.faults import Fault
-from tests.adapters.conftest import TODAY, Connected, Office, as_json
+from tests.adapters.conftest import COMPANY, TODAY, Connected, Office, as_json
 
 DIGEST = "9c01aa42"
 
@@ -563,6 +566,46 @@ def test_the_same_key_never_makes_a_second_document(connected: Connected) -> Non
     assert len(connected.open().find(Kind.INVOICE, [d.number for d in drafts])) == 3
 
 
+def test_our_own_writes_come_back_as_what_we_know_already(connected: Connected) -> None:
+    """So that an event which a ledger raises for them changes nothing."""
+    ledger = connected.open()
+    mirror = mirrored(ledger)
+    clearing = ledger.clearing(None, TODAY)
+    credit = ledger.create_credit(a_credit(connected, clearing), "credit-1")
+    ledger.link(a_link(connected, credit), "link-1")
+    made = documents(ledger.create_invoices(installments(connected, clearing), "inst-1"))
+    mirror.store(connected.open().pull(mirror.cursor))
+    for document in made:
+        echo = mirror.records[Kind.INVOICE][document.id]
+        told = (echo.number, echo.total, echo.balance, echo.due, echo.status, echo.marker, echo.version)
+        assert told == (
+            *(document.number, document.total, document.balance, document.due),
+            *(document.status, document.marker, document.version),
+        )
+    assert mirror.numbered("1001").balance == 0
+    assert [c.remaining for c in mirror.records[Kind.CREDIT].values() if c.number == "1001-P1C"] == [0]
+
+
+@pytest.mark.parametrize("platform", platforms.names())
+def test_a_currency_without_cents_is_read_and_written_in_its_own_units(office: Office, platform: str) -> None:
+    text = re.sub(r'(_cents": [1-9]\d*)', r"\g<1>00", json.dumps(COMPANY))  # hundredths, also of a yen
+    data = json.loads(text.replace('"USD"', '"JPY"'))
+    data["company"] |= {"id": "kyoto", "country": "JP", "timezone": "Asia/Tokyo"}
+    kyoto = office.connect(platform, office.world.add(books.load(data, platform, office.world.clock)))
+    ledger = kyoto.open()
+    assert ledger.organization().home_currency == "JPY"
+    mirror = mirrored(ledger)
+    assert (mirror.numbered("1001").total, mirror.numbered("1001").balance) == (115000, 85000)
+    rose = kyoto.customer("Rose & Daughters")
+    assert ledger.balances()[rose] == {"JPY": mirror.net()[rose]} == {"JPY": 85000 + 34000 - 4000}
+    clearing = ledger.clearing(None, TODAY)
+    drafts = [replace(d, currency="JPY") for d in installments(kyoto, clearing)]
+    made = documents(ledger.create_invoices(drafts, "inst-1"))
+    assert [d.total for d in made] == [28333, 28333, 28334]
+    ours = [i for i in kyoto.pretend.invoices if i.number.startswith("1001-P1")]
+    assert sum(i.total for i in ours) == 85000
+
+
 def test_one_bad_draft_does_not_sink_the_others(connected: Connected) -> None:
     clearing = connected.open().clearing(None, TODAY)
     good, taken, also = installments(connected, clearing)
@@ -768,8 +811,6 @@ def test_calls_are_metered_without_customer_data(connected: Connected) -> None:
 
 def test_other_offices_do_not_matter(office: Office) -> None:
     """The contract holds for what pyproject.toml lists: at least these two."""
-    from connector import platforms
-
     assert set(platforms.names()) >= {"quickbooks", "xero"}
     with pytest.raises(LookupError, match="sage"):
         platforms.find("sage", office.config)

@@ -131,6 +131,9 @@ def test_our_marker_is_known_at_the_start_and_after_a_void_only() -> None:
 def test_a_time_without_offset_is_pacific_time() -> None:
     assert translate.moment("2026-11-20T12:00:00") == datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
     assert translate.moment("never") is None
+    # The hour that comes twice in autumn is the first one: a sweep that starts there misses nothing.
+    assert translate.moment("2026-11-01T01:30:00") == datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
+    assert translate.moment("2026-11-01T01:30:00-08:00") == datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
 
 
 def test_money_over_two_invoices_with_a_rest() -> None:

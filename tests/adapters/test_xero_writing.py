@@ -1,5 +1,6 @@
 """Writing into a pretend Xero over HTTP: what arrives, what comes back, and every way it can go wrong."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -187,6 +188,32 @@ def test_what_carries_a_payment_is_not_voided(ledgers: Xero):
     assert refused.value.code == "DOC_HAS_ALLOCATIONS"
     assert "AccountsReceivable" in str(refused.value)
     assert ledgers.books.invoices[original].status != "void"
+
+
+def test_what_xero_changed_while_warning_is_told_as_xero_has_it(ledgers: Xero):
+    """A 200 may carry warnings, and other contents than were sent. The outbox compares them with the draft."""
+    ledger = ledgers.open()
+    ledger.clearing(None, TODAY)
+    draft = installments(ledgers, 38_333)[0]
+    row = {
+        "Type": "ACCREC",
+        "InvoiceID": "5a799174-c977-5a2d-84ee-03465ee0b050",
+        "InvoiceNumber": draft.number,
+        "Contact": {"ContactID": draft.customer_id},
+        "DateString": f"{draft.date}T00:00:00",
+        "DueDateString": "2026-12-31T00:00:00",
+        "Status": "AUTHORISED",
+        "CurrencyCode": "NZD",
+        "Total": 7.00,
+        "AmountDue": 7.00,
+        "Warnings": [{"Message": "The due date was moved."}],
+    }
+    answer = json.dumps({"Status": "OK", "Warnings": row["Warnings"], "Invoices": [row]})
+    ledgers.world.faults.add(
+        Fault(action="body", body=answer, content_type="application/json", method="PUT", path="/Invoices")
+    )
+    [changed] = ledger.create_invoices([draft], "inst-1")
+    assert (changed.due, changed.total) == (date(2026, 12, 31), 700)
 
 
 def test_a_taken_number_fails_alone(ledgers: Xero):
