@@ -37,15 +37,18 @@ STATIC = Path(__file__).parent / "static"
 def create_app(config: Config | None = None, engine: Engine | None = None) -> Flask:
     """The WSGI application. Without arguments it reads the environment; raises WrongSetting."""
     config = config or settings.load()
+    https = config.public_url.startswith("https://")
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=keys.of(config).secret_key,
         FORBEAR=config,
         ENGINE=engine or db.engine(config),
-        SESSION_COOKIE_NAME="forbear",
+        SESSION_COOKIE_NAME="__Host-forbear"
+        if https
+        else "forbear",  # no neighbor of the same domain can set this one
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),
+        SESSION_COOKIE_SECURE=https,
         MAX_CONTENT_LENGTH=1_000_000,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

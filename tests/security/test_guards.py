@@ -241,6 +241,9 @@ def test_over_https_the_cookie_is_for_https_only_and_the_browser_is_told_to_stay
         "/account", headers={"X-Forwarded-Proto": "https", "X-Forwarded-Host": "books.example.org"}
     )
     cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-forbear=")  # a browser takes it from this very host only
+    assert "Path=/;" in f"{cookie};"
+    assert "Domain" not in cookie
     assert "Secure" in cookie
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
