@@ -1,7 +1,7 @@
 """What one machine carries: webhooks in, work out, nightly reviews; and what must never happen, counted.
 
 `make bench NAME=scale`; QUICK=1 for a form of about a minute; ONLY="intake soak" for some parts; SOAK_MINUTES=0 for no
-soak (default 30, and 0 when quick). Method and last figures: docs/performance.md.
+soak (default 30, and 0.3 when quick). Method and last figures: docs/performance.md.
 The last line is one JSON object; a figure that was not measured is null.
 """
 
@@ -251,7 +251,7 @@ def guards(quick: bool) -> dict[str, Any]:
 
 
 def soaked(quick: bool) -> dict[str, Any]:
-    minutes = float(os.environ.get("SOAK_MINUTES", "0" if quick else "30"))
+    minutes = float(os.environ.get("SOAK_MINUTES", "0.3" if quick else "30"))
     return soak.figures(minutes, companies=1 if quick else 3) if minutes else {}
 
 

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from connector import db, leases, waking
 from connector.planning import plans
 from sandbox import acts
+from sandbox.documents import Ref
 from sandbox.ledger import Ledger
 from tests.security.practice import TODAY, WEBHOOK_KEY, Practice, a_practice
 from webhooks.signature import sign
@@ -228,6 +229,7 @@ class _Soak:
                 if d.status == "open" and "-P" in d.number
             )
             doubled += [f"{id} {number}" for number, count in numbers.items() if count > 1]
+            doubled += [f"{id} a note on {ref}" for (ref, _), count in _notes(ledger).items() if count > 1]
         return {
             "minutes": minutes, "acts": dict(self.done), "kills": dict(self.kills), "plans_approved": len(self.approved),
             "events_acknowledged": len(self.acknowledged), "lost": len(lost), "lost_first": lost[:10],
@@ -252,6 +254,18 @@ class _Soak:
             warm.append(_median([kb for age, r, kb in self.memory if r == role and 5 < age <= middle]))
             old.append(_median([kb for age, r, kb in self.memory if r == role and age >= late]))
         return round(max((o / w for o, w in zip(old, warm, strict=True)), default=1.0), 3)
+
+
+def _notes(ledger: Ledger) -> Counter[tuple[object, str]]:
+    """How often each text stands on each document: history on Xero, attached notes on QuickBooks."""
+    said: Counter[tuple[object, str]] = Counter()
+    documents = [("invoice", d.id) for d in ledger.invoices] + [
+        ("credit_note", d.id) for d in ledger.credit_notes
+    ]
+    for ref in (Ref(*each) for each in documents):
+        said.update((ref, note.text) for note in ledger.notes(ref) if note.change == "Note")
+    said.update((ref, a.note) for a in ledger.attachments for ref in a.refs if a.note)
+    return said
 
 
 def _median(values: list[int]) -> float:
