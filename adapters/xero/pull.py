@@ -29,6 +29,9 @@ from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Pa
 from connector.platforms import Batch, Cursor, Refused, Unreadable
 
 PAGE_SIZE = 1000
+READINGS = (
+    3  # of one list that grows shorter while it is read; what may be missing then, the night's proof tells
+)
 IDS_IN_ONE_CALL = 50  # about 52 fit into an address
 OVERLAP = dt.timedelta(seconds=2)  # Xero compares whole seconds, and may or may not include the named one
 LONG_OVERLAP = dt.timedelta(days=1)  # in a thorough sweep: for what reached Xero's lists late
@@ -145,6 +148,7 @@ class Pull:
         state = dict((cursor or {}).get("whole") or {})
         since = dict(state.get("since") or {})
         at, number, first_count = state.get("list", 0), state.get("page", 1), state.get("count")
+        readings = state.get("readings", 1)
         while at < len(_ALL):
             asked = _ALL[at]
             page = self._page(asked, number, None, {**asked.query, **asked.whole})
@@ -152,18 +156,24 @@ class Pull:
                 since[asked.name] = _moment_after(page)
             first_count = page.count if number == 1 else first_count
             batch = self._batch(page)
-            if page.last and page.count is not None and first_count is not None and page.count < first_count:
-                number = (
-                    1  # rows left the list while we read it, so some may have slipped to a page behind us
-                )
+            shrunk = page.count is not None and first_count is not None and page.count < first_count
+            if page.last and shrunk and readings < READINGS:
+                # rows left the list while we read it, so some may have slipped to a page behind us
+                number, readings = 1, readings + 1
             elif page.last:
-                at, number = at + 1, 1
+                at, number, readings = at + 1, 1, 1
             else:
                 number += 1
             if at == len(_ALL):
                 yield replace(batch, cursor=self._cursor(since, _IN_TURN), complete=frozenset(Kind))
             else:
-                whole = {"list": at, "page": number, "since": since, "count": first_count}
+                whole = {
+                    "list": at,
+                    "page": number,
+                    "since": since,
+                    "count": first_count,
+                    "readings": readings,
+                }
                 yield replace(batch, cursor={"home": self._home, "whole": whole})
 
     # ------------------------------------------------------------ changes

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.xero import pull as pulling
 from connector.domain.receivables import Kind, Status
 from connector.platforms import Batch, Cursor, Ledger, TryLater
 from sandbox import acts
@@ -300,6 +301,18 @@ def test_a_pull_that_stopped_goes_on_at_its_page(ledgers: Xero):
     assert len(numbers) == 2_300
     assert rest[-1].complete == frozenset(Kind)
     assert "since" in rest[-1].cursor
+
+
+def test_a_list_that_always_says_it_shrank_is_read_three_times_and_no_more(
+    ledgers: Xero, monkeypatch: pytest.MonkeyPatch
+):
+    asked, told = iter(range(1000, 0, -1)), pulling.paging
+    monkeypatch.setattr(pulling, "PAGE_SIZE", 2)
+    monkeypatch.setattr(pulling, "paging", lambda found: (told(found)[0], next(asked)))
+    batches = pull(ledgers.open())
+    assert batches[-1].complete == frozenset(Kind)
+    names = [c.name for b in batches for c in b.customers]
+    assert {name: names.count(name) for name in names} == dict.fromkeys(names, 3)
 
 
 def test_progress_tells_how_far_a_list_is(ledgers: Xero):
