@@ -6,9 +6,10 @@ The tables stand in `connector.tables`, by topic; callers reach them from here: 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -145,6 +146,27 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield tx
     finally:
         _in_transaction.reset(mark)
+
+
+def wanted(tx: Connection, keys: Collection[tuple[str, str]]) -> sa.FromClause:
+    """Pairs of connection and customer as a table to join: one short statement however many there are."""
+    if tx.dialect.name == "postgresql":
+        ways = ([key[n] for key in keys] for n in (0, 1))
+        arrays = (sa.cast(sa.literal(way, sa.ARRAY(sa.Text)), sa.ARRAY(sa.Text)) for way in ways)
+        named = sa.func.unnest(*arrays).table_valued("connection_id", "customer_id", name="wanted")
+        return named.render_derived()
+    each = sa.func.json_each(json.dumps(list(keys))).table_valued("value", name="each")
+    both = (sa.func.json_extract(each.c.value, f"$[{n}]", type_=sa.Text) for n in (0, 1))
+    return sa.select(
+        *(way.label(n) for way, n in zip(both, ("connection_id", "customer_id"), strict=True))
+    ).subquery("wanted")
+
+
+def of_these(tx: Connection, table: sa.Table, keys: Collection[tuple[str, str]]) -> sa.FromClause:
+    """The rows of a table about these customers."""
+    named, c = wanted(tx, keys), table.c
+    same = sa.and_(c.connection_id == named.c.connection_id, c.customer_id == named.c.customer_id)
+    return named.join(table, same)
 
 
 def in_transaction() -> bool:

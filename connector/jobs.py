@@ -32,6 +32,8 @@ from connector.writing import writeback
 
 log = logging.getLogger(__name__)
 
+TOGETHER = 50  # organizations whose night is one piece of work
+ROUNDS = 10  # such pieces in one job: a minute at the most, so that nobody waits long behind it
 SLICE = 20  # pages of a first reading in one job: about as long as a small organization's whole one
 FULL_EVERY = dt.timedelta(days=7)
 
@@ -170,27 +172,17 @@ def review_connection(
             return  # half a pull is no picture: an invoice may be there and its payment not yet
         today = connections.today(connection, settings)
         all_customers = all_customers or connection.review_asked_at is not None
-        whole = all_customers or connection.last_review_on != today
-        if whole or changed:
-            review.review(
-                engine,
-                connection_id,
-                now=db.now(),
-                today=today,
-                customer_ids=None if whole else frozenset(changed),
-                quiet_too=all_customers,
-            )
-        weeks, expected = [], None
-        if whole:
-            with db.reading(engine) as tx:
-                weeks = history.missing(tx, connection_id, today)
-                expected = expecting.worked_out_later(tx, connection_id, today)
+        a_new_day = connection.last_review_on != today
+        if all_customers or connection.last_review_on is None:
+            review.look(engine, connection_id, now=db.now(), today=today)
+            _learn(engine, connection_id, today)
+        elif a_new_day:
+            _night(engine, {connection_id: today})
+        elif changed:
+            review.review(engine, connection_id, now=db.now(), today=today, customer_ids=frozenset(changed))
         with db.transaction(engine) as tx:
             books.reviewed(tx, connection_id, changed)
-            if whole:
-                history.keep(tx, weeks)
-                if expected is not None:
-                    expecting.keep_later(tx, connection_id, expected, today=today)
+            if all_customers or a_new_day:
                 retention.let_go(tx, connection_id, today=today, now=db.now())
                 _reviewed(tx, connection, today)
     with db.reading(engine) as tx:  # after the lease: who found it taken meanwhile has ended
@@ -201,6 +193,67 @@ def review_connection(
         waking.deliver(settings, connection_id)
     if again:
         waking.review(settings, connection_id)
+    if a_new_day and not all_customers:
+        _others_too(settings, engine, connection_id)
+
+
+def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
+    """The night of other organizations along with this one: together they cost a small part of what each does alone.
+
+    Those that wait longest come first, and none in whose books something changed: that has a job of its own.
+    """
+    with db.reading(engine) as tx:
+        taken, busy = leases.held(tx, db.now()), books.changing(tx)
+        due = connections.connected(tx)
+        days = {
+            id: connections.today(one, settings)
+            for id, one in due.items()
+            if one.last_sync_at and one.last_review_on and one.review_asked_at is None
+        }
+    waits = [
+        id
+        for id, day in sorted(days.items(), key=lambda each: (due[each[0]].last_review_on, each[0]))
+        if due[id].last_review_on != day
+        and id not in busy
+        and id != connection_id
+        and sync.lease_name(id) not in taken
+        and f"review:{id}" not in taken
+    ]
+    for start in range(0, min(len(waits), TOGETHER * ROUNDS), TOGETHER):
+        part = waits[start : start + TOGETHER]
+        with leases.hold_some(engine, [f"review:{id}" for id in part]) as (lease, mine):
+            with db.reading(engine) as tx:  # whoever had it a moment ago may have done it
+                still = {one.id for one in connections.some(tx, part) if one.last_review_on != days[one.id]}
+            got = {id: days[id] for id in part if f"review:{id}" in mine and id in still}
+            if not got:
+                continue
+            _night(engine, got)
+            lease.keep()
+            with db.transaction(engine) as tx:
+                for id, day in got.items():
+                    c = db.connections.c
+                    tx.execute(sa.update(db.connections).where(c.id == id).values(last_review_on=day))
+
+
+def _night(engine: Engine, days: Mapping[str, dt.date]) -> None:
+    review.look_by_night(engine, days, now=db.now())
+    with db.reading(engine) as tx:
+        learning = review.to_learn(tx, days)
+    for connection_id in learning:
+        _learn(engine, connection_id, days[connection_id])
+
+
+def _learn(engine: Engine, connection_id: str, today: dt.date) -> None:
+    """What rests on the whole book: predictions, and the weeks that are over."""
+    review.predict(engine, connection_id, today=today)
+    with db.reading(engine) as tx:
+        weeks = history.missing(tx, connection_id, today)
+        expected = expecting.worked_out_later(tx, connection_id, today)
+    with db.transaction(engine) as tx:
+        history.keep(tx, weeks)
+        if expected is not None:
+            expecting.keep_later(tx, connection_id, expected, today=today)
+        retention.let_go(tx, connection_id, today=today, now=db.now())
 
 
 def _reviewed(tx: Transaction, connection: connections.Connection, today: dt.date) -> None:

@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -60,16 +60,27 @@ def new_owner() -> str:
 
 
 def take(engine: Engine, name: str, owner: str, seconds: float, now: dt.datetime | None = None) -> bool:
-    """Take a free or run-out lease, or extend our own, in one statement. False: somebody else holds it."""
+    """Take a free or run-out lease, or extend our own. False: somebody else holds it."""
+    return bool(take_some(engine, [name], owner, seconds, now))
+
+
+def take_some(
+    engine: Engine, names: Collection[str], owner: str, seconds: float, now: dt.datetime | None = None
+) -> list[str]:
+    """Take those of these leases that are free or run out, or extend our own, in one statement."""
     now = now or db.now()
-    row = {"name": name, "owner": owner, "until": now + dt.timedelta(seconds=seconds), "taken_at": now}
+    until = now + dt.timedelta(seconds=seconds)
+    # In one order, or two who take the same ones could wait for each other.
+    rows = [{"name": name, "owner": owner, "until": until, "taken_at": now} for name in sorted(names)]
+    if not rows:
+        return []
     with db.transaction(engine) as tx:
-        insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(db.leases).values(row)
+        insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(db.leases)
         free = sa.or_(db.leases.c.owner == owner, db.leases.c.until <= now)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["name"], set_={"owner": owner, "until": row["until"], "taken_at": now}, where=free
+        upsert = insert.values(rows).on_conflict_do_update(
+            index_elements=["name"], set_={"owner": owner, "until": until, "taken_at": now}, where=free
         )
-        return tx.execute(upsert.returning(db.leases.c.name)).one_or_none() is not None
+        return list(tx.scalars(upsert.returning(db.leases.c.name)))
 
 
 def drop(engine: Engine, name: str, owner: str) -> None:
@@ -97,7 +108,7 @@ def hold(
         return
     lease, over = Lease(name, owner), threading.Event()
     renewing = threading.Thread(
-        target=_renew, args=(engine, lease, seconds, over), daemon=True, name=f"renew-{name}"
+        target=_renew, args=(engine, lease, seconds, over, [name]), daemon=True, name=f"renew-{name}"
     )
     renewing.start()
     try:
@@ -108,10 +119,32 @@ def hold(
         drop(engine, name, owner)
 
 
-def _renew(engine: Engine, lease: Lease, seconds: float, over: threading.Event) -> None:
+@contextmanager
+def hold_some(
+    engine: Engine, names: Collection[str], seconds: float = 60
+) -> Iterator[tuple[Lease, list[str]]]:
+    """Those of these leases that nobody else has, for the length of the block. Losing one is losing all."""
+    owner = new_owner()
+    mine = take_some(engine, names, owner, seconds)
+    lease, over = Lease("some", owner), threading.Event()
+    renewing = threading.Thread(
+        target=_renew, args=(engine, lease, seconds, over, mine), daemon=True, name="renew-some"
+    )
+    renewing.start()
+    try:
+        yield lease, mine
+    finally:
+        over.set()
+        renewing.join()
+        with db.transaction(engine) as tx:
+            c = db.leases.c
+            tx.execute(sa.delete(db.leases).where(c.name.in_(mine), c.owner == owner))
+
+
+def _renew(engine: Engine, lease: Lease, seconds: float, over: threading.Event, names: Sequence[str]) -> None:
     while not over.wait(seconds / 3):
         try:
-            if not take(engine, lease.name, lease.owner, seconds):
+            if len(take_some(engine, names, lease.owner, seconds)) < len(names):
                 lease._gone.set()
                 return
         except (

@@ -26,7 +26,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from benchmarks.scaling import tryton
-from connector import config, db
+from connector import config, db, jobs
 from connector.config import Config
 from connector.connecting import connections
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
@@ -190,8 +190,8 @@ def _review(url: str, spare: str, ids: list[str], today: dt.date, ready: Any, st
     review.review(engine, spare, now=NOW, today=today)
     ready.release()
     start.wait()
-    for id in ids:
-        review.review(engine, id, now=NOW, today=today, quiet_too=False)
+    for start in range(0, len(ids), jobs.TOGETHER):
+        review.night(engine, dict.fromkeys(ids[start : start + jobs.TOGETHER], today), now=NOW)
 
 
 def main() -> None:

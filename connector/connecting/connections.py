@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import secrets
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -87,6 +88,13 @@ def get(tx: Transaction, connection_id: str) -> Connection:
     if row is None:
         raise LookupError(f"There is no connection {connection_id!r}.")
     return _connection(row)
+
+
+def some(tx: Transaction, connection_ids: Collection[str]) -> list[Connection]:
+    """These, by id; without those that do not exist."""
+    c = db.connections.c
+    query = sa.select(db.connections).where(c.id.in_(list(connection_ids))).order_by(c.id)
+    return [_connection(row) for row in tx.execute(query)]
 
 
 def of(tx: Transaction, platform: str, external_id: str) -> Connection | None:

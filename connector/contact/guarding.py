@@ -108,7 +108,12 @@ class Scene:
 
 def country_of(customer: Customer, organization: Organization, decided: Settings) -> str:
     """Where the customer is; the organization's country where nobody knows."""
-    return customer.country or decided.policy.country or organization.country
+    return customer.country or home(organization, decided)
+
+
+def home(organization: Organization, decided: Settings) -> str:
+    """Where customers are of whom nobody knows."""
+    return decided.policy.country or organization.country
 
 
 def resting(scene: Scene) -> dict[str, str]:

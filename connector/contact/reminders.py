@@ -14,10 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from connector import db
 from connector.db import reminders
 from connector.domain.dunning import Contact
 from connector.record import audit
 
+Key = tuple[str, str]  # connection, customer
 OPEN = ("due", "held")
 REACHED = ("noted", "sent")
 NEEDS_PERSON = "This step needs a person"
@@ -72,6 +74,7 @@ class Due:
     about: tuple[About, ...]
     text: str
     held_because: tuple[str, ...]
+    unfit: bool = False  # its words may not be sent as they are
 
     @property
     def state(self) -> str:
@@ -92,12 +95,30 @@ def keep(
     `earlier` are all their reminders, as read a moment ago: what leaves meanwhile stays as it left, and what is
     stored already is not written again. Returns what is kept, without what left already.
     """
+    return keep_of(
+        tx,
+        {(connection_id, id): due for id, due in found.items()},
+        {(connection_id, id): mine for id, mine in earlier.items()},
+        today={connection_id: today},
+        now=now,
+    )
+
+
+def keep_of(
+    tx: Connection,
+    found: Mapping[Key, Due | None],
+    earlier: Mapping[Key, Sequence[Reminder]],
+    *,
+    today: Mapping[str, dt.date],
+    now: dt.datetime,
+) -> list[Due]:
+    """The same for customers of any organizations, each on its own day."""
     new, changed, kept, stay = [], [], [], set[int]()
-    for customer_id, due in found.items():
+    for (connection_id, customer_id), due in found.items():
         if due is None:
             continue
         cycle = cycle_of(due.about)
-        mine = earlier.get(customer_id, ())
+        mine = earlier.get((connection_id, customer_id), ())
         old = next((r for r in mine if (r.level, r.cycle) == (due.level, cycle)), None)
         values = {
             "invoices": [_dump(a) for a in due.about],
@@ -106,7 +127,8 @@ def keep(
             "held_because": list(due.held_because),
         }
         if old is None:
-            new.append({"customer_id": customer_id, "level": due.level, "cycle": cycle, **values})
+            who = {"connection_id": connection_id, "customer_id": customer_id, "due_on": today[connection_id]}
+            new.append({**who, "level": due.level, "cycle": cycle, **values})
         elif old.state not in OPEN:
             continue
         elif (old.state, old.invoices, old.text, old.held_because) != (
@@ -128,9 +150,8 @@ def keep(
         tx.execute(anew.values(updated_at=now), changed)
     if new:
         insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(reminders)
-        always = {"connection_id": connection_id, "due_on": today, "channel": "note"}
-        moments = {"created_at": now, "updated_at": now}
-        tx.execute(insert.on_conflict_do_nothing(), [always | moments | row for row in new])
+        always = {"channel": "note", "created_at": now, "updated_at": now}
+        tx.execute(insert.on_conflict_do_nothing(), [always | row for row in new])
     return kept
 
 
@@ -148,7 +169,7 @@ def retext(tx: Connection, reminder_id: int, text: str) -> None:
 def release(tx: Connection, reminder_id: int, *, who: str, now: dt.datetime) -> Reminder:
     """A person lets a step go that needs one. Everything else that holds it still does. Raises LookupError."""
     reminder = get(tx, reminder_id)
-    _set(tx, reminder_id, channel=BY_PERSON)
+    _set(tx, reminder_id, channel=BY_PERSON, updated_at=now)
     audit.record(
         tx,
         who=who,
@@ -228,13 +249,25 @@ def that_count(tx: Connection, connection_id: str, since: Mapping[str, dt.date])
     Which those are is asked first, without their words: of a customer of many years most are long past.
     """
     r = reminders.c
-    query = sa.select(r.id, r.customer_id, r.state, r.reached_on).where(
+    query = sa.select(r.id, r.connection_id, r.customer_id, r.state, r.reached_on).where(
         r.connection_id == connection_id, r.customer_id.in_(list(since))
     )
+    return _that_count(tx, query, {(connection_id, id): day for id, day in since.items()})
+
+
+def that_count_of(tx: Connection, since: Mapping[Key, dt.date]) -> list[Reminder]:
+    """The same of customers of any organizations."""
+    r = reminders.c
+    query = sa.select(r.id, r.connection_id, r.customer_id, r.state, r.reached_on)
+    return _that_count(tx, query.select_from(db.of_these(tx, reminders, since)), since)
+
+
+def _that_count(tx: Connection, query: sa.Select[Any], since: Mapping[Key, dt.date]) -> list[Reminder]:
+    r = reminders.c
     ids = [
         id
-        for id, customer_id, state, reached_on in tx.execute(query)
-        if state not in REACHED or reached_on is None or reached_on >= since[customer_id]
+        for id, connection_id, customer_id, state, reached_on in tx.execute(query)
+        if state not in REACHED or reached_on is None or reached_on >= since[connection_id, customer_id]
     ]
     if not ids:
         return []

@@ -20,7 +20,16 @@ from connector.connecting.connections import Connection as Organization
 from connector.contact import customer_time, guarding, reminders
 from connector.contact.guarding import Scene
 from connector.contact.reminders import About, Due, Reminder
-from connector.domain import calendar, dunning, free_words, page_words, reminder_words, wording
+from connector.domain import (
+    calendar,
+    dunning,
+    free_words,
+    page_words,
+    regions,
+    reminder_words,
+    shares,
+    wording,
+)
 from connector.domain.dunning import Contact, Open
 from connector.domain.letters import BadText
 from connector.domain.money import Money
@@ -28,10 +37,12 @@ from connector.domain.policy import Mode, Policy
 from connector.domain.progress import Progress
 from connector.domain.receivables import Invoice, Kind, Payment, Status
 from connector.domain.reminder_words import Sender
+from connector.domain.stillness import AHEAD
 from connector.domain.writes import Draft, NoteDraft, SendDraft
 from connector.mirroring import books, mirror
-from connector.planning import plans
+from connector.planning import plans, policy_drafts
 from connector.planning.plans import Record
+from connector.planning.policy_drafts import Drafted
 from connector.platforms import PlatformError
 from connector.practice import settings
 from connector.practice.settings import Settings
@@ -48,6 +59,7 @@ LIVE = (Status.OPEN, Status.PARTLY_PAID)
 STANDING = ("running", "broken")  # plans whose installments are reminded of
 PRETEND_HOUR = 10  # the hour of a pretend day
 _DIGITS = re.compile(r"\d+")
+GONE = ("cancelled", "withdrawn")  # plans that nothing follows from any more
 NOTE_LENGTH = 230  # leaves room for the marker within the shorter ledger's 250
 
 Standing = Sequence[tuple[Record, Progress]]
@@ -96,7 +108,57 @@ def draw_up(
     if due.needs_person and not (known and known.released):
         because.append(f"{reminders.NEEDS_PERSON}: look at the customer, then plan, call or send it.")
     text, objections = written(scene, due, segment, known if same_rules else None)
-    return Due(picture.customer.id, due.level, about, text, (*because, *objections))
+    return Due(picture.customer.id, due.level, about, text, (*because, *objections), unfit=bool(objections))
+
+
+def next_day(
+    organization: Organization,
+    decided: Settings,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    earlier: Sequence[Reminder],
+    due: Due | None,
+    drafted: Drafted,
+    *,
+    today: dt.date,
+    told: guarding.Told,
+) -> dt.date:
+    """The first day after `today` that may bring another reminder, other reasons that hold it, or another draft of a
+    plan, though nothing happens; without the days of the week (`dunning.on_this_day`).
+
+    Of a customer about whom anything else is on record, whose plan runs, or who may earn a discount: tomorrow.
+    """
+    who, tomorrow, policy = picture.customer.id, today + dt.timedelta(1), decided.policy
+    spoken = who in told.holds or who in told.promises or who in told.differences or who in told.kin
+    merged = any(i.customer_id != who for i in picture.invoices)
+    if spoken or merged or (due and due.unfit) or policy.charges.early_by_itself:
+        return tomorrow
+    waits = [r for r in records if r.state == "proposed"]
+    if any(r.state not in ("proposed", *GONE) or r.progress or r.draft for r in records):
+        return tomorrow
+    if waits and (picture.customer.is_person or any(r.plan.terms.private_person for r in waits)):
+        return tomorrow
+    if drafted.refused:
+        return tomorrow
+    documents = open_documents(picture.invoices, (), picture.payments)
+    days = {dunning.next_day(documents, reminders.contacts(earlier), policy.reminders, today)}
+    days |= {d.due + dt.timedelta(reminder_words.OLD + 1) for d in documents}
+    if not waits:
+        days |= {d.due + dt.timedelta(policy.plan.propose_after_days) for d in documents}
+        days.add(policy_drafts.affords_otherwise(picture, decided, today, today + dt.timedelta(AHEAD)))
+    if policy.page.holdout_since is not None:
+        days |= {d.due + dt.timedelta(shares.WAITS) for d in documents}
+    for invoice in picture.invoices:
+        if invoice.expected_payment and invoice.balance:
+            days.add(invoice.expected_payment + dt.timedelta(policy.reminders.promise_grace_days + 1))
+    if (since := plans.waits_since(records)) is not None:
+        days.add(since + dt.timedelta(policy.reminders.proposal_rest_days))
+        days |= {r.plan.rows[0].due + dt.timedelta(1) for r in waits if r.plan.rows}
+    if organization.facts and organization.facts.closed_until:
+        days.add(organization.facts.closed_until + dt.timedelta(1))
+    mandate = regions.region(organization.facts.country if organization.facts else "").einvoice_from
+    days |= {mandate} if mandate else set()
+    return min((day for day in days if day > today), default=dt.date.max)
 
 
 def remembered(invoices: Iterable[Invoice], today: dt.date) -> dt.date:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -262,17 +262,28 @@ def priority(receivables: Receivables, segment: str, today: dt.date) -> float:
     the first day to the whole after 90 days; unapplied money comes off first. Foreign currency counts in home
     money where the invoice carries a rate.
     """
-    spare = unapplied_money(receivables, today)
-    total = 0.0
+    spare, owed = unapplied_money(receivables, today), list[Owed]()
     for invoice in receivables.open():
         covered = min(invoice.balance, spare.get(invoice.currency, 0))
         if covered:
             spare[invoice.currency] -= covered
-        late = days_overdue(receivables.due(invoice), today)
+        owed.append(
+            (receivables.due(invoice), invoice.balance - covered, invoice.currency, float(invoice.rate or 1))
+        )
+    return at_risk(owed, segment, today)
+
+
+Owed = tuple[dt.date, int, str, float]  # due, minor units, currency, rate
+
+
+def at_risk(owed: Iterable[Owed], segment: str, today: dt.date) -> float:
+    """The priority, from what is open in the order of `Receivables.open`."""
+    total = 0.0
+    for due, minor, currency, rate in owed:
+        late = days_overdue(due, today)
         if late > GRACE:
             risk = min(1.0, 0.1 + 0.9 * late / 90)
-            units = (invoice.balance - covered) / 10 ** exponent(invoice.currency)
-            total += units * float(invoice.rate or 1) * risk
+            total += minor / 10 ** exponent(currency) * rate * risk
     return round(total * _HELPS[segment], 2)
 
 

@@ -48,6 +48,7 @@ def is_holiday(day: dt.date, country: str) -> bool:
     return calendar is not None and day in calendar
 
 
+@lru_cache(maxsize=16_384)
 def is_business_day(day: dt.date, country: str) -> bool:
     """Neither the country's weekend nor one of its public holidays."""
     calendar = _holidays(country)

@@ -10,11 +10,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from connector.domain.calendar import next_sending_day
 from connector.domain.money import Money
 from connector.domain.policy import ReminderPolicy, Step
 from connector.domain.receivables import Invoice, Payment
+
+OTHER_DAYS = "Messages leave on other days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def next_reminder(
     send_on = next_sending_day(today, policy.weekdays, country)
     reasons = [*held, *caps(contacts, policy, today)]
     if send_on > today:
-        reasons.append(f"Messages leave on other days; it goes on {send_on:%A}, {send_on}.")
+        reasons.append(_other_days(send_on))
     return Reminder(
         customer_id=customer_id,
         level=lead.level,
@@ -164,6 +167,40 @@ def caps(contacts: Iterable[Contact], policy: ReminderPolicy, today: dt.date) ->
         times = "once" if len(days) == 1 else f"{len(days)} times"
         reasons.append(f"The customer heard from us {times} within seven days; it can go from {free}.")
     return reasons
+
+
+def on_this_day(
+    held_because: Sequence[str], before: str, policy: ReminderPolicy, today: dt.date, country: str
+) -> list[str]:
+    """What holds a reminder `today`, by what held it on an earlier day, when nothing but the calendar moved.
+
+    What begins with `before`, if anything, stays the last.
+    """
+    kept = [because for because in held_because if not because.startswith(OTHER_DAYS)]
+    if (send_on := next_sending_day(today, policy.weekdays, country)) > today:
+        place = next((n for n, because in enumerate(kept) if because.startswith(before)), len(kept))
+        kept.insert(place, _other_days(send_on))
+    return kept
+
+
+def _other_days(send_on: dt.date) -> str:
+    return f"{OTHER_DAYS}; it goes on {send_on:%A}, {send_on}."
+
+
+def next_day(
+    documents: Iterable[Open], contacts: Iterable[Contact], policy: ReminderPolicy, today: dt.date
+) -> dt.date:
+    """The first day after `today` on which the ladder or the caps may decide otherwise though nothing happens.
+
+    Without the days of the week: `send_on` follows from the calendar alone.
+    """
+    days, ladders = set[dt.date](), {policy.invoice_ladder, policy.installment_ladder}
+    for document in documents:
+        days.add(document.due)
+        days.update(document.due + dt.timedelta(step.days) for step in ladder_of(document, policy))
+    gaps = {1, 7, *(after.days - step.days for ladder in ladders for step, after in pairwise(ladder))}
+    days.update(c.date + dt.timedelta(gap) for c in contacts for gap in gaps)
+    return min((day for day in days if day > today), default=dt.date.max)
 
 
 # The payer guard: asked for the message, and asked again right before it leaves

@@ -57,6 +57,9 @@ class Affordable:
     reason: str
 
 
+PARTS, PAID = 180, 365  # days for which a payment in part, and any, shows what the customer can manage
+
+
 def candidates(
     invoices: Iterable[Invoice], policy: PlanPolicy, today: dt.date, planned: frozenset[str] = frozenset()
 ) -> dict[str, list[Invoice]]:
@@ -241,14 +244,14 @@ def affordable(
     count = 0
     for payment in payments:
         age = (today - payment.date).days
-        if payment.void or payment.currency != currency or not 0 <= age <= 365:
+        if payment.void or payment.currency != currency or not 0 <= age <= PAID:
             continue
         other = payment.amount
         for part in payment.allocations:
             invoice = known.get(part.invoice_id)
             if invoice and payment.date > invoice.due and 0 < part.amount < invoice.total:
                 other -= part.amount
-                if age <= 180:
+                if age <= PARTS:
                     period = _period(payment.date, rhythm)
                     parts[period] = parts.get(period, 0) + part.amount
                     count += 1

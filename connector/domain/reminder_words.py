@@ -127,22 +127,52 @@ def _fields(reminder: Reminder, customer_name: str, sender: Sender, words: Lette
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One document as a message names it. `n` is the installment's number."""
+
+    number: str
+    amount: Money
+    due: dt.date
+    n: int | None = None
+
+    def text(self, words: Letters, today: dt.date) -> str:
+        late = (today - self.due).days
+        name = "invoice" if self.n is None else "installment"
+        if late > 0:
+            name += "_late_one" if late == 1 else "_late"
+        fields = {
+            "number": self.number,
+            "amount": words.money(self.amount),
+            "due": words.day(self.due),
+            "days": str(late),
+            "n": str(self.n),
+        }
+        return fill(words.lines[name], fields)
+
+
+def counted(text: str, named: Iterable[Line], words: Letters, then: dt.date, today: dt.date) -> str:
+    """A text that was written `then`, with the days late as of `today`."""
+    lines = text.split("\n")
+    for line in named:
+        was, now = line.text(words, then), line.text(words, today)
+        for at, old in enumerate(lines):
+            if old == was or old.startswith(f"{was} "):
+                lines[at] = now + old.removeprefix(was)
+                break
+    return "\n".join(lines)
+
+
 def _line(document: Open, words: Letters, today: dt.date) -> str:
     invoice = document.invoice
-    late = (today - document.due).days
-    name = "invoice" if document.installment is None else "installment"
-    if late > 0:
-        name += "_late_one" if late == 1 else "_late"
-    fields = {
-        "number": invoice.number or invoice.id,
-        "amount": words.money(Money(document.amount, invoice.currency)),
-        "due": words.day(document.due),
-        "days": str(late),
-        "n": str(document.installment),
-        "link": invoice.pay_link,
-    }
-    line = fill(words.lines[name], fields)
-    return f"{line} {fill(words.lines['link'], fields)}" if invoice.pay_link else line
+    named = Line(
+        invoice.number or invoice.id,
+        Money(document.amount, invoice.currency),
+        document.due,
+        document.installment,
+    )
+    line = named.text(words, today)
+    return f"{line} {fill(words.lines['link'], {'link': invoice.pay_link})}" if invoice.pay_link else line
 
 
 def _totals(reminder: Reminder) -> Mapping[str, int]:

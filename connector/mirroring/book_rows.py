@@ -87,6 +87,12 @@ class Shape:
         flags = [at[self.names[i]] for i in self.flags if self.names[i] in at]
         return Shape(self.table, names, tuple(special), at[self.names[self.owner]], tuple(flags))
 
+    def of_many(self) -> Shape:
+        """The same with the connection before all other columns."""
+        special = tuple((i + 1, what) for i, what in self.special)
+        flags = tuple(i + 1 for i in self.flags)
+        return Shape(self.table, ("connection_id", *self.names), special, self.owner + 1, flags)
+
     def read(self, tx: Transaction, rest: str, *values: Any) -> list[list[Any]]:
         """What the columns hold in the rows that `rest` names, as the records hold it: one list a column."""
         found = list(columns(tx, quoted(self.names), f"FROM {self.table.name} {rest}", *values))

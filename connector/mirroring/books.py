@@ -30,6 +30,7 @@ from connector.domain.receivables import (
 )
 from connector.mirroring.book_rows import SHAPES, Shape, columns, day, maker, mark, parts_of_ids
 
+Key = tuple[str, str]  # connection, customer
 _STATUS = {s.value: s for s in Status}
 
 
@@ -55,6 +56,7 @@ def note_changed(tx: Transaction, connection_id: str, ids: Collection[str], now:
         )
         rows = [{"connection_id": connection_id, "customer_id": id, "changed_at": now} for id in sorted(ids)]
         tx.execute(upsert, rows)
+        tx.execute(sa.update(db.connections).where(db.connections.c.id == connection_id).values(news_at=now))
 
 
 def changed(tx: Transaction, connection_id: str) -> dict[str, dt.datetime]:
@@ -62,6 +64,31 @@ def changed(tx: Transaction, connection_id: str) -> dict[str, dt.datetime]:
     c = db.changed_customers.c
     query = sa.select(c.customer_id, c.changed_at).where(c.connection_id == connection_id)
     return {row.customer_id: row.changed_at for row in tx.execute(query)}
+
+
+def changed_of(tx: Transaction, connection_ids: Collection[str]) -> set[Key]:
+    """The same of several organizations, without the moments."""
+    c = db.changed_customers.c
+    query = sa.select(c.connection_id, c.customer_id).where(c.connection_id.in_(list(connection_ids)))
+    return {(row[0], row[1]) for row in tx.execute(query)}
+
+
+def changing(tx: Transaction) -> set[str]:
+    """The organizations with customers that changed and were not reviewed since."""
+    return set(tx.scalars(sa.select(db.changed_customers.c.connection_id).distinct()))
+
+
+def news(tx: Transaction, connection_id: str) -> dt.datetime | None:
+    """When something last changed of which predictions know nothing yet."""
+    return tx.scalar(sa.select(db.connections.c.news_at).where(db.connections.c.id == connection_id))
+
+
+def learned(tx: Transaction, connection_id: str, seen: dt.datetime | None) -> None:
+    """Predictions know what `news` told; what came meanwhile stays news."""
+    if seen is not None:
+        c = db.connections.c
+        known = sa.update(db.connections).where(c.id == connection_id, c.news_at <= seen)
+        tx.execute(known.values(news_at=None))
 
 
 def reviewed(tx: Transaction, connection_id: str, seen: dict[str, dt.datetime]) -> None:
@@ -111,6 +138,7 @@ def _reader(kind: Kind, record: type[Any], names: Sequence[str] = ()) -> _Reader
 
 _Reader = tuple[Shape, Callable[..., Any]]
 _WHOLE = _reader(Kind.INVOICE, Invoice)
+_PERSON = (SHAPES[Kind.CUSTOMER], lambda *row: _customer(row))
 _BRIEFLY = _reader(Kind.CUSTOMER, Customer, ("id", "name", "currency", "country", "credit_limit"))
 _MONEY = {Kind.PAYMENT: _reader(Kind.PAYMENT, Payment), Kind.CREDIT: _reader(Kind.CREDIT, CreditNote)}
 # What those who judge ask for: of paid invoices, and of money.
@@ -274,6 +302,84 @@ def _pictures(
         if id in people:
             lists = (tuple(of[k].get(id, ())) for k in (Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT))
             yield Receivables(people[id], *lists)
+
+
+def merging(tx: Transaction, connection_ids: Collection[str]) -> list[str]:
+    """Those of these organizations in which customers were merged."""
+    c = db.customers.c
+    query = sa.select(c.connection_id).where(c.connection_id.in_(list(connection_ids)), c.merged_into != "")
+    return list(tx.scalars(query.distinct()))
+
+
+def pictures(tx: Transaction, keys: Collection[Key]) -> dict[Key, Receivables]:
+    """Customers of any organizations, briefly: a few statements for all of them."""
+    merged = set(merging(tx, {connection_id for connection_id, _ in keys}))
+    found: dict[Key, Receivables] = {}
+    for connection_id in sorted(merged):
+        mine = [id for whose, id in keys if whose == connection_id]
+        for picture in each_customer(tx, connection_id, mine, brief=True):
+            found[connection_id, picture.customer.id] = picture
+    if apart := sorted(key for key in keys if key[0] not in merged):
+        found |= _pictures_of(tx, apart)
+    return found
+
+
+def _pictures_of(tx: Transaction, keys: Sequence[Key]) -> dict[Key, Receivables]:
+    of: dict[Kind, dict[Key, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
+    for id, customer in _each(tx, _PERSON, *_these(tx, keys, "id")):
+        of[Kind.CUSTOMER][id, customer.id].append(customer)
+    whose, values = _these(tx, keys, "customer_id")
+    made = [*_each(tx, _WHOLE, f"{whose} AND balance > 0", values)]
+    made += _each(tx, _CLOSED, f"{whose} AND balance <= 0", values)
+    for id, invoice in sorted(made, key=lambda each: (each[1].date, each[1].id)):
+        of[Kind.INVOICE][id, invoice.customer_id].append(invoice)
+    for kind in (Kind.PAYMENT, Kind.CREDIT):
+        parts = _allocations_of(tx, f"{whose} AND source = {mark(tx, 1)}", *values, kind.value)
+        found = _each(tx, _MONEY_BRIEF[kind], whose, values, parts)
+        for id, record in sorted(found, key=lambda each: (each[1].date, each[1].id)):
+            of[kind][id, record.customer_id].append(record)
+    order = (Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT)
+    return {
+        key: Receivables(who, *(tuple(of[kind].get(key, ())) for kind in order))
+        for key, [who] in of[Kind.CUSTOMER].items()
+    }
+
+
+def _these(tx: Transaction, keys: Sequence[Key], by: str) -> tuple[str, tuple[Any, ...]]:
+    """Which rows are about these customers, in a statement that is as short for many as for one."""
+    if tx.dialect.name == "sqlite":
+        pairs = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+        return f"WHERE (connection_id, {by}) IN ({pairs})", (json.dumps(keys),)
+    pairs = "SELECT * FROM unnest(CAST(%s AS TEXT[]), CAST(%s AS TEXT[]))"
+    return f"WHERE (connection_id, {by}) IN ({pairs})", tuple([key[n] for key in keys] for n in (0, 1))
+
+
+def _each(
+    tx: Transaction,
+    reader: _Reader,
+    rest: str,
+    values: tuple[Any, ...],
+    parts: Mapping[Key, Sequence[Allocation]] | None = None,
+) -> Iterator[tuple[str, Any]]:
+    """The connection of each record, and the record; with its `parts` where records of the kind have some."""
+    shape, make = reader
+    whose, *found = shape.of_many().read(tx, rest, *values)
+    if parts is not None:
+        found.append([tuple(parts.get(key, ())) for key in zip(whose, found[0], strict=True)])
+    return zip(whose, map(make, *found), strict=True)
+
+
+def _allocations_of(tx: Transaction, rest: str, *values: Any) -> dict[Key, list[Allocation]]:
+    """By connection and payment or credit, in the ledger's order."""
+    wanted = ("connection_id", *_PARTS)
+    whose, source, place, *of, date, id = columns(tx, wanted, f"FROM allocations {rest}", *values)
+    made = map(_make_allocation, *of, [day(d) if d else None for d in date], id)
+    parts = defaultdict[Key, list[Allocation]](list)
+    for connection_id, name, _, part in sorted(
+        zip(whose, source, place, made, strict=True), key=itemgetter(0, 1, 2)
+    ):
+        parts[connection_id, name].append(part)
+    return parts
 
 
 def briefly(tx: Transaction, connection_id: str) -> list[Customer]:

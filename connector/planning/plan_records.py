@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from connector import db
 from connector.db import installments, plan_versions, plans, tallies
 from connector.domain import plan as terms_of
 from connector.domain.plan import Plan
@@ -143,6 +144,12 @@ def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[st
     """Oldest first."""
     mine = sa.and_(plans.c.connection_id == connection_id, plans.c.customer_id.in_(list(customer_ids)))
     return _records(tx, mine)
+
+
+def of_these(tx: Connection, keys: Collection[tuple[str, str]]) -> list[Record]:
+    """Of customers of any organizations (connection, customer). Oldest first."""
+    numbers = list(tx.scalars(sa.select(plans.c.number).select_from(db.of_these(tx, plans, keys))))
+    return _records(tx, plans.c.number.in_(numbers)) if numbers else []
 
 
 def to_deliver(tx: Connection, connection_id: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
@@ -19,6 +20,16 @@ from connector.practice.settings import Settings
 from connector.record import audit
 
 
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """How many plans are new; whether an earlier draft was withdrawn; whether the policy wants one that something
+    stands against, so that any day may bring it."""
+
+    new: int = 0
+    withdrew: bool = False
+    refused: bool = False
+
+
 def draft_by_policy(
     tx: Connection,
     organization: Organization,
@@ -29,21 +40,24 @@ def draft_by_policy(
     now: dt.datetime,
     today: dt.date,
     rests: Sequence[Hold] | None = None,
-) -> int:
-    """Draft what the policy wants for one customer, and keep earlier drafts true. Returns how many are new.
+) -> Drafted:
+    """Draft what the policy wants for one customer, and keep earlier drafts true.
 
     `records` are the customer's plans, `rests` the holds where they have been read. One plan for each currency;
     never for an invoice in a plan; never again what a person turned down.
     """
     connection_id, policy = organization.id, decided.policy
-    records = _refresh(tx, organization, decided, picture, records, now, today, rests)
-    drafted = 0
-    for plan in wanted(tx, organization, decided, picture, records, today, rests):
+    left = _refresh(tx, organization, decided, picture, records, now, today, rests)
+    drafted, refused = 0, False
+    for plan, why_not in _considered(tx, organization, decided, picture, left, today, rests):
+        if plan is None:
+            refused = refused or why_not == REFUSED
+            continue
         record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now, picture=picture)
         drafted += 1
         if rails.approves_itself(record.plan, today, policy.plan):
             plans.approve(tx, record.id, who="the policy", now=now, today=today)
-    return drafted
+    return Drafted(drafted, len(left) < len(records), refused)
 
 
 def wanted(
@@ -56,11 +70,29 @@ def wanted(
     rests: Sequence[Hold] | None = None,
 ) -> Iterator[Plan]:
     """The plans that the policy wants for one customer, not stored; none while one waits for an answer."""
+    considered = _considered(tx, organization, decided, picture, records, today, rests)
+    return (plan for plan, _ in considered if plan is not None)
+
+
+TURNED_DOWN, SHORT, REFUSED = "a person turned it down", "one payment does", "something stands against it"
+
+
+def _considered(
+    tx: Connection,
+    organization: Organization,
+    decided: Settings,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    today: dt.date,
+    rests: Sequence[Hold] | None,
+) -> Iterator[tuple[Plan | None, str]]:
+    """For each currency in which the policy looks for a plan: the plan, or why there is none."""
     if any(r.state == "proposed" for r in records):
         return
     policy, taken = decided.policy.plan, plans.planned(records)
     for group in propose.candidates(picture.invoices, policy, today, taken).values():
         if any(_turned_down(r, group) for r in records):
+            yield None, TURNED_DOWN
             continue
         try:
             plan = drafting.draft(
@@ -75,9 +107,34 @@ def wanted(
                 rests=rests,
             )
         except PlanProblem:
-            continue  # what stands against it is on the customer's page; there is nothing to propose
-        if len(plan.rows) >= 2 and not rails.problems(plan, today, policy):
-            yield plan  # one payment is a later due date, not a plan: a reminder does for that
+            yield None, REFUSED  # what it is stands on the customer's page; there is nothing to propose
+            continue
+        if len(plan.rows) < 2:
+            yield None, SHORT  # one payment is a later due date, not a plan: a reminder does for that
+        elif rails.problems(plan, today, policy):
+            yield None, REFUSED
+        else:
+            yield plan, ""
+
+
+def affords_otherwise(
+    picture: books.Receivables, decided: Settings, today: dt.date, until: dt.date
+) -> dt.date:
+    """The first day up to `until` on which a policy that found one payment enough may find another number."""
+    policy = decided.policy.plan
+    groups = propose.candidates(picture.invoices, policy, today)
+    ages = (propose.PARTS + 1, propose.PAID + 1)
+    days = sorted({p.date + dt.timedelta(age) for p in picture.payments for age in ages})
+
+    def able(currency: str, day: dt.date) -> int | None:
+        found = propose.affordable(picture.invoices, picture.payments, currency, policy.rhythm, policy, day)
+        return found.amount if found else None
+
+    now = {currency: able(currency, today) for currency in groups}
+    for day in days:
+        if today < day < until and any(able(currency, day) != now[currency] for currency in groups):
+            return day
+    return until
 
 
 def _turned_down(record: Record, group: Sequence[Invoice]) -> bool:

@@ -7,6 +7,7 @@ Every change is in the audit log with its author, before and after.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -74,11 +75,19 @@ class Settings:
 
 def load(tx: Connection, connection_id: str) -> Settings:
     """The settings; the defaults when nobody saved any."""
-    row = tx.execute(sa.select(settings).where(settings.c.connection_id == connection_id)).one_or_none()
-    if row is None:
-        return Settings(connection_id)
+    return of(tx, [connection_id])[connection_id]
+
+
+def of(tx: Connection, connection_ids: Collection[str]) -> dict[str, Settings]:
+    """The same of several organizations."""
+    rows = tx.execute(sa.select(settings).where(settings.c.connection_id.in_(list(connection_ids))))
+    found = {row.connection_id: _settings(row) for row in rows}
+    return {id: found.get(id) or Settings(id) for id in connection_ids}
+
+
+def _settings(row: Any) -> Settings:
     return Settings(
-        connection_id=connection_id,
+        connection_id=row.connection_id,
         policy=rules.load(row.policy),
         income_basis=_answer(row.income_basis, row.income_basis_by, row.income_basis_at),
         sales_tax_basis=_answer(row.sales_tax_basis, row.sales_tax_basis_by, row.sales_tax_basis_at),

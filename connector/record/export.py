@@ -23,7 +23,7 @@ from connector.mirroring import books
 from connector.planning import plans
 from connector.planning.plans import Record
 from connector.practice import settings
-from connector.reviewing import conclusions, judging
+from connector.reviewing import conclusions, current, judging
 from connector.reviewing.conclusions import Balance, Conclusion, Prediction
 from connector.writing import outbox
 from connector.writing.outbox import Write
@@ -54,7 +54,7 @@ def export(
 
 def _connection(tx: Transaction, connection: Connection, today: dt.date) -> Json:
     id = connection.id
-    concluded = {c.customer_id: c for c in conclusions.of_connection(tx, id)}
+    concluded = {c.customer_id: c for c in current.of_connection(tx, id)}
     kept = [r for r in plans.of_connection(tx, id) if r.state != "withdrawn"]
     held = _held(tx, id, today)
     predicted = conclusions.predicted(tx, id)
@@ -91,7 +91,9 @@ def _connection(tx: Transaction, connection: Connection, today: dt.date) -> Json
         "plans": [plan(r) for r in kept],
         "charges": [charge(c) for c in reversed(charging.of_connection(tx, id, 100_000))],
         "customer_answers": _answers(tx, id),
-        "reminders": [line for r in reminders.of_connection(tx, id) for line in reminder(r)],
+        "reminders": [
+            line for r in current.worded(tx, id, reminders.of_connection(tx, id)) for line in reminder(r)
+        ],
         "writes": [write(w) for w in reversed(outbox.of_connection(tx, id)) if w.state in WRITE_STATES],
     }
 

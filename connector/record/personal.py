@@ -21,7 +21,7 @@ from connector.customer_page import customer_answers, customer_files, customer_l
 from connector.domain import codec
 from connector.mirroring import books
 from connector.record import audit
-from connector.reviewing import conclusions
+from connector.reviewing import current
 
 Json = dict[str, Any]
 KEPT = (
@@ -34,7 +34,7 @@ def export(tx: Connection, connection_id: str, customer_id: str, *, today: dt.da
     """Everything about one customer as plain JSON. Raises LookupError."""
     pack = evidence.pack(tx, connection_id, customer_id, today=today)
     customer = books.customer(tx, connection_id, customer_id)
-    concluded = conclusions.of_customer(tx, connection_id, customer_id)
+    concluded = current.of_customer(tx, connection_id, customer_id)
     mine = _records(tx, connection_id, customer_id)
     said = [a for id in mine for a in customer_answers.of_customer(tx, connection_id, id)]
     files = customer_files.of_answers(tx, [a.id for a in said])

@@ -23,6 +23,8 @@ from connector.domain.findings import Evidence, Finding, Share
 from connector.domain.prediction.outlook import Outlook
 from connector.record import audit
 
+Key = tuple[str, str]  # connection, customer
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -52,7 +54,8 @@ class Conclusion:
 
     `segment` is what the books say; `kind` is what counts, a person's override first. `changes` say what would
     change the segment, `path` how to go on: wait, none, nudge, plan, stricter_terms, dispute_desk or talk.
-    `next_on` is the first day that may bring another conclusion although nothing happens.
+    `next_on` is the first day that may bring another conclusion although nothing happens. `looked_on` is the day from
+    which everything is counted, where the conclusion is known to hold longer (`as_of`).
     """
 
     customer_id: str
@@ -66,6 +69,7 @@ class Conclusion:
     path: str = ""
     override: Override | None = None
     next_on: dt.date | None = field(default=None, compare=False)
+    looked_on: dt.date | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> str:
@@ -110,12 +114,33 @@ def store(
     rules: str = "",
 ) -> None:
     """Replace what was concluded about these customers. A person's override stays. `rules`: see `to_review`."""
-    ids = [c.customer_id for c in concluded]
-    _store_findings(tx, connection_id, {c.customer_id: c.findings for c in concluded}, today)
-    before = {row.customer_id: row for row in tx.execute(_BEFORE, {"connection": connection_id, "ids": ids})}
+    found = {(connection_id, c.customer_id): c for c in concluded}
+    store_of(tx, found, today={connection_id: today}, now=now, rules={connection_id: rules})
+
+
+def before(tx: Connection, keys: Collection[Key]) -> dict[Key, Any]:
+    """What was concluded last about customers of any organizations, as stored."""
+    a = assessments.c
+    query = sa.select(a.connection_id, a.customer_id, *(a[name] for name in _SAID))
+    rows = tx.execute(query.select_from(db.of_these(tx, assessments, keys)))
+    return {(row.connection_id, row.customer_id): row for row in rows}
+
+
+def store_of(
+    tx: Connection,
+    concluded: Mapping[Key, Conclusion],
+    *,
+    today: Mapping[str, dt.date],
+    now: dt.datetime,
+    rules: Mapping[str, str],
+    known: Mapping[Key, Any] | None = None,
+) -> None:
+    """The same for customers of any organizations. `known` is what `before` said a moment ago."""
+    known = before(tx, concluded) if known is None else known
+    _store_findings(tx, {key: c.findings for key, c in concluded.items()}, today)
     new, other, same = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
-    for c in concluded:
-        old = before.get(c.customer_id)
+    for (connection_id, _), c in concluded.items():
+        old, day = known.get((connection_id, c.customer_id)), today[connection_id]
         override = {"override": old.data["override"]} if old and (old.data or {}).get("override") else {}
         said = {
             "segment": c.segment,
@@ -124,17 +149,17 @@ def store(
             "balances": [{name: getattr(b, name) for name in _BALANCE} for b in c.balances],
             "data": {"changes": list(c.changes), "path": c.path, **override},
             "next_on": c.next_on,
-            "rules": rules,
+            "rules": rules[connection_id],
             "overdue": max((b.overdue for b in c.balances if b.open), default=None),
             "findings": len(c.findings),
         }
         if old is None:
             key = {"connection_id": connection_id, "customer_id": c.customer_id}
-            new.append({**key, "as_of": today, "reviewed_at": now, **said})
+            new.append({**key, "as_of": day, "reviewed_at": now, **said})
         else:
             key = {"connection": connection_id, "customer": c.customer_id}
             kept = all(getattr(old, name) == value for name, value in said.items())
-            row = {**key, "as_of": today, "reviewed_at": now, **({} if kept else said)}
+            row = {**key, "as_of": day, "reviewed_at": now, **({} if kept else said)}
             (same if kept else other).append(row)
     for statement, rows in ((_NEW, new), (_OTHER, other), (_SAME, same)):
         if rows:
@@ -148,10 +173,6 @@ _MINE = sa.and_(
 )
 _BALANCE = tuple(f.name for f in fields(Balance))
 _SAID = ("segment", "reasons", "priority", "balances", "data", "next_on", "rules", "overdue", "findings")
-_BEFORE = sa.select(assessments.c.customer_id, *(assessments.c[name] for name in _SAID)).where(
-    assessments.c.connection_id == sa.bindparam("connection"),
-    assessments.c.customer_id.in_(sa.bindparam("ids", expanding=True)),
-)
 _NEW = sa.insert(assessments)
 _SAME = (
     sa.update(assessments)
@@ -161,30 +182,48 @@ _SAME = (
 _OTHER = _SAME.values({name: sa.bindparam(name) for name in _SAID})
 
 
-def to_review(tx: Connection, connection_id: str, today: dt.date, rules: str | None) -> list[str]:
-    """The customers about whom `today` may bring another conclusion, though none of their records changed.
+def every(tx: Connection, connection_id: str) -> list[str]:
+    """All customers of an organization."""
+    return list(tx.scalars(sa.select(customers.c.id).where(customers.c.connection_id == connection_id)))
 
-    `rules` is a fingerprint of code and policy: what other rules concluded is always worth another look.
-    None: all customers.
+
+def to_review(tx: Connection, circles: Mapping[str, tuple[dt.date, str]]) -> set[Key]:
+    """The customers about whom this day may bring another conclusion, though none of their records changed.
+
+    By organization its day, and a fingerprint of everything that its customers have in common: what was concluded
+    by another one is worth another look. No two organizations have the same.
     """
-    if rules is None:
-        return list(tx.scalars(sa.select(customers.c.id).where(customers.c.connection_id == connection_id)))
     c, a = customers.c, assessments.c
     same = sa.and_(a.connection_id == c.connection_id, a.customer_id == c.id)
-    still = sa.and_(a.as_of <= today, a.next_on > today, a.rules == rules)
-    query = (
-        sa.select(c.id)
-        .select_from(customers.outerjoin(assessments, same))
-        .where(c.connection_id == connection_id, sa.func.coalesce(still, sa.false()).is_(sa.false()))
-    )
-    return list(tx.scalars(query))
+    days: dict[dt.date, list[str]] = defaultdict(list)
+    for id, (today, _) in circles.items():
+        days[today].append(id)
+    found = set[Key]()
+    for today, ids in days.items():
+        rules = [circles[id][1] for id in ids]
+        still = sa.and_(a.as_of <= today, a.next_on > today, a.rules.in_(rules))
+        query = (
+            sa.select(c.connection_id, c.id)
+            .select_from(customers.outerjoin(assessments, same))
+            .where(c.connection_id.in_(ids), c.merged_into == "")
+            .where(sa.func.coalesce(still, sa.false()).is_(sa.false()))
+        )
+        found.update((row[0], row[1]) for row in tx.execute(query))
+    return found
 
 
-def by_rules(tx: Connection, connection_id: str, customer_ids: Collection[str], rules: str) -> set[str]:
-    """Those of these customers about whom the same rules concluded last."""
-    a = assessments.c
-    mine = sa.and_(a.connection_id == connection_id, a.customer_id.in_(list(customer_ids)))
-    return set(tx.scalars(sa.select(a.customer_id).where(mine, a.rules == rules)))
+def overtaken(tx: Connection, connection_ids: Collection[str], owing: Collection[Key]) -> set[Key]:
+    """The customers to whom something happened on our side since they were looked at: a reminder reached them, a plan
+    was answered. And the parents of others, of those who are `owing`."""
+    a, c, ids = assessments.c, customers.c, list(connection_ids)
+    found = set[Key]()
+    for table in (db.reminders, db.plans):
+        same = sa.and_(a.connection_id == table.c.connection_id, a.customer_id == table.c.customer_id)
+        later = sa.and_(same, table.c.updated_at > a.reviewed_at)
+        query = sa.select(a.connection_id, a.customer_id).select_from(assessments.join(table, later))
+        found.update((row[0], row[1]) for row in tx.execute(query.where(a.connection_id.in_(ids))))
+    parents = sa.select(c.connection_id, c.parent_id).where(c.connection_id.in_(ids), c.parent_id != "")
+    return found | ({(row[0], row[1]) for row in tx.execute(parents.distinct())} & set(owing))
 
 
 def forget_merged(tx: Connection, connection_id: str, away: Collection[str], today: dt.date) -> None:
@@ -195,7 +234,7 @@ def forget_merged(tx: Connection, connection_id: str, away: Collection[str], tod
     merged = merged.where(c.connection_id == connection_id, c.merged_into != "")
     gone = [id for id in tx.scalars(merged) if id in away]
     if gone:
-        _store_findings(tx, connection_id, dict.fromkeys(gone, ()), today)
+        _store_findings(tx, {(connection_id, id): () for id in gone}, {connection_id: today})
         tx.execute(sa.delete(assessments).where(a.connection_id == connection_id, a.customer_id.in_(gone)))
 
 
@@ -240,13 +279,6 @@ def override(
     )
 
 
-_OPEN_FINDINGS = sa.select(findings).where(
-    findings.c.connection_id == sa.bindparam("connection"),
-    findings.c.customer_id.in_(sa.bindparam("ids", expanding=True)),
-    findings.c.closed_on.is_(None),
-)
-
-
 _CHANGED_FINDING = (
     sa.update(findings)
     .where(findings.c.id == sa.bindparam("row"))
@@ -259,12 +291,14 @@ def _shown(evidence: Evidence) -> dict[str, Any]:
 
 
 def _store_findings(
-    tx: Connection, connection_id: str, seen: Mapping[str, Iterable[Finding]], today: dt.date
+    tx: Connection, seen: Mapping[Key, Iterable[Finding]], today: Mapping[str, dt.date]
 ) -> None:
-    still = tx.execute(_OPEN_FINDINGS, {"connection": connection_id, "ids": list(seen)})
-    open_ = {(row.customer_id, row.kind, row.key): row for row in still}
+    query = sa.select(findings).select_from(db.of_these(tx, findings, seen))
+    still = tx.execute(query.where(findings.c.closed_on.is_(None)))
+    open_ = {(row.connection_id, row.customer_id, row.kind, row.key): row for row in still}
     new, changed = [], []
-    for customer_id, found in seen.items():
+    for (connection_id, customer_id), found in seen.items():
+        day = today[connection_id]
         for position, finding in enumerate(found):
             values = {
                 "position": position,
@@ -272,7 +306,7 @@ def _store_findings(
                 "evidence": [_shown(e) for e in finding.evidence],
                 "text": finding.text,
             }
-            old = open_.pop((customer_id, finding.kind, finding.currency), None)
+            old = open_.pop((connection_id, customer_id, finding.kind, finding.currency), None)
             if old is None:
                 new.append(
                     {
@@ -280,20 +314,23 @@ def _store_findings(
                         "customer_id": customer_id,
                         "kind": finding.kind,
                         "key": finding.currency,
-                        "opened_on": today,
-                        "seen_on": today,
+                        "opened_on": day,
+                        "seen_on": day,
                         **values,
                     }
                 )
             elif any(getattr(old, name) != value for name, value in values.items()):
-                changed.append({"row": old.id, "seen_on": today, **values})
+                changed.append({"row": old.id, "seen_on": day, **values})
     if changed:
         tx.execute(_CHANGED_FINDING, changed)
     if new:
         tx.execute(sa.insert(findings), new)
     if open_:
-        gone = [row.id for row in open_.values()]
-        tx.execute(sa.update(findings).where(findings.c.id.in_(gone)).values(closed_on=today))
+        gone: dict[dt.date, list[int]] = defaultdict(list)
+        for row in open_.values():
+            gone[today[row.connection_id]].append(row.id)
+        for day, ids in gone.items():
+            tx.execute(sa.update(findings).where(findings.c.id.in_(ids)).values(closed_on=day))
 
 
 def of_connection(tx: Connection, connection_id: str) -> list[Conclusion]:
@@ -335,6 +372,8 @@ def _conclusions(
             priority=row.priority,
             balances=tuple(codec.from_json(Balance, b) for b in row.balances or ()),
             as_of=_holds_for(row, last),
+            next_on=row.next_on,
+            looked_on=row.as_of,
             changes=tuple((row.data or {}).get("changes", ())),
             path=(row.data or {}).get("path", ""),
             override=codec.from_json(Override, row.data["override"])
@@ -359,20 +398,29 @@ def _finding(row: Any) -> Finding:
 
 def owed(tx: Connection, connection_id: str) -> dict[str, Share]:
     """What all customers together owe, by currency."""
+    return owed_of(tx, [connection_id]).get(connection_id, {})
+
+
+def owed_of(tx: Connection, connection_ids: Collection[str]) -> dict[str, dict[str, Share]]:
+    """The same of several organizations."""
     query = (
         sa.select(
+            invoices.c.connection_id,
             invoices.c.currency,
             sa.func.sum(invoices.c.balance).label("open"),
             sa.func.count(sa.distinct(invoices.c.customer_id)).label("customers"),
         )
         .where(
-            invoices.c.connection_id == connection_id,
+            invoices.c.connection_id.in_(list(connection_ids)),
             invoices.c.balance > 0,
             invoices.c.status.in_(["open", "partly_paid"]),
         )
-        .group_by(invoices.c.currency)
+        .group_by(invoices.c.connection_id, invoices.c.currency)
     )
-    return {row.currency: Share(int(row.open), row.customers) for row in tx.execute(query)}
+    found: dict[str, dict[str, Share]] = defaultdict(dict)
+    for row in tx.execute(query):
+        found[row.connection_id][row.currency] = Share(int(row.open), row.customers)
+    return found
 
 
 def store_predictions(

@@ -62,7 +62,7 @@ def judge(
         path=assessed.path,
         priority=assessed.priority,
         as_of=today,
-        next_on=today + dt.timedelta(1) if said else stillness.next_change(receivables, today),
+        next_on=today + dt.timedelta(1) if said else stillness.next_change(receivables, policy, today),
     )
 
 

@@ -53,6 +53,7 @@ connections = sa.Table(
     sa.Column("last_full_at", Moment),
     sa.Column("last_review_on", sa.Date),  # organization's day of the last whole review
     sa.Column("review_asked_at", Moment),  # somebody changed a rule: look at all customers again; NULL: done
+    sa.Column("news_at", Moment),  # something changed of which predictions know nothing yet; NULL: nothing
     sa.Column("last_proof_at", Moment),  # completeness compared
     sa.Column("progress", Json),  # {"step","what","done","expected","at","error"}
     sa.Column("retry_at", Moment),  # a ledger said wait: not before this

@@ -11,13 +11,13 @@ from sqlalchemy.engine import Engine
 
 from connector import db
 from connector.connecting import connections
-from connector.contact import contacts
+from connector.contact import contacts, reminders
 from connector.domain.policy import FindingPolicy, Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
 from connector.mirroring import books, mirror
 from connector.platforms import Batch
 from connector.practice import settings
-from connector.reviewing import conclusions, review
+from connector.reviewing import conclusions, current, review
 
 START = dt.date(2026, 1, 5)
 NOW = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
@@ -48,22 +48,40 @@ def look(engine: Engine, today: dt.date) -> tuple[int, int]:
     """How many customers each of the two looked at."""
     counts = []
     for id in (EVERY_ONE, SOME):
-        counts.append(review.look(engine, id, now=NOW, today=today, quiet_too=id == EVERY_ONE).customers)
+        if id == EVERY_ONE:
+            counts.append(review.look(engine, id, now=NOW, today=today).customers)
+        else:
+            counts.append(review.look_by_night(engine, {id: today}, now=NOW).customers)
         with db.transaction(engine) as tx:
             books.reviewed(tx, id, books.changed(tx, id))
+            tx.execute(
+                sa.update(db.connections).where(db.connections.c.id == id).values(last_review_on=today)
+            )
     return counts[0], counts[1]
 
 
-def everything(engine: Engine, id: str) -> dict[str, list[tuple[object, ...]]]:
-    """All that a review stores, without the day of the last look and the rows' own numbers."""
-    but = {"id", "number", "plan", "connection_id", "as_of", "reviewed_at", "seen_on", "next_on"}
-    found = {}
+def everything(engine: Engine, id: str) -> dict[str, list[object]]:
+    """All that a review stores, as anybody reads it: days are counted up to the last review (`current`).
+
+    Without the days of the last look and the rows' own numbers, and without the words of findings that are closed.
+    """
+    but = {"id", "number", "plan", "connection_id", "updated_at"}
+    found: dict[str, list[object]] = {}
     with db.reading(engine) as tx:
-        for table in (db.findings, db.assessments, db.reminders, db.plans):
-            columns = [c for c in table.c if c.name not in but]
-            rows = tx.execute(sa.select(*columns).where(table.c.connection_id == id))
+        for table, unread in (
+            (db.findings, {"seen_on", "since", "evidence", "text"}),
+            (db.assessments, {"as_of", "reviewed_at", "next_on", "rules", "balances", "reasons", "data"}),
+            (db.reminders, {"text"}),
+            (db.plans, set()),
+        ):
+            columns = [c for c in table.c if c.name not in but | unread]
+            ours = reminders.OURS if table is db.reminders else sa.true()
+            rows = tx.execute(sa.select(*columns).where(table.c.connection_id == id, ours))
             found[table.name] = sorted(tuple(map(repr, row)) for row in rows)
-    return found  # type: ignore[return-value]
+        found["concluded"] = list(current.of_connection(tx, id))
+        told = current.worded(tx, id, reminders.of_connection(tx, id))
+        found["told"] = sorted((r.customer_id, r.level, r.cycle, r.text) for r in told)
+    return found
 
 
 class Trade:

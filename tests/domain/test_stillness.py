@@ -68,19 +68,76 @@ def test_nothing_changes_before_the_day_that_is_named():
     assert quiet_for_long > 20  # and far enough away to be worth it
 
 
-def test_whoever_owes_or_was_heard_of_is_looked_at_every_day():
+def who_owes(chance):
+    """Invoices at regular intervals, paid by some habit, in parts or not; a few of them never."""
+    step, late = chance.choice([5, 14, 30, 60]), chance.choice([0, 5, 12, 35, 60])
+    in_parts, never = chance.choice([0, 0, 0.3, 0.8]), chance.choice([0.05, 0.05, 0.3])
+    invoices, payments = [], []
+    for n in range(chance.randint(1, 30)):
+        day = TODAY - timedelta(n * step + chance.randint(0, 4))
+        due, total = day + timedelta(chance.choice([0, 14, 30])), chance.randint(1, 9) * 10_000
+        last = due + timedelta(80 if chance.random() < 0.05 else late + chance.randint(-5, 8))
+        parts = [(last, total)]
+        if chance.random() < in_parts:
+            parts = [(last - timedelta(10), total // 2), (last + timedelta(20), total - total // 2)]
+        if chance.random() < never:
+            parts = parts[:-1]
+        parts = [(when, amount) for when, amount in parts if day <= when <= TODAY]
+        balance, currency = total - sum(a for _, a in parts), "EUR" if chance.random() < 0.05 else "USD"
+        status = Status.PAID if balance == 0 else Status.PARTLY_PAID if parts else Status.OPEN
+        marker = "plan=PP-0001" if chance.random() < 0.02 else ""
+        invoices.append(
+            Invoice(f"i{n}", f"{n}", "ann", day, due, currency, total, balance, status, marker=marker)
+        )
+        for k, (when, amount) in enumerate(parts):
+            split = (Allocation(f"i{n}", amount, when),)
+            payments.append(Payment(f"p{n}{k}", "ann", when, currency, amount, 0, split))
+    return invoices, payments
+
+
+def kinds(made):
+    """What of a conclusion is more than a count."""
+    sums = [(b.currency, b.open, b.overdue) for b in made.balances]
+    return [(f.kind, f.currency) for f in made.findings], made.segment, made.path, sums
+
+
+def test_between_the_days_that_are_named_only_counts_grow_for_whoever_owes():
+    chance = random.Random(7)
+    owing = moved = quiet_for_a_week = 0
+    for _ in range(120):
+        invoices, payments = who_owes(chance)
+        now, until = concluded(invoices, payments, TODAY)
+        assert until > TODAY
+        if not any(i.balance for i in invoices):
+            continue
+        owing += 1
+        for ahead in range(1, (until - TODAY).days):
+            day = TODAY + timedelta(ahead)
+            assert kinds(concluded(invoices, payments, day)[0]) == kinds(now), day
+        quiet_for_a_week += (until - TODAY).days > 7
+        moved += kinds(concluded(invoices, payments, until)[0]) != kinds(now)
+    assert owing > 60
+    assert moved > owing / 3  # the days named are worth naming
+    assert quiet_for_a_week > owing / 4  # and far enough away to be worth it
+
+
+def test_whoever_was_heard_of_is_looked_at_every_day():
     tomorrow = TODAY + timedelta(1)
-    open_ = Invoice("i", "1", "ann", TODAY, date(2026, 12, 2), "USD", 900, 900, Status.OPEN)
-    assert stillness.next_change(Receivables(ANN, (open_,)), TODAY) == tomorrow
-    assert concluded([open_], [], TODAY)[1] == tomorrow
     said = Event("bounced", date(2026, 10, 1))
-    assert stillness.next_change(Receivables(ANN, events=(said,)), TODAY) == tomorrow
+    assert stillness.next_change(Receivables(ANN, events=(said,)), Policy(), TODAY) == tomorrow
     later = Event("promise", date(2026, 11, 9), promised=date(2026, 12, 1))
     judged = judging.judge(ANN, [], [], [], Policy(), TODAY, events=[later])
     assert judged.next_on == tomorrow
 
 
+def test_an_invoice_that_is_not_due_is_waited_for():
+    open_ = Invoice("i", "1", "ann", TODAY, date(2026, 11, 20), "USD", 900, 900, Status.OPEN)
+    assert stillness.next_change(Receivables(ANN, (open_,)), Policy(), TODAY) == date(2026, 11, 21)
+    far = replace(open_, due=date(2027, 3, 1))  # nobody who owes is left alone longer than four weeks
+    assert stillness.next_change(Receivables(ANN, (far,)), Policy(), TODAY) == date(2026, 11, 30)
+
+
 def test_a_customer_without_anything_is_left_alone_and_a_payment_dated_ahead_is_waited_for():
-    assert stillness.next_change(Receivables(ANN), TODAY) == stillness.NEVER
+    assert stillness.next_change(Receivables(ANN), Policy(), TODAY) == stillness.NEVER
     ahead = Payment("p", "ann", date(2026, 11, 20), "USD", 500, 500)
-    assert stillness.next_change(Receivables(ANN, payments=(ahead,)), TODAY) == date(2026, 11, 20)
+    assert stillness.next_change(Receivables(ANN, payments=(ahead,)), Policy(), TODAY) == date(2026, 11, 20)

@@ -18,7 +18,7 @@ from connector.planning import drafting, plans
 from connector.platforms import find
 from connector.practice import settings
 from connector.record import audit
-from connector.reviewing import conclusions
+from connector.reviewing import conclusions, current
 from web import aged, typed, words
 from web.pages import blueprint, story, talking
 from web.sign_in import config, engine, need, role_in
@@ -48,9 +48,9 @@ def customer(connection_id: str, customer_id: str) -> str | Response:
         if picture.customer.id != customer_id:  # merged away: what we keep went along
             return _back(connection_id, picture.customer.id)
         mine = plans.of_customer(tx, connection_id, customer_id)
-        messages = reminders.of_customer(tx, connection_id, customer_id)
+        messages = current.worded(tx, connection_id, reminders.of_customer(tx, connection_id, customer_id))
         promises = holds.promised(tx, connection_id, customer_id)
-        conclusion = conclusions.of_customer(tx, connection_id, customer_id)
+        conclusion = current.of_customer(tx, connection_id, customer_id)
         decided = settings.load(tx, connection_id)
         context = {
             "conclusion": conclusion,

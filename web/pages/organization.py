@@ -20,7 +20,7 @@ from connector.mirroring import books, completeness
 from connector.planning import plans
 from connector.platforms import PlatformError, find
 from connector.practice import settings
-from connector.reviewing import conclusions, expecting, history, overview
+from connector.reviewing import current, expecting, history, overview
 from connector.writing import outbox
 from web import aged, charts
 from web.aged import Aged, Sums
@@ -87,7 +87,7 @@ def organization(connection_id: str) -> str:
         counted = overview.waiting(tx, [connection_id])[connection_id]
         context = {
             "settings": settings.load(tx, connection_id),
-            "worth": conclusions.of_customers(tx, connection_id, worth),
+            "worth": current.of_customers(tx, connection_id, worth),
             "owing": overview.owing(tx, connection_id, today, worth),
             "to_come": overview.still_to_come(tx, [connection_id]).get(connection_id, {}),
             "held": overview.held(tx, connection_id),
@@ -202,7 +202,7 @@ def customers(connection_id: str) -> str:
         names = {c.id: c.name for c in books.customers(tx, connection_id, ids=ids)}
         context = {
             "settings": settings.load(tx, connection_id),
-            "concluded": {c.customer_id: c for c in conclusions.of_customers(tx, connection_id, ids)},
+            "concluded": {c.customer_id: c for c in current.of_customers(tx, connection_id, ids)},
         }
     return render_template(
         "customers.html",
@@ -260,7 +260,7 @@ def written(connection_id: str) -> str:
         today = connections.today(connection, config())
         start, first = _start(), _start("messages")
         writes = outbox.of_connection(tx, connection_id, limit=PAGE + 1, offset=start)
-        messages = reminders.latest(tx, connection_id, PAGE + 1, first)
+        messages = current.worded(tx, connection_id, reminders.latest(tx, connection_id, PAGE + 1, first))
         whose = outbox.customers_of(tx, writes)
         people = {m.customer_id for m in messages} | set(whose.values())
         names = {c.id: c.name for c in books.customers(tx, connection_id, ids=people)}

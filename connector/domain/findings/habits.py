@@ -162,18 +162,26 @@ def shrinking_payments(receivables: Receivables, policy: Policy, today: dt.date)
 
 def slowing(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Their latest invoices took clearly longer than their own usual: at least ten days, on most of them."""
-    paid = record(receivables, today)
-    recent, past = latest(paid, today)
-    if len(recent) < HABIT or len(past) < PAST:
+    found = slower(record(receivables, today), today)
+    if found is None:
         return []
-    usual, now = median(p.late for p in past), median(p.late for p in recent)
-    slower = [p for p in recent if p.late > usual + 7]
-    if now < usual + 10 or len(slower) < HABIT or len(slower) * 3 < len(recent) * 2:
-        return []
-    evidence = tuple(Evidence(p.invoice.id, p.settled or today, p.invoice.total) for p in slower)
+    usual, now, those = found
+    evidence = tuple(Evidence(p.invoice.id, p.settled or today, p.invoice.total) for p in those)
     before = "on time" if usual < 1 else f"about {days(round(usual))} late"
     text = f"They used to pay {before}; lately it is about {days(round(now))} late."
-    return [Finding("slowing", slower[0].due + dt.timedelta(1), evidence, slower[0].invoice.currency, text)]
+    return [Finding("slowing", those[0].due + dt.timedelta(1), evidence, those[0].invoice.currency, text)]
+
+
+def slower(paid: list[Paid], today: dt.date) -> tuple[float, float, list[Paid]] | None:
+    """(usual days late, days late of the latest, those that are slower), or None: they pay as they used to."""
+    recent, past = latest(paid, today)
+    if len(recent) < HABIT or len(past) < PAST:
+        return None
+    usual, now = median(p.late for p in past), median(p.late for p in recent)
+    those = [p for p in recent if p.late > usual + 7]
+    if now < usual + 10 or len(those) < HABIT or len(those) * 3 < len(recent) * 2:
+        return None
+    return usual, now, those
 
 
 def first_miss(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:

@@ -16,7 +16,7 @@ from connector.domain.findings.facts import (
 )
 from connector.domain.money import Money
 from connector.domain.policy import Policy, minor
-from connector.domain.receivables import CreditNote, Payment
+from connector.domain.receivables import CreditNote, Invoice, Payment
 
 CONCENTRATED = 0.25  # of all that is owed in a currency
 CROWD = 5  # customers who owe something, before one can be "much of it"
@@ -24,12 +24,7 @@ CROWD = 5  # customers who owe something, before one can be "much of it"
 
 def overdue(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Open invoices whose due date has passed."""
-    late = [
-        i
-        for i in receivables.open()
-        if is_overdue(receivables, i, policy, today)
-        and i.balance >= minor(policy.findings.minimum_balance, i.currency)
-    ]
+    late = [i for i in receivables.open() if is_late(receivables, i, policy, today)]
     findings = []
     for currency, invoices in by_currency(late).items():
         oldest = receivables.due(invoices[0])
@@ -43,6 +38,12 @@ def overdue(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fi
         evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in invoices)
         findings.append(Finding("overdue", oldest + dt.timedelta(1), evidence, currency, text))
     return findings
+
+
+def is_late(receivables: Receivables, invoice: Invoice, policy: Policy, today: dt.date) -> bool:
+    """Overdue, and with enough of it open to say so."""
+    enough = minor(policy.findings.minimum_balance, invoice.currency)
+    return invoice.balance >= enough and is_overdue(receivables, invoice, policy, today)
 
 
 def partly_paid(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
@@ -111,13 +112,18 @@ def concentration(receivables: Receivables, policy: Policy, today: dt.date) -> l
     for currency, invoices in by_currency(receivables.open()).items():
         whole = receivables.book.get(currency)
         owed = sum(i.balance for i in invoices)
-        if whole is None or whole.customers < CROWD or owed < CONCENTRATED * whole.open:
+        if whole is None or not is_much(owed, whole.open, whole.customers):
             continue
         evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in invoices)
         percent = owed * 100 // whole.open
         text = f"{Money(owed, currency)}, {percent} % of all that is owed to you in {currency}, is with this one customer."
         findings.append(Finding("concentration", max(i.date for i in invoices), evidence, currency, text))
     return findings
+
+
+def is_much(owed: int, whole: int, customers: int) -> bool:
+    """Whether what one of so many `customers` owes is much of the `whole`."""
+    return customers >= CROWD and owed >= CONCENTRATED * whole
 
 
 def unapplied(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:

@@ -1,0 +1,143 @@
+"""What grows older by itself: of customers whom a night leaves alone, the few stored things that lists are ordered and
+counted by. A few statements for as many organizations as there are.
+
+How pressing a customer is rises with every day; a reminder waits for a day of the week; and what one customer owes may
+become much of everything because another one paid. The words are counted when somebody looks (`current`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from connector import db
+from connector.contact import guarding, reminders
+from connector.db import assessments, customers, findings, invoices
+from connector.domain import assessment, dunning
+from connector.domain.assessment import Owed
+from connector.domain.findings.owed import is_much
+from connector.reviewing.looking import Circle
+
+_OPEN = ("open", "partly_paid")
+_BEHIND = sa.and_(
+    assessments.c.connection_id == sa.bindparam("connection"),
+    assessments.c.customer_id == sa.bindparam("customer"),
+)
+_PRIORITY = sa.update(assessments).where(_BEHIND).values(priority=sa.bindparam("priority"))
+_HELD = (
+    sa.update(db.reminders)
+    .where(db.reminders.c.id == sa.bindparam("row"))
+    .values(held_because=sa.bindparam("held_because"), state=sa.bindparam("state"))
+)
+
+Key = tuple[str, str]  # connection, customer
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one customer has open, as the books say; `as_of` None: not reviewed by themselves."""
+
+    segment: str | None
+    priority: float | None
+    as_of: dt.date | None
+    owed: tuple[Owed, ...]
+
+
+def standing(tx: Connection, connection_ids: Iterable[str]) -> dict[Key, Standing]:
+    """Every customer of these organizations who owes."""
+    i, a = invoices.c, assessments.c
+    same = sa.and_(a.connection_id == i.connection_id, a.customer_id == i.customer_id)
+    query = (
+        sa.select(
+            i.connection_id, i.customer_id, a.segment, a.priority, a.as_of,
+            i.due, i.date, i.number, i.id, i.balance, i.currency, i.rate,
+        )
+        .outerjoin(assessments, same)
+        .where(i.connection_id.in_(list(connection_ids)), i.balance > 0, i.status.in_(_OPEN))
+    )  # fmt: skip
+    found: dict[Key, list[Any]] = defaultdict(list)
+    for row in tx.execute(query):
+        found[row[0], row[1]].append(row[2:])
+    return {
+        key: Standing(
+            rows[0][0],
+            rows[0][1],
+            rows[0][2],
+            tuple((r[3], r[7], r[8], float(r[9] or 1)) for r in sorted(rows, key=_place)),
+        )
+        for key, rows in found.items()
+    }
+
+
+def _place(row: Any) -> Any:
+    return row[3:7]
+
+
+def shifted(tx: Connection, connection_ids: Iterable[str], known: Mapping[Key, Standing]) -> set[Key]:
+    """Whoever owes much of everything now and did not, or the other way round: others paid, or were billed."""
+    ids = list(connection_ids)
+    f = findings.c
+    query = sa.select(f.connection_id, f.customer_id, f.key).where(
+        f.connection_id.in_(ids), f.kind == "concentration", f.closed_on.is_(None)
+    )
+    before = {(row[0], row[1], row[2]) for row in tx.execute(query)}
+    sums: dict[tuple[str, str, str], int] = defaultdict(int)
+    for (connection_id, customer_id), each in known.items():
+        for _, minor, currency, _ in each.owed:
+            sums[connection_id, customer_id, currency] += minor
+    books: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for (connection_id, _, currency), minor in sums.items():
+        books[connection_id, currency].append(minor)
+    much = {
+        key for key, minor in sums.items()
+        if is_much(minor, sum(books[key[0], key[2]]), len(books[key[0], key[2]]))
+    }  # fmt: skip
+    return {key[:2] for key in before ^ much}
+
+
+def keep(
+    tx: Connection,
+    circles: Mapping[str, Circle],
+    known: Mapping[Key, Standing],
+) -> None:
+    """Bring whom nobody looked at up to the day of their organization."""
+    rows = []
+    for (connection_id, customer_id), each in known.items():
+        today = circles[connection_id].today
+        if each.as_of is None or each.segment is None or each.as_of >= today:
+            continue
+        priority = assessment.at_risk(each.owed, each.segment, today)
+        if priority != each.priority:
+            rows.append({"connection": connection_id, "customer": customer_id, "priority": priority})
+    if rows:
+        tx.execute(_PRIORITY, rows)
+    _on_this_day(tx, circles)
+
+
+def _on_this_day(tx: Connection, circles: Mapping[str, Circle]) -> None:
+    r, c, a = db.reminders.c, customers.c, assessments.c
+    who = sa.and_(c.connection_id == r.connection_id, c.id == r.customer_id)
+    same = sa.and_(a.connection_id == r.connection_id, a.customer_id == r.customer_id)
+    query = (
+        sa.select(r.id, r.connection_id, r.held_because, c.country, a.as_of)
+        .select_from(db.reminders.join(customers, who).join(assessments, same))
+        .where(r.connection_id.in_(list(circles)), r.state.in_(reminders.OPEN))
+    )
+    changed = []
+    for id, connection_id, because, country, as_of in tx.execute(query):
+        circle = circles[connection_id]
+        decided, today = circle.decided, circle.today
+        if as_of >= today:
+            continue
+        where = country or guarding.home(circle.organization, decided)
+        held = dunning.on_this_day(because, reminders.NEEDS_PERSON, decided.policy.reminders, today, where)
+        if held != because:
+            changed.append({"row": id, "held_because": held, "state": "held" if held else "due"})
+    if changed:
+        tx.execute(_HELD, changed)
