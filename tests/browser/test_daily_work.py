@@ -68,6 +68,25 @@ def test_a_policy_shows_what_it_would_do_while_it_is_edited(page: Page, home: Ho
     expect(page.locator("#per_week")).to_have_value("2")  # nothing was kept
 
 
+@pytest.mark.journey("policy tried at many clients")
+def test_a_policy_for_many_is_shown_at_work_before_it_is_saved(page: Page, home: Home) -> None:
+    page.goto("/policy")
+    shown = page.locator("#tomorrow")
+    page.locator("#per_week").fill("0")
+    page.get_by_role("button", name="Show what it would do").click()
+    expect(shown).to_contain_text("1 of 1 client")
+    expect(shown).to_contain_text("differently")
+    expect(page).to_have_url(re.compile("/policy$"))  # without a reload
+    shown.locator("summary").first.click()
+    expect(shown).to_contain_text("The policy lets no message leave.")
+    page.locator("#per_week").fill("2")
+    expect(shown).to_contain_text("Nobody fares differently")  # once begun, it follows by itself
+    page.locator("input[name=client]").uncheck()
+    expect(shown).to_contain_text("Tick at least one client.")
+    page.reload()
+    expect(page.locator("#per_week")).to_have_value("2")
+
+
 @pytest.mark.journey("texts: live preview, refused wording")
 def test_a_harsh_text_is_seen_and_refused_and_a_kind_one_kept(page: Page, home: Home) -> None:
     page.goto(f"/organizations/{home.id}/texts")
