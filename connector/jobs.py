@@ -268,7 +268,7 @@ def _reviewed(tx: Transaction, connection: connections.Connection, today: dt.dat
 
 @_job
 def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> None:
-    """Perform the writes that are due, then pull their consequences."""
+    """Perform the writes that are due, then pull their consequences, or what a plan came back for."""
     with db.reading(engine) as tx:
         connection = connections.get(tx, connection_id)
         before = writeback.waiting(tx, connection_id, db.now())
@@ -283,7 +283,7 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
         credit_word=platforms.find(connection.platform, settings).credit_word,
         page=customer_links.Maker(settings),
     )
-    if delivered.done:
+    if delivered.done or delivered.behind:
         waking.sync(settings, connection_id)
     if delivered.retry_at is not None:
         wait = (delivered.retry_at - db.now()).total_seconds()

@@ -74,6 +74,7 @@ class Performer:
     free: set[tuple[Kind, str]] = field(default_factory=set)  # numbers that this delivery saw nobody bear
     asked: set[str] = field(default_factory=set)  # what this delivery asked the ledger once already
     made: list[Document] = field(default_factory=list)  # what the ledger answered in this very delivery
+    came_back: list[str] = field(default_factory=list)  # plans that the ledger, read again, did not bear out
 
     def perform(self, group: Sequence[Write]) -> None:
         """Make one write, or one run of invoices in a single call.

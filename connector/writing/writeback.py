@@ -35,13 +35,15 @@ AFTER_PROOF = ("note", "attach")  # kinds that wait until the money is proven
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What one delivery did. `busy`: another worker is at it. `retry_at`: when waiting writes may be tried."""
+    """What one delivery did. `busy`: another worker is at it. `retry_at`: when waiting writes may be tried.
+    `behind`: a plan came back because the ledger had moved on, so our books are to be read."""
 
     done: int = 0
     failed: int = 0
     waiting: int = 0
     retry_at: dt.datetime | None = None
     busy: bool = False
+    behind: bool = False
 
 
 def deliver(
@@ -68,6 +70,7 @@ def deliver(
             work = _work(tx, connection_id, now())
             before = outbox.count(tx, connection_id, ["done"])
         again: dt.datetime | None = None
+        behind = False
         if work:
             performer = Performer(
                 engine,
@@ -86,12 +89,14 @@ def deliver(
                 again = now() + dt.timedelta(seconds=wait.after or perform.FIRST_WAIT)
             except (Taken, leases.Lost):
                 return Delivered(busy=True)
+            behind = bool(performer.came_back)
         with db.reading(engine) as tx:
             return Delivered(
                 done=outbox.count(tx, connection_id, ["done"]) - before,
                 failed=outbox.count(tx, connection_id, ["failed"]),
                 waiting=outbox.count(tx, connection_id, outbox.OPEN),
                 retry_at=outbox.next_at(tx, connection_id, now()) or again,
+                behind=behind,
             )
 
 
@@ -158,6 +163,7 @@ def _plan(p: Performer, plan_id: str) -> None:
             with db.transaction(p.engine) as tx:
                 preflight.still(tx, record)
                 plans.send_back(tx, plan_id, refused, now=p.clock(), tried=False)
+            p.came_back.append(plan_id)
             return
         _forward(p, plan_id, seen)
     elif failed := [w for w in batch if w.state == "failed"]:  # we were killed before we could take it back
