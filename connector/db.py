@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,8 @@ def migrate(config: Config) -> None:
                 if tx.dialect.name == "postgresql":  # SQLite's write lock already keeps a second migrator out
                     tx.exec_driver_sql("SELECT pg_advisory_xact_lock(70418)")
                     tx.exec_driver_sql(f"SET LOCAL lock_timeout = {round(1000 * LOCK_SECONDS)}")
-                command.upgrade(_alembic(tx), "head")
+                if not _is_newer(_stands_at(tx)):
+                    command.upgrade(_alembic(tx), "head")
             return
         except sa.exc.OperationalError as problem:
             if getattr(problem.orig, "sqlstate", "") not in IN_USE or time.monotonic() > last:
@@ -203,13 +205,33 @@ def migrate(config: Config) -> None:
 
 
 def is_migrated(engine: Engine) -> bool:
-    """Whether the database stands at this version's newest migration."""
+    """Whether the database has the tables of this version: it stands at its newest migration, or at a later version's.
+
+    A migration only adds, so processes of the version before go on, and may be started again, after one.
+    """
+    with reading(engine) as tx:
+        at = _stands_at(tx)
+    return at == _versions()[-1] or _is_newer(at)
+
+
+def _stands_at(tx: Connection) -> str:
+    """The last migration that was applied; "" when none was."""
     from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(tx).get_current_revision() or ""
+
+
+def _is_newer(at: str) -> bool:
+    return bool(at) and at not in _versions()
+
+
+@cache
+def _versions() -> list[str]:
+    """This version's migrations, in their order."""
     from alembic.script import ScriptDirectory
 
-    with reading(engine) as tx:
-        script = ScriptDirectory.from_config(_alembic(tx))
-        return set(MigrationContext.configure(tx).get_current_heads()) == set(script.get_heads())
+    script = ScriptDirectory(str(MIGRATIONS))
+    return [one.revision for one in script.walk_revisions()][::-1]
 
 
 def _alembic(connection: Connection) -> Any:

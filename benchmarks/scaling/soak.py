@@ -31,6 +31,7 @@ from tests.security.practice import TODAY, WEBHOOK_KEY, Practice, a_practice
 from webhooks.signature import sign
 
 KILL_EVERY, SETTLE = 4.0, 240.0  # seconds
+CALM = 300.0  # seconds of the same load without kills, in which memory is watched: nobody who is killed grows old
 LEDGERS = ("quickbooks", "xero")
 
 
@@ -43,6 +44,8 @@ def figures(minutes: float, companies: int = 3) -> dict[str, Any]:
                 soak.open(platform, n)
         practice.until(soak.all_reviewed, "the first reviews")
         soak.live_through(60 * minutes)
+        soak.settle()
+        soak.live_through(min(CALM, 20 * minutes), kills=False)
         soak.settle()
         report = soak.report(minutes)
     print(json.dumps(report, indent=1))
@@ -61,7 +64,9 @@ class _Soak:
     kills: Counter[str] = field(default_factory=Counter)
     acknowledged: set[str] = field(default_factory=set)
     approved: set[str] = field(default_factory=set)
-    memory: list[tuple[float, str, int]] = field(default_factory=list)  # age of the process, role, KB
+    memory: list[tuple[str, int]] = field(
+        default_factory=list
+    )  # process, KB; of the present stretch, in order
 
     # ------------------------------------------------------------ the world
 
@@ -78,8 +83,9 @@ class _Soak:
     def all_reviewed(self) -> bool:
         return all(self.practice.connection(id).last_review_on for id in self.books)
 
-    def live_through(self, seconds: float) -> None:
+    def live_through(self, seconds: float, *, kills: bool = True) -> None:
         end, next_kill = time.monotonic() + seconds, time.monotonic() + KILL_EVERY
+        self.memory.clear()
         acts_ = (self.pay, self.pay, self.bill, self.read_a_page, self.events, self.approve)
         while time.monotonic() < end:
             self.practice.installation.look()
@@ -89,7 +95,7 @@ class _Soak:
                 self.done[act.__name__] += 1
             except (requests.RequestException, AssertionError, KeyError):
                 self.done[f"{act.__name__}, nobody answered"] += 1
-            if time.monotonic() > next_kill:
+            if kills and time.monotonic() > next_kill:
                 self.kill()
                 next_kill = time.monotonic() + self.chance.uniform(0.5, 1.5) * KILL_EVERY
             self._weigh()
@@ -172,7 +178,7 @@ class _Soak:
                 except OSError:
                     continue
                 kilobytes = next((int(x.split()[1]) for x in status.splitlines() if x.startswith("VmRSS")), 0)
-                self.memory.append((time.monotonic() - child.started, child.name.split("-")[0], kilobytes))
+                self.memory.append((child.name, kilobytes))
 
     # ------------------------------------------------------------ afterwards
 
@@ -239,21 +245,19 @@ class _Soak:
 
     def _sizes(self) -> dict[str, float]:
         return {
-            role: round(max(kb for _, r, kb in self.memory if r == role) / 1024, 1)
-            for role in {m[1] for m in self.memory}
+            name: round(max(kb for other, kb in self.memory if other == name) / 1024, 1)
+            for name in sorted({name for name, _ in self.memory})
         }
 
-    def _growth(self) -> float:
-        """How much larger web and workers are when they are old than when they are warm, at the median."""
-        warm, old = [], []
-        for role in ("web", "worker"):
-            ages = sorted(age for age, r, _ in self.memory if r == role and age > 5)
-            if len(ages) < 20:
-                continue
-            middle, late = ages[len(ages) // 4], ages[-len(ages) // 4]
-            warm.append(_median([kb for age, r, kb in self.memory if r == role and 5 < age <= middle]))
-            old.append(_median([kb for age, r, kb in self.memory if r == role and age >= late]))
-        return round(max((o / w for o, w in zip(old, warm, strict=True)), default=1.0), 3)
+    def _growth(self) -> float | None:
+        """The largest growth of web or a worker while nobody was killed: the last fifth by the second, at the median."""
+        found = []
+        for name in {name for name, _ in self.memory if name.startswith(("web", "worker"))}:
+            sizes = [kb for other, kb in self.memory if other == name]
+            fifth = len(sizes) // 5
+            if fifth >= 10:
+                found.append(_median(sizes[-fifth:]) / _median(sizes[fifth : 2 * fifth]))
+        return round(max(found), 3) if found else None
 
 
 def _notes(ledger: Ledger) -> Counter[tuple[object, str]]:
@@ -269,7 +273,7 @@ def _notes(ledger: Ledger) -> Counter[tuple[object, str]]:
 
 
 def _median(values: list[int]) -> float:
-    return float(sorted(values)[len(values) // 2]) if values else 1.0
+    return float(sorted(values)[len(values) // 2])
 
 
 def _children(pid: int) -> list[int]:
