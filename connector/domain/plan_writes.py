@@ -429,6 +429,7 @@ def discount(
     if not 0 < amount <= sum(d.balance for d in open_):
         raise ValueError("a discount is more than zero and at most what is open")
     source = words.first_source(plan.sources)
+    sale = max(words.originals(plan), key=lambda s: s.tax) if tax else source  # whose rates the tax follows
     number = words.discount_number(plan)
     text = f"Settlement discount for payment plan {plan.id}"
     drafts: list[Draft] = [
@@ -444,7 +445,7 @@ def discount(
             marker=plan.marker("discount", source.invoice_id),
             item_id=account.item_id,
             tax_code=account.tax_code,
-            source_invoice_id=source.invoice_id,
+            source_invoice_id=sale.invoice_id,
             tax=tax,
         )
     ]

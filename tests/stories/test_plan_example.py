@@ -250,6 +250,12 @@ def test_renegotiation_into_four(practice: Practice, platform: str) -> None:
     assert company.balances()["receivable"] == 56667
     assert company.pretend.invoices[paid].balance == 0
     assert company.open_("1001") == 0
+    with db.transaction(
+        practice.engine
+    ) as tx:  # a discount now follows the tax of the sale, not of an installment
+        ending.settle_early(tx, plan_id, Decimal(5), who="J.", why="", now=company.now(), today=company.today)
+    company.settle()
+    assert (company.balances()["discounts"], company.balances()["tax"]) == (2463, -14630)
 
 
 def test_write_off_is_proposed_with_its_tax(practice: Practice, platform: str) -> None:
