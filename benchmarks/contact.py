@@ -290,12 +290,17 @@ def wording_figures() -> dict[str, Any]:
         say(f"  {part}: {one.lines} lines, precision {one.precision:.3f}, recall {one.recall:.3f}")
     held_back = corpus.measure("last", "fresh_usual")  # usual letters, which led to no change of the rules
     hints = corpus.measure("hints_after")  # written after the rules for hints
+    deserved, seen = corpus.measure_looks(
+        "look_unseen", "hints_after"
+    )  # neither was looked at for the soft word
     return {
         "wording_lines": held_back.lines,
         "wording_precision": round(held_back.precision, 4),
         "wording_recall": round(held_back.recall, 4),
         "wording_hints_precision": round(hints.precision, 4),
         "wording_hints_recall": round(hints.recall, 4),
+        "looks_precision": round(deserved, 4),
+        "looks_or_refusals_recall": round(seen, 4),
         "templates_checked": len(variants()) * len(STEPS) * len(SEGMENTS),
         "languages": len(variants()),
     }

@@ -2,7 +2,8 @@
 
 `development.tsv` was at hand while the rules were written. The others are only measured: `held_back.tsv` and
 `unseen.tsv` were written before the rules (or their widening), `last.tsv` after all of it; then `fresh_usual.tsv` and
-`fresh_hints.tsv` before one more widening, for hints, and `hints_after.tsv` after it. All are by the author of the rules.
+`fresh_hints.tsv` before one more widening, for hints, and `hints_after.tsv` after it. `look_development.tsv` was at hand
+while the soft word (`wording_look`) was designed, `look_unseen.tsv` was written before it. All are by the author of the rules.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connector.domain import wording
+from connector.domain.wording_look import look
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,12 @@ def measure(*parts: str) -> Measured:
         missed,
         nuisance,
     )
+
+
+def measure_looks(*parts: str) -> tuple[float, float]:
+    """(how often a sentence that was pointed at deserved it; how many that deserve it were refused or pointed at)."""
+    rows = [(line.expected != "ok", line) for part in parts for line in lines(part)]
+    pointed = {line: bool(look(line.text, line.language)) for _, line in rows}
+    bad = [line for deserves, line in rows if deserves]
+    refused = sum(pointed[x] or bool(wording.check(x.text, wording.Context(x.language))) for x in bad)
+    return sum(pointed[line] for line in bad) / max(1, sum(pointed.values())), refused / max(1, len(bad))

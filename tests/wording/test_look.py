@@ -50,6 +50,12 @@ def test_the_other_parts_are_judged_as_measured(part, fair, pointed, hints, foun
     assert sum(no or pointed_at(line) for no, line in zip(refused, bad, strict=True)) >= found
 
 
+def test_the_two_honest_parts_together():
+    precision, recall = corpus.measure_looks("look_unseen", "hints_after")
+    assert precision >= 0.9
+    assert recall >= 0.8
+
+
 def test_it_says_what_the_sentence_does_and_where():
     text = "Invoice {number} is still open. My brother-in-law is a solicitor. Could you tell us a date?"
     (one,) = look(text, "en-GB")
