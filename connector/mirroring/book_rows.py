@@ -173,11 +173,18 @@ def columns(tx: Transaction, wanted: Sequence[str], rest: str, *values: Any) -> 
     sql = f"SELECT {', '.join(every)} {rest}"
     cursor = tx.exec_driver_sql(sql, values).cursor
     row = cursor.fetchone() if cursor is not None else None
-    return map(_decode, row or ())
+    return _decoded(list(row or ()))
 
 
-def _decode(column: str | None) -> list[Any]:
-    return msgspec.json.decode(column) if column else []
+def _decoded(texts: list[str | None]) -> Iterator[list[Any]]:
+    """The first text first; none is kept longer than that takes."""
+    texts.reverse()
+    while texts:
+        text = texts.pop()
+        found = msgspec.json.decode(text) if text else []
+        del text
+        yield found
+        del found
 
 
 def mark(tx: Transaction, count: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import gc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import compress, repeat
 from typing import Any
@@ -61,45 +62,52 @@ def rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
 
 def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
     owners, currencies, days = _Codes(), _Codes(), _Days()
+    apart, *void = _apart(tx, connection_id)
+    closed, into = _ours(tx, connection_id), books.survivors(tx, connection_id)
     whole = f"FROM invoices WHERE connection_id = {mark(tx, 1)}"
     (mostly,) = columns(tx, ("currency",), f"FROM (SELECT currency {whole} LIMIT 1) one", connection_id)
+    usual = mostly[0] if mostly else ""
     others = f"WHERE currency <> {mark(tx, 1)}"  # few in most books: told apart from the rest
     wanted = (*_OF_INVOICES, f"id {others}", f"currency {others}")
-    usual = mostly[0] if mostly else ""
     live = f"{whole} AND status NOT IN ('void', 'draft')"
     found = columns(tx, wanted, live, usual, usual, connection_id)
-    ids = next(found)
-    index = dict(zip(ids, range(len(ids)), strict=True))
-    customer = _coded(owners, next(found))
-    issued, due = _coded(days, next(found)), _coded(days, next(found))
-    total, balance = (np.array(next(found), np.int64) for _ in range(2))
-    ours = [*next(found), *(id for id in _ours(tx, connection_id) if id in index)]
-    left_out = (total <= 0) | (issued > today.toordinal())
-    left_out[[index[id] for id in ours]] = True
-    currency = np.full(len(ids), currencies[usual])
-    foreign = [index[id] for id in next(found)]
-    currency[foreign] = _coded(currencies, next(found))
-    apart, *void = _apart(tx, connection_id)
-    settled = np.concatenate(
-        [
-            _settlements(tx, connection_id, table, gone, index, owners, days)
-            for table, gone in zip((payments, credits), void, strict=True)
-        ],
-        axis=1,
+    with ThreadPoolExecutor(1) as ahead:  # the database gathers the payments while we count the invoices
+        paid = ahead.submit(_parts, tx, connection_id, payments, void[0])
+        ids = next(found)
+        index = dict(zip(ids, range(len(ids)), strict=True))
+        customer = _coded(owners, next(found))
+        issued, due = _coded(days, next(found)), _coded(days, next(found))
+        total, balance = (np.array(next(found), np.int64) for _ in range(2))
+        left_out = (total <= 0) | (issued > today.toordinal())
+        left_out[[index[id] for id in (*next(found), *closed) if id in index]] = True
+        currency = np.full(len(ids), currencies[usual])
+        foreign = [index[id] for id in next(found)]
+        currency[foreign] = _coded(currencies, next(found))
+        settled = [_settled(paid.result(), void[0], index, owners, days)]
+    settled.append(_settled(_parts(tx, connection_id, credits, void[1]), void[1], index, owners, days))
+    for table, gone, dated in zip((payments, credits), void, list(settled), strict=True):
+        if (dated[1] == _UNDATED).any():  # the document's own day then
+            parts = _parts(tx, connection_id, table, gone, undated=True)
+            settled.append(_settled(parts, gone, index, owners, days))
+    paid_invoice, paid_day, paid_amount, payer = np.concatenate(
+        [p[:, p[1] != _UNDATED] for p in settled], axis=1
     )
-    strange = customer[settled[0]] != settled[3]  # somebody else's money: each sees their half of it
-    later = settled[1] > today.toordinal()
-    odd = [*(customer[left_out | (balance < 0)], settled[3][strange | later], customer[settled[0]][strange])]
+    strange = customer[paid_invoice] != payer  # somebody else's money: each sees their half of it
+    later = paid_day > today.toordinal()
+    odd = [customer[left_out | (balance < 0)], payer[strange | later], customer[paid_invoice][strange]]
     names = list(owners)
     apart |= {names[code] for code in np.unique(np.concatenate(odd)).tolist()}
-    if into := books.survivors(tx, connection_id):
+    if into:
         customer = np.array([owners[into.get(name, name)] for name in names], np.int64)[customer]
         apart |= set(into.values())
     if left_out.any():
         kept = ~left_out
-        place = np.cumsum(kept) - 1
-        settled = settled[:, kept[settled[0]]]
-        settled[0] = place[settled[0]]
+        place, counts = np.cumsum(kept) - 1, kept[paid_invoice]
+        paid_invoice, paid_day, paid_amount = (
+            place[paid_invoice[counts]],
+            paid_day[counts],
+            paid_amount[counts],
+        )
         ids = list(compress(ids, kept.tolist()))
         of_invoices = (customer, currency, issued, due, total, balance)
         customer, currency, issued, due, total, balance = (column[kept] for column in of_invoices)
@@ -113,9 +121,9 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
         due,
         total,
         balance,
-        settled[0],
-        settled[1],
-        settled[2],
+        paid_invoice,
+        paid_day,
+        paid_amount,
         frozenset(apart),
     )
 
@@ -123,42 +131,32 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
 _OF_INVOICES = ("id", "customer_id", '"date"', "due", "total", "balance", "id WHERE marker <> ''")
 
 
-def _settlements(
-    tx: Connection,
-    connection_id: str,
-    table: sa.Table,
-    void: set[str],
-    index: dict[str, int],
-    owners: _Codes,
-    days: _Days,
+def _parts(
+    tx: Connection, connection_id: str, table: sa.Table, void: set[str], *, undated: bool = False
+) -> Iterator[list[Any]]:
+    """What payments or credits set against invoices: invoice, day, amount, whose; with `void` by which of them.
+
+    `undated`: only parts without a day, each on the day of its payment or credit.
+    """
+    wanted = ["a.invoice_id", 'a."date"', "a.amount", "a.customer_id", *(["a.source_id"] if void else [])]
+    rest = "FROM allocations a"
+    if undated:
+        wanted[1] = 'd."date"'
+        rest += f" JOIN {table.name} d ON d.connection_id = a.connection_id AND d.id = a.source_id AND a.date IS NULL"
+    rest += f" WHERE a.connection_id = {mark(tx, 1)} AND a.source = {mark(tx, 1)}"
+    return columns(tx, wanted, rest, connection_id, "payment" if table is payments else "credit")
+
+
+def _settled(
+    parts: Iterator[list[Any]], void: set[str], index: dict[str, int], owners: _Codes, days: _Days
 ) -> Days:
-    """What a payment or credit that counts set against an invoice: rows of (invoice, day, amount, whose)."""
-    source = "payment" if table is payments else "credit"
-    mine = f"WHERE a.connection_id = {mark(tx, 1)} AND a.source = {mark(tx, 1)}"
-
-    def read(day: str, rest: str) -> Days:
-        wanted = (
-            "a.invoice_id",
-            f'{day}."date"',
-            "a.amount",
-            "a.customer_id",
-            *(["a.source_id"] if void else []),
-        )
-        found = columns(tx, wanted, f"FROM allocations a {rest}", connection_id, source)
-        at = np.fromiter(map(index.get, next(found), repeat(-1)), np.int64)
-        more = _coded(days, next(found)), np.array(next(found), np.int64), _coded(owners, next(found))
-        kept = at >= 0
-        if void:
-            kept &= np.fromiter((id not in void for id in next(found)), bool, len(at))
-        return np.stack([column[kept] for column in (at, *more)])
-
-    every = read("a", mine)
-    if (every[1] == _UNDATED).any():  # the document's own day then
-        same = "d.connection_id = a.connection_id AND d.id = a.source_id"
-        dated = every[:, every[1] != _UNDATED]
-        undated = read("d", f"JOIN {table.name} d ON {same} {mine} AND a.date IS NULL")
-        every = np.concatenate([dated, undated], axis=1)
-    return every
+    """Rows of (invoice, day, amount, whose); what was voided, or is of an invoice that does not count, is left out."""
+    at = _places(index, next(parts))
+    more = _coded(days, next(parts)), np.array(next(parts), np.int64), _coded(owners, next(parts))
+    kept = at >= 0
+    if void:
+        kept &= np.fromiter((id not in void for id in next(parts)), bool, len(at))
+    return np.stack([column[kept] for column in (at, *more)])
 
 
 def _apart(tx: Connection, connection_id: str) -> tuple[set[str], set[str], set[str]]:
@@ -187,6 +185,11 @@ def _ours(tx: Connection, connection_id: str) -> set[str]:
         .where(a.connection_id == connection_id, a.source == "credit", c.marker != "", c.void.is_(False))
     )
     return set(tx.scalars(query))
+
+
+def _places(index: dict[str, int], ids: list[str]) -> Days:
+    """Where these stand; -1 for nowhere."""
+    return np.fromiter(map(index.get, ids, repeat(-1)), np.int64, len(ids))
 
 
 def _coded(codes: dict[Any, int], column: list[Any]) -> Days:

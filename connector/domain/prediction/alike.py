@@ -128,12 +128,9 @@ class Alike:
 
     def looks(self, at: Days, day: Days) -> Iterator[Look]:
         """The rows and what lies beside them, a part at a time."""
-        return (
-            self._look(at[start : start + CHUNK], day[start : start + CHUNK])
-            for start in range(0, len(at), CHUNK)
-        )
+        return (self.look(at[part], day[part]) for part in parts(len(at)))
 
-    def _look(self, at: Days, day: Days) -> Look:
+    def look(self, at: Days, day: Days) -> Look:
         """The customer's invoices that had fallen due."""
         h, waits = self.history, self.book.waits(day)
         who, due = h.customer[at], h.due[at]
@@ -151,6 +148,11 @@ class Alike:
         recent = np.exp2((past - day[:, None]) / HALF_LIFE) * there
         near = np.exp(-np.abs(self.size[rows] - _size(h.amount[at])[:, None]))  # the smaller by the larger
         return Look(at, day, waits, past, gap, wait, recent, recent * near, weekday == (due % 7)[:, None])
+
+
+def parts(count: int) -> Iterator[slice]:
+    """Of so many rows: some at a time."""
+    return (slice(start, start + CHUNK) for start in range(0, count, CHUNK))
 
 
 def _by_what_they_are(h: History) -> Days:

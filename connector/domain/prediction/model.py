@@ -10,11 +10,12 @@ Censoring: an invoice shows something once its answer is certain whoever it was 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from connector.domain.prediction.alike import Alike, Look, together
+from connector.domain.prediction.alike import Alike, Look, parts, together
 from connector.domain.prediction.record import Record, record
 from connector.domain.prediction.survival import Survival, survival
 from connector.domain.prediction.timeline import FAR, Days, Floats, History, OwnRate
@@ -68,16 +69,14 @@ class Model:
     def predict(self, at: Days) -> Predicted:
         """For the invoices (indices into the history) that are open at the end of `day`."""
         h, day = self.alike.history, np.full(len(at), self.day)
-        found = [
-            np.column_stack(
-                [
-                    self._chance(look, 0),
-                    self._chance(look, 30),
-                    self.alike.remaining_of(look, self.lasting),
-                ]
-            )
-            for look in self.alike.looks(at, day)
-        ]
+
+        def ask(part: slice) -> Floats:
+            look = self.alike.look(at[part], day[part])
+            remaining = self.alike.remaining_of(look, self.lasting)
+            return np.column_stack([self._chance(look, 0), self._chance(look, 30), remaining])
+
+        with ThreadPoolExecutor(2) as pool:  # numpy needs no lock for most of it
+            found = list(pool.map(ask, parts(len(at))))
         answers = np.concatenate(found) if found else np.zeros((0, 5))
         late_30 = answers[:, 1]
         late = np.maximum(answers[:, 0], late_30)
