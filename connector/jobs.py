@@ -38,6 +38,10 @@ SLICE = 20  # pages of a first reading in one job: about as long as a small orga
 FULL_EVERY = dt.timedelta(days=7)
 
 
+JOBS: dict[str, Callable[..., None]] = {}
+"""All that a worker does, by name: nothing else in the queue is run."""
+
+
 def _job(function: Callable[..., None]) -> Callable[..., None]:
     """Open the installation, say whose job it is in every log line, and end quietly on an expected no.
 
@@ -94,6 +98,7 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
             log.exception("%s of %s failed; the sweep tries again", name, connection_id)
             note_failure(engine, connection_id, name, logs.short(problem))
 
+    JOBS[function.__name__] = run
     return run
 
 

@@ -25,18 +25,20 @@ from connector.config import Config
 log = logging.getLogger(__name__)
 
 QUEUE = "forbear"
+JOBS_IN = "connector.jobs"
 LONGEST = 3600  # seconds one job may take: the first sync of a large organization within a ledger's limits
 
-_queues: dict[tuple[str, bool], Queue] = {}
+_queues: dict[str, Queue] = {}
 
 
-def queue(settings: Config, *, waits: bool = False) -> Queue:
-    """The one queue: a worker that listens to two can lose a job between pop and start. `waits`: see embedded.redis."""
-    which = embedded.address(settings), waits
-    if which not in _queues:  # a new one asks its server for the version, at each first use
-        server = embedded.redis(settings, waits=waits)
-        _queues[which] = Queue(QUEUE, connection=server, serializer=JSONSerializer, default_timeout=LONGEST)
-    return _queues[which]
+def queue(settings: Config) -> Queue:
+    """The one queue: a worker that listens to two can lose a job between pop and start."""
+    where = embedded.address(settings)
+    if where not in _queues:  # a new one asks its server for the version, at each first use
+        _queues[where] = Queue(
+            QUEUE, connection=embedded.redis(settings), serializer=JSONSerializer, default_timeout=LONGEST
+        )
+    return _queues[where]
 
 
 def sync(settings: Config, connection_id: str, *, full: bool = False, first: bool = False) -> None:
@@ -122,7 +124,7 @@ def wake(
 
 def _data(function: str, ids: tuple[Any, ...], first: bool) -> EnqueueData:
     return Queue.prepare_data(
-        f"connector.jobs.{function}",
+        f"{JOBS_IN}.{function}",
         args=ids,
         timeout=LONGEST,
         result_ttl=0,

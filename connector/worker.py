@@ -15,7 +15,7 @@ import signal
 from typing import Any
 
 import sqlalchemy as sa
-from rq import Worker
+from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from sqlalchemy.engine import Engine
@@ -36,6 +36,27 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 30
 MONITORING_SECONDS = 5
 MAINTENANCE_SECONDS = 10
+
+
+class NotOurs(Exception):
+    """Something in the queue is none of our jobs."""
+
+
+class OurJob(Job):
+    """RQ imports whatever name a job carries, so that whoever can write to the queue's server could have any function
+    run, or any address called. Ours have a name of `jobs.JOBS`, and nothing to do afterwards."""
+
+    @property
+    def func(self) -> Any:
+        module, _, name = (self.func_name or "").rpartition(".")
+        if module != waking.JOBS_IN or name not in jobs.JOBS or self.instance is not None:
+            raise NotOurs(self.id)
+        return jobs.JOBS[name]
+
+    def restore(self, raw_data: Any) -> Any:
+        super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks = []
 
 
 class JobWorker(Worker):
@@ -60,8 +81,10 @@ class JobWorker(Worker):
         """The job took its process with it (memory, a crash in a library): it cannot count that itself."""
         number = os.WTERMSIG(status) if status and os.WIFSIGNALED(status) else 0
         log.error("the process of job %s ended (signal %s)", job.id, number)
-        engine = db.engine(config.load())
         function = (job.func_name or "").rpartition(".")[2]
+        if function not in jobs.JOBS or not job.args:
+            return
+        engine = db.engine(config.load())
         jobs.note_failure(engine, str(job.args[0]), function, f"the process ended (signal {number})")
         engine.dispose()  # the next horse inherits no connection
 
@@ -111,10 +134,12 @@ def main(config: Config, *, burst: bool = False) -> int:
     tracing.prepare(config.traces_url)
     gc.collect()
     gc.freeze()  # what is loaded now is shared with the forked jobs for good
+    server = embedded.redis(config, waits=True)
     worker = JobWorker(
-        [waking.queue(config, waits=True)],
-        connection=embedded.redis(config, waits=True),
+        [Queue(waking.QUEUE, connection=server, serializer=JSONSerializer, job_class=OurJob)],
+        connection=server,
         serializer=JSONSerializer,
+        job_class=OurJob,
         worker_ttl=HEARTBEAT_SECONDS,
         job_monitoring_interval=MONITORING_SECONDS,
         maintenance_interval=MAINTENANCE_SECONDS,

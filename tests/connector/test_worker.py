@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from rq import Callback
 from sqlalchemy.engine import Engine
 
-from connector import config, db, jobs, worker
+from connector import config, db, jobs, waking, worker
 from connector.domain import wording_tone
 from tests.connector.json_ledger import Ledgers
 
@@ -58,3 +60,34 @@ def _compiled_in_a_fork(installation: config.Config, connection_id: str) -> int:
     os.close(writer)
     with os.fdopen(reader, "rb") as said:
         return said.read(1)[0]
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_only_our_jobs_are_run_whoever_can_write_to_the_queue(
+    installation: config.Config, tmp_path: Path
+) -> None:
+    queue, made = waking.queue(installation), tmp_path / "made"
+    command = f"touch {made}"
+    foreign = [
+        queue.enqueue(name, command)
+        for name in ("os.system", "connector.jobs.os.system", "connector.jobs.wraps")
+    ]
+    ours = queue.enqueue(
+        "connector.jobs.sync_connection",
+        "c1",
+        on_success=Callback("os.abort"),
+        on_failure=Callback("os.abort"),
+    )
+    read = [
+        worker.OurJob.fetch(j.id, queue.connection, serializer=queue.serializer) for j in (*foreign, ours)
+    ]
+    for job in read[:-1]:
+        with pytest.raises(worker.NotOurs):
+            job.perform()
+    assert not made.exists()
+    assert read[-1].func is jobs.sync_connection
+    assert (read[-1]._success_callback_name, read[-1]._failure_callback_name, read[-1].webhooks) == (
+        None,
+        None,
+        [],
+    )
