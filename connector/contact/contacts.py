@@ -142,7 +142,7 @@ def _keep(
     }
     for more in ("", f" {uuid4().hex}"):  # two people at one moment: both stand
         kept = insert.values(**row, cycle=f"{channel} {now.isoformat()}{more}").on_conflict_do_nothing()
-        if tx.execute(kept).rowcount:
+        if tx.execute(kept.returning(reminders.c.id)).first() is not None:
             break
     audit.record(
         tx,

@@ -158,14 +158,25 @@ def erase_about(tx: Connection, connection_id: str, subject: str, *, who: str, n
     return emptied
 
 
-def erase_before(tx: Connection, connection_id: str, moment: dt.datetime, *, but: Collection[str]) -> int:
-    """Empty an organization's older lines, but for some subjects; returns how many. Whoever calls it says so in a new
-    line that carries `count_erased`: `verify` asks for that."""
+def erase_before(
+    tx: Connection,
+    connection_id: str,
+    moment: dt.datetime,
+    *,
+    but: Collection[str],
+    nor: sa.Select[Any],
+) -> int:
+    """Empty an organization's older lines, but for some subjects, named or asked for; returns how many.
+
+    Whoever calls it says so in a new line that carries `count_erased`: `verify` asks for that.
+    """
+    subject = sa.func.coalesce(audit.c.subject, "")
     old = sa.and_(
         audit.c.connection_id == connection_id,
         audit.c.at < moment.astimezone(dt.UTC).isoformat(timespec="microseconds"),
         audit.c.what != ERASED,
-        sa.func.coalesce(audit.c.subject, "").not_in(list(but)),
+        subject.not_in(list(but)),
+        subject.not_in(nor),
     )
     empty = sa.update(audit).where(old)
     return tx.execute(empty.values(who="", what=ERASED, subject="", why="", before=None, after=None)).rowcount

@@ -9,6 +9,7 @@ that are not over, holds that nobody lifted.
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -36,7 +37,7 @@ def let_go(tx: Connection, connection_id: str, *, today: dt.date, now: dt.dateti
         i.connection_id == connection_id, i.balance > 0, i.date < day + STILL
     )
     planned = sa.select(p.customer_id).where(p.connection_id == connection_id, p.state.not_in(OVER))
-    needed = {*tx.scalars(owing), *tx.scalars(planned)}
+    needed = sa.union(owing, planned)  # a query, not a list: there may be many
     gone = {
         **_messages(tx, connection_id, day, needed),
         **_said(tx, connection_id, day, moment, needed),
@@ -61,12 +62,17 @@ def _any_older(tx: Connection, connection_id: str, day: dt.date) -> bool:
     return at is not None and at < day.isoformat()
 
 
-def _messages(tx: Connection, connection_id: str, day: dt.date, needed: set[str]) -> dict[str, int]:
+def _messages(
+    tx: Connection, connection_id: str, day: dt.date, needed: sa.CompoundSelect[Any]
+) -> dict[str, int]:
     r, w = db.reminders.c, db.writes.c
-    old = sa.select(r.id, r.customer_id).where(
-        r.connection_id == connection_id, r.state.in_(("noted", "sent", "heard")), _day(r) < day
+    old = sa.select(r.id).where(
+        r.connection_id == connection_id,
+        r.state.in_(("noted", "sent", "heard")),
+        _day(r) < day,
+        r.customer_id.not_in(needed),
     )
-    ids = [id for id, customer_id in tx.execute(old) if customer_id not in needed]
+    ids = list(tx.scalars(old))
     for n in range(0, len(ids), 500):
         part = ids[n : n + 500]
         tx.execute(sa.delete(db.writes).where(w.connection_id == connection_id, w.reminder_id.in_(part)))
@@ -79,7 +85,7 @@ def _day(c: sa.ColumnCollection[str, sa.Column[dt.date]]) -> sa.ColumnElement[dt
 
 
 def _said(
-    tx: Connection, connection_id: str, day: dt.date, moment: dt.datetime, needed: set[str]
+    tx: Connection, connection_id: str, day: dt.date, moment: dt.datetime, needed: sa.CompoundSelect[Any]
 ) -> dict[str, int]:
     h, p, d = db.holds.c, db.promises.c, db.disputes.c
     over = {
@@ -94,7 +100,9 @@ def _said(
     return gone
 
 
-def _answers(tx: Connection, connection_id: str, moment: dt.datetime, needed: set[str]) -> dict[str, int]:
+def _answers(
+    tx: Connection, connection_id: str, moment: dt.datetime, needed: sa.CompoundSelect[Any]
+) -> dict[str, int]:
     a, f, k = db.customer_answers.c, db.customer_files.c, db.customer_links.c
     old = sa.and_(
         a.connection_id == connection_id, a.customer_id.not_in(needed), a.at < moment, a.state != "waits"
@@ -119,8 +127,9 @@ def _plans(tx: Connection, connection_id: str, moment: dt.datetime) -> dict[str,
     return {"plans": tx.execute(emptied.values(**nothing)).rowcount}
 
 
-def _lines(tx: Connection, connection_id: str, moment: dt.datetime, needed: set[str]) -> int:
+def _lines(tx: Connection, connection_id: str, moment: dt.datetime, needed: sa.CompoundSelect[Any]) -> int:
     p = db.plans.c
-    running = sa.select(p.number).where(p.connection_id == connection_id, p.state.not_in(OVER))
-    kept = {f"customer {id}" for id in needed} | {f"plan {plan_id(n)}" for n in tx.scalars(running)}
-    return audit.erase_before(tx, connection_id, moment, but=kept)
+    mine = sa.select(p.number).where(p.connection_id == connection_id, p.state.not_in(OVER))
+    running = [f"plan {plan_id(n)}" for n in tx.scalars(mine)]
+    theirs = sa.select(sa.literal("customer ") + needed.subquery().c[0])
+    return audit.erase_before(tx, connection_id, moment, but=running, nor=theirs)

@@ -6,11 +6,13 @@ import datetime as dt
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 
 from connector import db
-from connector.contact import contacts, holds, reminders
+from connector.contact import contacts, credit_limits, holds, reminders
 from connector.domain.codec import WrongValue
 from connector.domain.policy import load
+from connector.mirroring import merging
 from connector.practice import settings
 from connector.record import audit, retention
 from tests.connector.plan_story import Story
@@ -99,3 +101,19 @@ def test_of_a_plan_that_ended_the_words_go_and_the_figures_stay(story: Story) ->
     assert [r.amount for r in found.installments] == [r.amount for r in plan.installments]
     with db.reading(story.engine) as tx:
         assert tx.execute(sa.select(db.plan_versions.c.author, db.plan_versions.c.why)).one() == ("", "")
+
+
+def test_on_either_database(store: Engine, connected: str) -> None:
+    """What was heard twice at once follows a merge, an entered limit too, and then its years are over."""
+    with db.transaction(store) as tx:
+        for _ in range(2):
+            contacts.hear(tx, connected, "58", "replied", on=AT_TEN.date(), who="Ann", now=AT_TEN)
+        for amount in (100, 200):
+            credit_limits.enter(tx, connected, "58", amount, "USD", who="Ann", now=AT_TEN)
+        merging.follow(tx, connected, {"58": "59"})
+        assert len(contacts.heard(tx, connected, ["59"])) == 2
+        assert credit_limits.entered(tx, connected)["59"].amount == 200
+        assert reminders.count_reached(tx, connected, ["59"], AT_TEN) == 0  # they spoke, not we
+        gone = retention.let_go(tx, connected, today=DAY(2040, 1, 1), now=AT_TEN + LATER)
+        assert gone["reminders"] == 2
+        assert audit.verify(tx) == []
