@@ -25,10 +25,10 @@ from connector.config import Config
 from connector.connecting import connections
 from connector.contact import contacts, guarding, reminders
 from connector.domain import fingerprint, wording_tone
-from connector.mirroring import books, inbox
+from connector.mirroring import books, bookwide, inbox
 from connector.planning import plans
 from connector.practice import settings
-from connector.reviewing import conclusions
+from connector.reviewing import conclusions, expecting, history
 from connector.writing import writeback
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,7 @@ def warm(config: Config) -> None:
 
 def _ask_about_nobody(engine: Engine) -> None:
     id, whom, now = "nobody", ["nobody"], db.now()
+    key, day = (id, id), now.date()
     with db.reading(engine) as tx:
         for job in failures.WORDS:
             failures.get(tx, id, job)
@@ -120,8 +121,21 @@ def _ask_about_nobody(engine: Engine) -> None:
         plans.of_customers(tx, id, whom)
         reminders.of_customers(tx, id, whom)
         contacts.heard(tx, id, whom)
-        guarding.told(tx, id, whom, now.date())
+        guarding.told(tx, id, whom, day)
         conclusions.owed(tx, id)
+        connections.some(tx, whom)
+        connections.connected(tx)
+        books.pictures(tx, [key])
+        books.briefly(tx, id)
+        books.changing(tx)
+        books.news(tx, id)
+        bookwide.rows(tx, id, day)
+        conclusions.every(tx, id)
+        conclusions.before(tx, [key])
+        reminders.that_count_of(tx, {key: day})
+        history.missing(tx, id, day)
+        expecting.worked_out_later(tx, id, day)
+        expecting.coming(tx, id, {}, day)
 
 
 def main(config: Config, *, burst: bool = False) -> int:
