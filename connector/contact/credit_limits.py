@@ -97,6 +97,16 @@ def entered(
     return {row.customer_id: Entered(row.amount, row.currency, row.set_by, row.set_at) for row in rows}
 
 
+def everywhere(tx: Connection, connection_ids: Collection[str]) -> dict[tuple[str, str], Entered]:
+    """By organization and customer, of some organizations: one statement for a night's look at many."""
+    c = credit_limits.c
+    rows = tx.execute(sa.select(credit_limits).where(c.connection_id.in_(list(connection_ids))))
+    return {
+        (row.connection_id, row.customer_id): Entered(row.amount, row.currency, row.set_by, row.set_at)
+        for row in rows
+    }
+
+
 # Made once: each look at a customer asks.
 _ALL = sa.select(credit_limits).where(credit_limits.c.connection_id == sa.bindparam("connection"))
 _SOME = _ALL.where(credit_limits.c.customer_id.in_(sa.bindparam("ids", expanding=True)))
@@ -106,10 +116,11 @@ def laid_over(customers: Iterable[Customer], limits: dict[str, Entered]) -> list
     """The customers with the limits that people entered; one in a currency that is no longer theirs says nothing."""
     if not limits:
         return list(customers)
-    return [_with(customer, limits.get(customer.id)) for customer in customers]
+    return [under(customer, limits.get(customer.id)) for customer in customers]
 
 
-def _with(customer: Customer, limit: Entered | None) -> Customer:
+def under(customer: Customer, limit: Entered | None) -> Customer:
+    """The customer with the limit that somebody entered for them."""
     if limit is None or customer.currency not in ("", limit.currency):
         return customer
     return replace(customer, credit_limit=limit.amount, currency=limit.currency)

@@ -326,8 +326,11 @@ def pictures(tx: Transaction, keys: Collection[Key]) -> dict[Key, Receivables]:
 
 def _pictures_of(tx: Transaction, keys: Sequence[Key]) -> dict[Key, Receivables]:
     of: dict[Kind, dict[Key, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
+    limits = credit_limits.everywhere(tx, {connection_id for connection_id, _ in keys})
     for id, customer in _each(tx, _PERSON, *_these(tx, keys, "id")):
-        of[Kind.CUSTOMER][id, customer.id].append(customer)
+        of[Kind.CUSTOMER][id, customer.id].append(
+            credit_limits.under(customer, limits.get((id, customer.id)))
+        )
     whose, values = _these(tx, keys, "customer_id")
     made = [*_each(tx, _WHOLE, f"{whose} AND balance > 0", values)]
     made += _each(tx, _CLOSED, f"{whose} AND balance <= 0", values)
