@@ -242,6 +242,28 @@ def test_a_refresh_keeps_the_old_refresh_token_when_none_comes(server: Scripted,
     assert token.refresh_expires_at is not None
 
 
+@pytest.mark.parametrize(("hard_end", "days"), [(86_400 * 3, 3), (157_680_000, 101), ("soon", 101)])
+def test_the_nearer_end_of_a_permission_counts_and_unknown_fields_do_no_harm(
+    server: Scripted, provider: Provider, hard_end: object, days: int
+) -> None:
+    provider.answer = (
+        200,
+        {
+            "access_token": "at2",
+            "refresh_token": "rt2",
+            "expires_in": 3600,
+            "x_refresh_token_expires_in": 8726400,
+            "x_refresh_token_hard_expires_in": hard_end,
+            "authentication_event_id": {"new": ["in", 2027]},
+        },
+    )
+    began = oauth.datetime.now(oauth.UTC)
+    token = sign_in(server).refresh(Token("a", "r", began))
+    assert (token.access_token, token.refresh_token) == ("at2", "rt2")
+    assert token.refresh_expires_at is not None
+    assert round((token.refresh_expires_at - began).total_seconds() / 86_400) == days
+
+
 def test_discovery_is_fetched_once_and_survives_an_outage(server: Scripted, provider: Provider) -> None:
     for _ in range(3):
         sign_in(server).endpoint("token_endpoint")
