@@ -100,7 +100,8 @@ def settle_early(
         raise PlanProblem("WRONG_PERCENT", "A settlement discount is more than 0 and less than 100 percent.")
     record, stands, documents = _standing(tx, plan_id, today)
     plan = record.plan
-    policy = settings.load(tx, record.connection_id).policy.plan
+    decided = settings.load(tx, record.connection_id)
+    policy = decided.policy.plan
     if plan.mode is not Mode.SPLIT:
         raise PlanProblem(
             "NOTES_ONLY",
@@ -115,7 +116,10 @@ def settle_early(
     sources = originals(plan)
     tax, total = sum(s.tax for s in sources), sum(s.total for s in sources)
     parts = settlement_discount(stands.open, percent, tax, total, reduces_tax=policy.discount_reduces_tax)
-    account = plan_writes.Account(policy.discount_account, policy.discount_item, policy.discount_tax_code)
+    code = policy.discount_tax_code
+    if policy.discount_reduces_tax and not parts.tax:  # the sale was not taxed, so nor is what is taken off it
+        code = decided.clearing_found.tax_code if decided.clearing_found else ""
+    account = plan_writes.Account(policy.discount_account, policy.discount_item, code)
     try:
         laid = plan_writes.discount(plan, documents, parts.gross, account, posted_on=today, tax=parts.tax)
     except ValueError as wrong:

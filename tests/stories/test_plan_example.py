@@ -173,6 +173,23 @@ def test_early_payoff_with_a_settlement_discount_of_five_percent(practice: Pract
     assert (after["discounts"], after["tax"]) == (2463, -14630)
 
 
+def test_a_discount_on_a_sale_without_tax_has_none(practice: Practice, platform: str) -> None:
+    """Whatever code stands in the settings for those that have."""
+    company = practice.company(platform)
+    company.answer()
+    name_accounts(company)
+    customer = company.customer()
+    company.bill(customer, "1001", dt.date(2026, 8, 1), dt.date(2026, 8, 31), 60000)
+    company.sync()
+    plan = company.propose(customer, ["1001"], 3)
+    company.approve(plan.id)
+    with db.transaction(practice.engine) as tx:
+        ending.settle_early(tx, plan.id, Decimal(5), who="J.", why="", now=company.now(), today=company.today)
+    company.settle()
+    assert (company.balances()["discounts"], company.balances().get("tax", 0)) == (3000, 0)
+    assert company.open_("1001-P1.3") == 17000
+
+
 def test_a_discount_that_the_ledger_refuses_may_be_granted_otherwise(practice: Practice) -> None:
     """Under a code that taxes nothing no tax can follow: the sentence says what to change, and then it goes."""
     company, plan_id = written(practice, "quickbooks")
