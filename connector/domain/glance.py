@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from connector.domain.assessment import RECENTLY, SEASON, SERIOUS, Habits, Tally, season
-from connector.domain.findings.habits import GRACE, HABIT, LONGEST_HOLIDAY, PAST, days_late
+from connector.domain.findings.habits import GRACE, HABIT, LONGEST_HOLIDAY, PAST, SLOWER, days_late
 from connector.domain.findings.said import SILENCE
 from connector.domain.prediction.timeline import FAR, Days, Flags, Floats, ordered
 from connector.domain.stillness import A_YEAR, AFTER_LATE
@@ -197,8 +197,9 @@ class Glance:
     def _slowing(self) -> Flags:
         """Whose latest invoices were ten days later, in the middle, than those before (`habits.latest`)."""
         found = np.zeros(self.size, bool)
-        # The middle of the latest is ten days late at least: so are three of them, at the customer's end.
-        chosen = self._count(self.counted & (self.late >= 10)) >= HABIT
+        chosen = (
+            self._count(self.counted & (self.late > SLOWER)) >= HABIT
+        )  # their usual is no day at the least
         at = np.flatnonzero(self.counted & chosen[self.rows.customer])
         if not len(at):
             return found
@@ -213,7 +214,7 @@ class Glance:
         usual = self._middle(at, start, cut)
         now = self._middle(at, cut, end)
         latest = np.arange(len(key)) >= np.repeat(cut, end - start)
-        slower = latest & (self.late[at] > np.repeat(usual, end - start) + 7)
+        slower = latest & (self.late[at] > np.repeat(usual, end - start) + SLOWER)
         many = np.add.reduceat(slower, start, dtype=np.int64)
         enough = (end - cut >= HABIT) & (cut - start >= PAST) & (many >= HABIT)
         found[who[enough & (now >= usual + 10) & (many * 3 >= (end - cut) * 2)]] = True

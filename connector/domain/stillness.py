@@ -20,7 +20,7 @@ from connector.domain.assessment import RECENTLY
 from connector.domain.calendar import next_business_day
 from connector.domain.findings import habits
 from connector.domain.findings.facts import Receivables
-from connector.domain.findings.habits import GRACE, HABIT, LONGEST_HOLIDAY, PAST, Paid, record
+from connector.domain.findings.habits import GRACE, HABIT, LONGEST_HOLIDAY, PAST, SLOWER, Paid, record
 from connector.domain.findings.owed import is_late
 from connector.domain.findings.said import SILENCE
 from connector.domain.policy import Policy
@@ -155,7 +155,7 @@ def _other_habits(
 ) -> dt.date:
     """The first day before `until` on which the growing days late, or an invoice that is no longer recent, make
     another kind of payer; else `until`."""
-    late = [p for p in paid if p.late >= 10 or p.settled is None]
+    late = [p for p in paid if p.late > SLOWER or p.settled is None]
     slow = len(paid) + len(coming) >= HABIT + PAST and len(late) + len(coming) >= HABIT
     growing = any(p.settled is None and (slow or p.late < 2 * assessment.SERIOUS) for p in paid)
     windows = (RECENTLY + 1, A_YEAR + 1, *_SEASON)

@@ -121,8 +121,11 @@ def store(
 def before(tx: Connection, keys: Collection[Key]) -> dict[Key, Any]:
     """What was concluded last about customers of any organizations, as stored."""
     a = assessments.c
-    query = sa.select(a.connection_id, a.customer_id, *(a[name] for name in _SAID))
-    rows = tx.execute(query.select_from(db.of_these(tx, assessments, keys)))
+    if (one := _of_one(keys)) is not None:
+        rows = tx.execute(_BEFORE, one)
+    else:
+        query = sa.select(a.connection_id, a.customer_id, *(a[name] for name in _SAID))
+        rows = tx.execute(query.select_from(db.of_these(tx, assessments, keys)))
     return {(row.connection_id, row.customer_id): row for row in rows}
 
 
@@ -173,6 +176,23 @@ _MINE = sa.and_(
 )
 _BALANCE = tuple(f.name for f in fields(Balance))
 _SAID = ("segment", "reasons", "priority", "balances", "data", "next_on", "rules", "overdue", "findings")
+_BEFORE = sa.select(
+    assessments.c.connection_id, assessments.c.customer_id, *(assessments.c[n] for n in _SAID)
+).where(_MINE)
+_STILL = sa.select(findings).where(
+    findings.c.connection_id == sa.bindparam("connection"),
+    findings.c.customer_id == sa.bindparam("customer"),
+    findings.c.closed_on.is_(None),
+)
+
+
+def _of_one(keys: Collection[Key]) -> dict[str, str] | None:
+    """The parameters for statements about one customer, if it is one."""
+    for connection_id, customer_id in keys if len(keys) == 1 else ():
+        return {"connection": connection_id, "customer": customer_id}
+    return None
+
+
 _NEW = sa.insert(assessments)
 _SAME = (
     sa.update(assessments)
@@ -293,8 +313,11 @@ def _shown(evidence: Evidence) -> dict[str, Any]:
 def _store_findings(
     tx: Connection, seen: Mapping[Key, Iterable[Finding]], today: Mapping[str, dt.date]
 ) -> None:
-    query = sa.select(findings).select_from(db.of_these(tx, findings, seen))
-    still = tx.execute(query.where(findings.c.closed_on.is_(None)))
+    if (one := _of_one(seen)) is not None:
+        still = tx.execute(_STILL, one)
+    else:
+        query = sa.select(findings).select_from(db.of_these(tx, findings, seen))
+        still = tx.execute(query.where(findings.c.closed_on.is_(None)))
     open_ = {(row.connection_id, row.customer_id, row.kind, row.key): row for row in still}
     new, changed = [], []
     for (connection_id, customer_id), found in seen.items():

@@ -153,6 +153,24 @@ def test_the_answer_key_is_judged_alike(store: Engine) -> None:
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_nobody_who_is_slowing_is_overlooked(store: Engine) -> None:
+    """On time eight times, then 8, 12 and 30 days late: only two of the three are ten days late."""
+    organization(store, "slower")
+    invoices, payments = [], []
+    for n, late in enumerate([0] * 8 + [8, 12, 30]):
+        due = TODAY - dt.timedelta(30 * (11 - n) + 30)
+        when = due + dt.timedelta(late)
+        invoices.append(Invoice(str(n), f"N{n}", "c", due, due, "USD", 900, 0, Status.PAID))
+        payments.append(Payment(str(n), "c", when, "USD", 900, 0, (Allocation(str(n), 900, when),)))
+    with db.transaction(store) as tx:
+        batch = Batch((Customer("c", "C", currency="USD"),), tuple(invoices), tuple(payments))
+        mirror.store(tx, "slower", batch, 1)
+    at_once, each = both(store, "slower", Policy(), TODAY)
+    assert [f.kind for f in each["c"].findings] == ["slowing"]
+    assert at_once["c"] == each["c"]
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_few_customers_need_a_closer_look(store: Engine) -> None:
     organization(store, "calm")
     invoices, payments = [], []

@@ -22,6 +22,7 @@ GRACE = 3  # days after the due date (or the business day after it) that nobody 
 LONGEST_HOLIDAY = 14  # days in a row without a business day, at the very most
 HABIT = 3  # invoices that make a habit
 PAST = 6  # earlier invoices that make "their usual"
+SLOWER = 7  # days later than usual
 _GRACE = dt.timedelta(GRACE)
 
 
@@ -178,7 +179,7 @@ def slower(paid: list[Paid], today: dt.date) -> tuple[float, float, list[Paid]] 
     if len(recent) < HABIT or len(past) < PAST:
         return None
     usual, now = median(p.late for p in past), median(p.late for p in recent)
-    those = [p for p in recent if p.late > usual + 7]
+    those = [p for p in recent if p.late > usual + SLOWER]
     if now < usual + 10 or len(those) < HABIT or len(those) * 3 < len(recent) * 2:
         return None
     return usual, now, those
