@@ -19,13 +19,14 @@ import time
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import sqlalchemy as sa
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from benchmarks.scaling import tryton
+from benchmarks.scaling import cpu, tryton
 from connector import config, db, jobs
 from connector.config import Config
 from connector.connecting import connections
@@ -40,6 +41,7 @@ NOW = dt.datetime(2026, 11, 18, 8, tzinfo=dt.UTC)
 INVOICES = 300  # of one organization: 3 million over 10,000
 KINDS = 20  # different books; the other organizations are copies of these
 WORKERS = (1, 2, 4)
+WEEK = 7  # nights
 CHANGED = 100  # customers looked at one by one
 
 
@@ -63,17 +65,38 @@ def measure(invoices: int, sample: int, peer: bool = True) -> dict[str, Any]:
         for workers, night in zip(WORKERS, nights, strict=True):
             rate = count / _run(url, chosen, workers, night, spare)
             found[f"review_invoices_per_s_{workers}w"] = round(rate)
-        found |= _changed(settings, chosen, nights[-1])
+        found |= _nights(url, settings, chosen, nights[-1])
+        found |= _changed(settings, chosen, nights[-1] + dt.timedelta(WEEK))
         if peer:
-            found |= _compared(url, chosen, found["review_invoices_per_s_1w"])
+            found |= _compared(url, chosen, found)
         db.engine(settings).dispose()
     return found
 
 
-def _compared(url: str, ids: list[str], ours: float) -> dict[str, Any]:
-    """Tryton's first night and the one after; ours is the night after the first, with one worker."""
+def _nights(url: str, settings: Config, ids: list[str], last: dt.date) -> dict[str, Any]:
+    """CPU of one process and of the server for an organization's night: each night of a week on which nothing
+    happened but that a day passed, and once more when all of that is done and nobody is due."""
+    engine, server = db.engine(settings), cpu.postmaster(parse_qs(urlsplit(url).query)["host"][0])
+    spent, seen = [], []
+    for ahead in [*range(1, WEEK + 1), WEEK]:
+        began, total, day = cpu.spent(server), review.Reviewed(), last + dt.timedelta(ahead)
+        for start in range(0, len(ids), jobs.TOGETHER):
+            total += review.night(engine, dict.fromkeys(ids[start : start + jobs.TOGETHER], day), now=NOW)
+        spent.append(1000 * (cpu.spent(server) - began) / len(ids))
+        seen.append(total.customers / len(ids))
+    *week, still = spent
+    return {
+        "night_cpu_ms_by_day": [round(ms, 2) for ms in week],
+        "night_customers_by_day": [round(count, 2) for count in seen[:-1]],
+        "night_cpu_ms_nobody_due": round(still, 2),
+    }
+
+
+def _compared(url: str, ids: list[str], ours: dict[str, Any]) -> dict[str, Any]:
+    """Tryton's first night and the one after; ours is the night after the first, with one worker. By CPU time: the
+    middle night of ours."""
     try:
-        first, later = tryton.seconds(url, ids, [TODAY, TODAY + dt.timedelta(1)])
+        (first, later), (_, used) = tryton.seconds(url, ids, [TODAY, TODAY + dt.timedelta(1)])
     except tryton.NoPeer as no:
         print(f"Tryton was not measured: {no}", flush=True)
         return {"tryton_ratio": None}
@@ -81,7 +104,10 @@ def _compared(url: str, ids: list[str], ours: float) -> dict[str, Any]:
     return {
         "tryton_first_invoices_per_s": round(count / first),
         "tryton_invoices_per_s": round(count / later),
-        "tryton_ratio": round(ours * later / count, 2),
+        "tryton_ratio": round(ours["review_invoices_per_s_1w"] * later / count, 2),
+        "tryton_cpu_ms": round(1000 * used / len(ids), 2),
+        "tryton_cpu_ratio": round(1000 * used / len(ids) / statistics.median(ours["night_cpu_ms_by_day"]), 2),
+        "tryton_cpu_ratio_nobody_due": round(1000 * used / len(ids) / ours["night_cpu_ms_nobody_due"], 2),
     }
 
 

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import sqlalchemy as sa
 
+from benchmarks.scaling import cpu
 from connector import db
 
 PACKAGES = ["trytond-account-dunning==8.2.0", "psycopg==3.3.9", "psycopg_pool==3.3.3"]
@@ -30,8 +31,11 @@ class NoPeer(Exception):
     """Tryton could not be installed or run; `str()` says why."""
 
 
-def seconds(url: str, connection_ids: Sequence[str], nights: Sequence[dt.date]) -> list[float]:
-    """How long Tryton takes for each night over all these organizations' invoices. Raises NoPeer."""
+def seconds(
+    url: str, connection_ids: Sequence[str], nights: Sequence[dt.date]
+) -> tuple[list[float], list[float]]:
+    """How long Tryton takes for each night over all these organizations' invoices: by the clock, and CPU seconds of
+    its process and the server's. Raises NoPeer."""
     python = _install()
     host = parse_qs(urlsplit(url).query)["host"][0]
     env = {k: v for k, v in os.environ.items() if not k.startswith("FORBEAR_")}
@@ -46,11 +50,15 @@ def seconds(url: str, connection_ids: Sequence[str], nights: Sequence[dt.date]) 
         admin = [str(python.with_name("trytond-admin")), "-d", DATABASE, "-u", "account_dunning"]
         more = ["--activate-dependencies", "--email", "nobody@bench.example"]
         _run([*admin, *more], env | {"TRYTONPASSFILE": secret.name}, "")
-    asked = {"invoices": _receivables(engine, connection_ids), "nights": [n.isoformat() for n in nights]}
+    asked = {
+        "invoices": _receivables(engine, connection_ids),
+        "nights": [n.isoformat() for n in nights],
+        "postmaster": cpu.postmaster(host),
+    }
     engine.dispose()
     script = str(Path(__file__).with_name("tryton_run.py"))
     found: dict[str, Any] = json.loads(_run([str(python), script, DATABASE], env, json.dumps(asked)))
-    return list(found["seconds"])
+    return list(found["seconds"]), list(found["cpu_seconds"])
 
 
 def _receivables(engine: sa.Engine, connection_ids: Sequence[str]) -> list[list[Any]]:

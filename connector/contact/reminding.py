@@ -237,8 +237,14 @@ def open_documents(
     for payment in payments:
         for part in payment.allocations if not payment.void else ():
             paid[part.invoice_id] = paid.get(part.invoice_id, 0) + part.amount
-    documents = [rows.get(i.id) or Open(i, i.due, i.balance) for i in by_id.values()]
-    return [replace(d, paid=paid.get(d.invoice.id, 0)) for d in documents if d.amount > 0]
+    found = []
+    for id, invoice in by_id.items():
+        planned = rows.get(id)
+        if planned is None:
+            found.append(Open(invoice, invoice.due, invoice.balance, paid=paid.get(id, 0)))
+        elif planned.amount > 0:
+            found.append(replace(planned, paid=paid.get(id, 0)))
+    return found
 
 
 def _installments(by_id: Mapping[str, Invoice], standing: Standing) -> dict[str, Open]:

@@ -138,7 +138,7 @@ def _reader(kind: Kind, record: type[Any], names: Sequence[str] = ()) -> _Reader
 
 _Reader = tuple[Shape, Callable[..., Any]]
 _WHOLE = _reader(Kind.INVOICE, Invoice)
-_PERSON = (SHAPES[Kind.CUSTOMER], lambda *row: _customer(row))
+_PERSON = _reader(Kind.CUSTOMER, Customer)
 _BRIEFLY = _reader(Kind.CUSTOMER, Customer, ("id", "name", "currency", "country", "credit_limit"))
 _MONEY = {Kind.PAYMENT: _reader(Kind.PAYMENT, Payment), Kind.CREDIT: _reader(Kind.CREDIT, CreditNote)}
 # What those who judge ask for: of paid invoices, and of money.

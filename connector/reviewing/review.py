@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ from connector.connecting.connections import Connection as Organization
 from connector.contact import contacts
 from connector.domain import fingerprint
 from connector.domain.expected import monday
+from connector.domain.policy import Policy
 from connector.domain.prediction import outlook
 from connector.domain.prediction.model import fit
 from connector.domain.receivables import Kind
@@ -117,7 +119,8 @@ def _look_at(
 ) -> Reviewed:
     total, rest = Reviewed(), iter(sorted(wanted))
     while part := list(islice(rest, PART)):
-        with db.transaction(engine, repeatable=True) as tx, audit.at_the_end(tx):
+        together = db.transaction(engine, repeatable=True)
+        with bookwide.without_collecting(), together as tx, audit.at_the_end(tx):
             total += looking.look(tx, circles, part, now)
     return total
 
@@ -228,6 +231,12 @@ def predict_new(engine: Engine, connection_id: str, customer_ids: Collection[str
     return len(said)
 
 
+@lru_cache(maxsize=1024)
+def _policy_text(policy: Policy) -> str:
+    """Most organizations of a practice have the same few."""
+    return json.dumps(policy.to_json(), sort_keys=True)
+
+
 def _rules(organization: Organization, decided: Settings, now: dt.datetime) -> str:
     """A fingerprint of everything beside a customer's own records that a review rests on."""
     read = organization.last_sync_at
@@ -239,7 +248,7 @@ def _rules(organization: Organization, decided: Settings, now: dt.datetime) -> s
         organization.country,
         connections.dump_facts(organization.facts) if organization.facts else None,
         read is not None and now - read <= fresh,
-        decided.policy.to_json(),
+        _policy_text(decided.policy),
         [decided.live, decided.ledger_reminders, decided.income_basis and decided.income_basis.value,
          decided.sales_tax_basis and decided.sales_tax_basis.value],
     ]  # fmt: skip

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import db
+from connector.contact import credit_limits
 from connector.domain.receivables import (
     Allocation,
     CreditNote,
@@ -342,6 +343,28 @@ def test_who_judges_gets_the_same_books_without_words_and_versions(store, connec
     assert whole.payments == (money,)
     assert brief.invoices == (INVOICE, bare)
     assert brief.payments == (replace(money, reference="", version="", updated_at=None),)
+
+
+def test_many_customers_of_many_organizations_look_as_each_by_themselves(store, connected):
+    other, bare, kin = "another", Customer(id="1", name=""), replace(ADA, id="59", parent_id="58")
+    with db.transaction(store) as tx:
+        tx.execute(
+            sa.insert(db.connections).values(id=other, platform="json", external_id=other, created_at=NOON)
+        )
+        credit_limits.enter(tx, connected, "58", 7_700, "USD", who="J. Doe", now=NOON)
+    put(store, connected, Batch((*ALL.customers, bare, kin), ALL.invoices, ALL.payments, ALL.credits))
+    put(store, other, ALL)
+    keys = [(id, who) for id in (connected, other) for who in ("58", "1", "59", "none")]
+    with db.reading(store) as tx:
+        found = books.pictures(tx, keys)
+        alone = {
+            (id, each.customer.id): each
+            for id in (connected, other)
+            for each in books.each_customer(tx, id, brief=True)
+        }
+    assert found == alone
+    assert found[connected, "58"].customer.credit_limit == 7_700
+    assert found[other, "58"].customer.credit_limit == 500_000
 
 
 def test_a_record_made_in_bulk_is_the_record():

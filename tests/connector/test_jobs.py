@@ -396,6 +396,30 @@ def test_a_new_day_is_reviewed_even_if_nothing_changed(
     assert now.last_review_on == connections.today(now, installation)
 
 
+def test_one_job_takes_the_night_of_others_along_but_none_that_somebody_works_on(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    before = dt.date(2026, 1, 1)
+    others = ["quiet", "changed", "asked", "taken", "pulled", "new"]
+    with db.transaction(store) as tx:
+        for id in others:
+            values = {"organization": id, "created_at": db.now(), "last_sync_at": db.now(), "facts": None}
+            late = None if id == "new" else before
+            tx.execute(sa.insert(db.connections).values(id=id, platform="json", external_id=id, last_review_on=late, **values))  # fmt: skip
+        books.note_changed(tx, "changed", ["1"], db.now())
+        set_on = sa.update(db.connections).where(db.connections.c.id == "asked")
+        tx.execute(set_on.values(review_asked_at=db.now()))
+    set_connection(store, connected, last_review_on=before)
+    assert leases.take(store, "review:taken", "somebody", 60)
+    assert leases.take(store, sync.lease_name("pulled"), "somebody", 60)
+    jobs.review_connection(connected)
+    seen = {id: get(store, id) for id in (connected, *others)}
+    done = {id for id, one in seen.items() if one.last_review_on == connections.today(one, installation)}
+    assert done == {connected, "quiet"}
+    with db.reading(store) as tx:
+        assert leases.held(tx, db.now()) == {"review:taken", sync.lease_name("pulled")}
+
+
 def test_routine_waits_while_the_queue_is_full_and_news_do_not(
     store: Engine,
     installation: config.Config,
