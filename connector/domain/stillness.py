@@ -9,14 +9,15 @@ Whoever something was said of may be another one every day.
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import ceil
 from operator import attrgetter
 from statistics import median
 
 from connector.domain import assessment
-from connector.domain.assessment import RECENTLY
+from connector.domain.assessment import RECENTLY, Habits, Tally, tally
 from connector.domain.calendar import next_business_day
 from connector.domain.findings import habits
 from connector.domain.findings.facts import Receivables
@@ -52,17 +53,16 @@ def next_change(receivables: Receivables, policy: Policy, today: dt.date) -> dt.
     days = {i.due + dt.timedelta(n) for i in live for n in windows}
     if any(len(parts) > 1 for parts in received.values()):
         days |= {i.date + dt.timedelta(A_YEAR + 1) for i in live}
-    days.update(_dated(receivables, live))
+    days.update(_dated(receivables, live, today))
     return min((day for day in days if day > today), default=NEVER)
 
 
-def _dated(receivables: Receivables, live: list[Invoice]) -> Iterator[dt.date]:
-    """The days of the documents themselves: what is dated ahead counts from then on."""
-    yield from (i.date for i in live)
+def _dated(receivables: Receivables, live: list[Invoice], today: dt.date) -> Iterator[dt.date]:
+    """The days ahead of the documents themselves: what is dated ahead counts from then on."""
     documents: list[Payment | CreditNote] = [*receivables.payments, *receivables.credits]
-    for document in documents:
-        yield document.date
-        yield from (part.date for part in document.allocations if part.date)
+    yield from (one.date for one in (*live, *documents) if one.date > today)
+    parts = chain.from_iterable(document.allocations for document in documents)
+    yield from (part.date for part in parts if part.date and part.date > today)
 
 
 def _while_owing(receivables: Receivables, live: list[Invoice], policy: Policy, today: dt.date) -> dt.date:
@@ -73,7 +73,7 @@ def _while_owing(receivables: Receivables, live: list[Invoice], policy: Policy, 
     if spare or ours or len(open_) < sum(i.balance > 0 for i in live):
         return tomorrow  # money that waits to be matched, or a document of which the balance does not say all
     paid = record(receivables, today)
-    days = {today + dt.timedelta(AHEAD), *_dated(receivables, live)}
+    days = {today + dt.timedelta(AHEAD), *_dated(receivables, live, today)}
     days.update(_of_due_dates(receivables, open_, policy, today))
     days.update(_of_parts(receivables, open_, live, today))
     days.update(_of_habits(receivables, paid, open_, today))
@@ -104,7 +104,8 @@ def _of_parts(
     if len(came) >= HABIT:
         yield from (day + dt.timedelta(_PART) for day in came)
     if sum(i.balance > 0 or len(received[i.id]) > 1 for i in live if i.id in received) >= HABIT:
-        yield from (i.date + dt.timedelta(A_YEAR + 1) for i in live)
+        since = today - dt.timedelta(A_YEAR + 1)
+        yield from (i.date + dt.timedelta(A_YEAR + 1) for i in live if i.date > since)
 
 
 def _of_habits(
@@ -155,25 +156,58 @@ def _other_habits(
 ) -> dt.date:
     """The first day before `until` on which the growing days late, or an invoice that is no longer recent, make
     another kind of payer; else `until`."""
-    late = [p for p in paid if p.late > SLOWER or p.settled is None]
+    if (until - today).days < 2:
+        return until
+    late = [p for p in habits.latest(paid, today)[0] if p.late > SLOWER or p.settled is None]
     slow = len(paid) + len(coming) >= HABIT + PAST and len(late) + len(coming) >= HABIT
     growing = any(p.settled is None and (slow or p.late < 2 * assessment.SERIOUS) for p in paid)
-    windows = (RECENTLY + 1, A_YEAR + 1, *_SEASON)
-    leaving = {p.due + dt.timedelta(days) for p in paid for days in windows}
-    now = _kind(paid, today, slow)
+    leaving = set[dt.date]()
+    for days in (dt.timedelta(n) for n in (RECENTLY + 1, A_YEAR + 1, *_SEASON)):
+        first, last = (bisect_left(paid, day - days, key=attrgetter("due")) for day in (today, until))
+        leaving.update(p.due + days for p in paid[first:last])
+    settled, waiting = _Settled(paid), [p for p in paid if p.settled is None]
+    now = settled.kind(waiting, today, slow)
     for ahead in range(1, (until - today).days):
         day = today + dt.timedelta(ahead)
         begun = [p._replace(late=(day - p.due).days) for first, p in coming if first <= day]
         if not growing and not begun and day not in leaving:
             continue
-        then = [p if p.settled else p._replace(late=(day - p.due).days) for p in paid]
-        if _kind(sorted([*then, *begun], key=attrgetter("due")), day, slow) != now:
+        then = [p._replace(late=(day - p.due).days) for p in waiting]
+        if settled.kind([*then, *begun], day, slow) != now:
             return day
     return until
 
 
-def _kind(paid: list[Paid], today: dt.date, slow: bool) -> tuple[str, str, bool]:
-    """What of the habits is more than a count: segment, way to go on, whether they are slowing."""
-    seen = assessment.habits_of(paid, today)
-    segment = assessment.judge(seen)[0]
-    return segment, assessment.path(segment, seen), slow and habits.slower(paid, today) is not None
+class _Settled:
+    """What is paid of a record: it stays as it is while the days late of the rest grow, so it is counted once."""
+
+    def __init__(self, paid: list[Paid]) -> None:
+        self.paid = [p for p in paid if p.settled is not None]
+        self.known: dict[int, tuple[Tally, Tally]] = {}
+
+    def kind(self, rest: list[Paid], day: dt.date, slow: bool) -> tuple[str, str, bool]:
+        """What of the habits is more than a count: segment, way to go on, whether they are slowing."""
+        seen = self.habits(rest, day)
+        segment = assessment.judge(seen)[0]
+        slowing = slow and habits.slower(self.whole(rest), day) is not None
+        return segment, assessment.path(segment, seen), slowing
+
+    def habits(self, rest: list[Paid], day: dt.date) -> Habits:
+        """As `assessment.habits_of` the whole."""
+        since = day - dt.timedelta(RECENTLY)
+        cut = bisect_left(self.paid, since, key=attrgetter("due"))
+        if cut not in self.known:
+            self.known[cut] = tally(self.paid[cut:]), tally(self.paid[:cut])
+        recent, earlier = self.known[cut]
+        recent += tally([p for p in rest if p.due >= since])
+        earlier += tally([p for p in rest if p.due < since])
+        if recent.serious:  # how much money that is must be seen
+            return assessment.habits_of(self.whole(rest), day)
+        waits = max((p.late for p in rest), default=0)
+        return Habits(recent, earlier, waits, False, lambda: self._seasonal(rest, day))
+
+    def _seasonal(self, rest: list[Paid], day: dt.date) -> bool:
+        return assessment.habits_of(self.whole(rest), day).seasonal()
+
+    def whole(self, rest: list[Paid]) -> list[Paid]:
+        return sorted([*self.paid, *rest], key=attrgetter("due"))
