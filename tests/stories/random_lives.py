@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import os
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ EVENTS = (
     "accelerate",
     "write off",
     "void one",
+    "settle early",
 )
 FAULTS = (
     "",
@@ -158,7 +160,15 @@ def live(practice: Practice, life: Life) -> None:
     practice.world.faults.clear()
     company = practice.company(life.platform, home_currency=life.currency)
     company.answer(life.basis, life.basis)
-    company.policy(hard_cap_months=60, approval_cap_months=60)
+    xero = life.platform == "xero"
+    company.policy(
+        hard_cap_months=60,
+        approval_cap_months=60,
+        discount_account=company.code("discounts"),
+        discount_item="" if xero else company.item("Discounts", "discounts"),
+        discount_tax_code="OUTPUT2" if xero else "TAX",
+        discount_reduces_tax=True,
+    )
     customer = company.customer()
     numbers = []
     for n, bill in enumerate(life.bills, 1):
@@ -257,7 +267,7 @@ def happen(practice: Practice, company: Company, plan_id: str, event: str) -> No
     company.look()
     if company.watch:
         company.watch.begin()
-    before = together(company)
+    before, granted = together(company), 0
     with db.transaction(practice.engine) as tx, contextlib.suppress(plans.PlanProblem):
         if event == "cancel" and running:
             plans.cancel(tx, plan_id, who="J. Doe", now=company.now(), today=company.today)
@@ -267,6 +277,10 @@ def happen(practice: Practice, company: Company, plan_id: str, event: str) -> No
             )
         elif event == "write off":
             ending.propose_write_off(tx, plan_id, who="J.", why="", now=company.now(), today=company.today)
+        elif event == "settle early":
+            granted = ending.settle_early(
+                tx, plan_id, Decimal(5), who="J.", why="", now=company.now(), today=company.today
+            ).discount
         elif event == "renegotiate":
             renegotiating.renegotiation(
                 tx,
@@ -279,7 +293,7 @@ def happen(practice: Practice, company: Company, plan_id: str, event: str) -> No
             )
             plans.approve(tx, plan_id, who="J.", now=company.now(), today=company.today)
     company.settle()
-    assert together(company) == before
+    assert together(company) == before - granted
     if event != "void one" and "voided" not in company.plan(plan_id).attention and not lost(company, plan_id):
         assert company.balances().get("clearing", 0) == 0
     failed = [w for w in writes(company, plan_id) if w.state == "failed"]
