@@ -34,6 +34,12 @@ SETTINGS = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No minute begins in the middle of a test that counts to a limit."""
+    monkeypatch.setattr(PerMinute.__init__, "__defaults__", (lambda: 0.0,))
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Config:
     loaded = config.load({"FORBEAR_DATA_DIR": str(tmp_path), **SETTINGS})
