@@ -1,6 +1,6 @@
 """What one machine carries: webhooks in, work out, nightly reviews; and what must never happen, counted.
 
-`make bench NAME=scale`; QUICK=1 for a form of about a minute; ONLY="intake soak" for some parts; SOAK_MINUTES=0 for no
+`make bench NAME=scale`; QUICK=1 for a form of a few minutes; ONLY="intake soak" for some parts; SOAK_MINUTES=0 for no
 soak (default 30, and 0.3 when quick). Method and last figures: docs/performance.md.
 The last line is one JSON object; a figure that was not measured is null.
 """
