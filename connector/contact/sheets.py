@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-import typst
-
+from connector import typesetting
 from connector.domain.demand import Block
 
 _PAGE = """#set document(title: {title}, date: datetime(year: {y}, month: {m}, day: {d}))
@@ -32,11 +31,7 @@ def pdf(title: str, blocks: Iterable[Block], on: dt.date, *, paper: str = "a4", 
             first = False
         else:
             source += "".join(f"#{_quoted(line)} \\\n" for line in block.text.splitlines()) + "\n"
-    midnight = dt.datetime.combine(on, dt.time(), dt.UTC).timestamp()
-    made = typst.compile(
-        source.encode(), timestamp=int(midnight), pdf_standards="ua-1", ignore_system_fonts=True
-    )
-    return bytes(made)
+    return typesetting.pdf(source, on)
 
 
 def _table(rows: tuple[tuple[str, ...], ...]) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-import typst
-
+from connector import typesetting
 from connector.domain.agreement import Agreement
 
 _PAGE = """#set document(title: {title}, date: datetime(year: {y}, month: {m}, day: {d}))
@@ -34,16 +33,9 @@ def agreement(agreed: Agreement, on: dt.date, lang: str = "en", foot: str = "") 
     source += f"#text(size: 8pt)[#{_quoted('Fingerprint of the text: ' + agreed.sha256)}]\n"
     if foot:
         source += f"\n#text(size: 8pt)[#{_quoted(foot)}]\n"
-    made = typst.compile(
-        source.encode(), timestamp=int(_midnight(on)), pdf_standards="ua-1", ignore_system_fonts=True
-    )
-    return bytes(made)
+    return typesetting.pdf(source, on)
 
 
 def _quoted(text: str) -> str:
     """A Typst string: nothing in it is markup."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _midnight(on: dt.date) -> float:
-    return dt.datetime.combine(on, dt.time(), dt.UTC).timestamp()

@@ -187,6 +187,14 @@ def inside(pdf: bytes) -> bytes:
     return pdf + b"".join(zlib.decompressobj().decompress(part) for part in packed if part[:1] == b"\x78")
 
 
+def test_a_name_in_a_script_without_a_font_keeps_no_document_from_being_made() -> None:
+    day = dt.date(2026, 11, 18)
+    for name in ("東京工業株式会社", "Joe’s Pizza 🍕👩‍🍳", "한국 ไทย 😀"):
+        text = f"Payment plan\n\nIn short\n- {name} pays 10.00 USD."
+        assert printing.agreement(Agreement(name, "", text, "0" * 64), day).startswith(b"%PDF")
+        assert sheets.pdf(name, [Block(name, heading=True), Block(rows=((name, "b"), ("c", name)))], day)
+
+
 def test_no_name_becomes_a_link_or_a_command_of_a_document() -> None:
     day = dt.date(2026, 11, 18)
     known = typst.compile(b'#link("https://evil.example")[x]')
