@@ -232,7 +232,11 @@ def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
             got = {id: days[id] for id in part if f"review:{id}" in mine and id in still}
             if not got:
                 continue
-            _night(engine, got)
+            try:
+                _night(engine, got)
+            except Exception as problem:  # each has a job of its own, where it is noted whose it is
+                log.warning("the night of %d others stopped (%s)", len(got), type(problem).__name__)
+                return
             lease.keep()
             with db.transaction(engine) as tx:
                 for id, day in got.items():

@@ -420,6 +420,33 @@ def test_one_job_takes_the_night_of_others_along_but_none_that_somebody_works_on
         assert leases.held(tx, db.now()) == {"review:taken", sync.lease_name("pulled")}
 
 
+def test_an_organization_whose_night_fails_is_not_blamed_on_the_one_that_took_it_along(
+    store: Engine, settled: Ledgers, connected: str
+) -> None:
+    before = dt.date(2026, 1, 1)
+    broken = {
+        "organization": "broken",
+        "created_at": db.now(),
+        "last_sync_at": db.now(),
+        "last_review_on": before,
+    }
+    with db.transaction(store) as tx:
+        tx.execute(
+            sa.insert(db.connections).values(id="broken", platform="json", external_id="broken", **broken)
+        )
+        tx.execute(sa.insert(db.settings).values(connection_id="broken", policy={"reminders": "nonsense"}))
+    set_connection(store, connected, last_review_on=before)
+    jobs.review_connection(connected)
+    with db.reading(store) as tx:
+        assert failures.get(tx, connected, "review_connection") is None
+        assert leases.held(tx, db.now()) == set()
+    assert get(store, connected).last_review_on != before
+    assert get(store, "broken").last_review_on == before
+    jobs.review_connection("broken")
+    with db.reading(store) as tx:
+        assert failures.get(tx, "broken", "review_connection") is not None
+
+
 def test_routine_waits_while_the_queue_is_full_and_news_do_not(
     store: Engine,
     installation: config.Config,
