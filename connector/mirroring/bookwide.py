@@ -72,10 +72,10 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
     live = f"{whole} AND status NOT IN ('void', 'draft')"
     found = columns(tx, wanted, live, usual, usual, connection_id)
     with ThreadPoolExecutor(1) as ahead:  # the database gathers the payments while we count the invoices
-        paid = ahead.submit(_parts, tx, connection_id, payments, void[0])
         ids = next(found)
         index = dict(zip(ids, range(len(ids)), strict=True))
         customer = _coded(owners, next(found))
+        paid = ahead.submit(_parts, tx, connection_id, payments, void[0])  # not sooner, for memory's sake
         issued, due = _coded(days, next(found)), _coded(days, next(found))
         total, balance = (np.array(next(found), np.int64) for _ in range(2))
         left_out = (total <= 0) | (issued > today.toordinal())

@@ -35,7 +35,7 @@ from connector.domain.prediction.timeline import (
 NEWEST = 160  # a customer's latest invoices that are looked at
 HALF_LIFE = 120.0  # days after which one weighs half
 PLACE = 8  # bits that number the columns beside a row: NEWEST, POINTS and PRIOR_DAYS
-CHUNK = 2048  # rows at a time, for memory's sake
+CHUNK = 512  # rows at a time, for memory's sake
 # Days late in the prior, one for each tenth of all invoices; about its 45 % and 8 % (timeline.py).
 PRIOR_DAYS = np.array([-10, -5, -2, 0, 0, 0, 4, 9, 18, 35])
 POINTS = np.linspace(0.05, 0.95, 10)  # of the book's remaining times, where they stand in for a customer
