@@ -181,3 +181,18 @@ def test_a_quiet_customer_was_looked_at_as_late_as_the_whole_review(both: Engine
         found = conclusions.of_customer(tx, SOME, "c00")
     assert found is not None
     assert found.as_of == START + dt.timedelta(9)
+
+
+def test_a_message_waits_for_a_day_of_the_week_although_nobody_looks_at_its_customer(both: Engine) -> None:
+    who = Customer("c00", "Customer 0", currency="USD")
+    open_ = Invoice("i1", "1", "c00", START, dt.date(2026, 1, 5), "USD", 500, 500, Status.OPEN)
+    store(both, Batch(customers=(who,), invoices=(open_,)))
+    looked = []
+    for day in range(12, 24):  # Monday the 12th to Friday the 23rd; messages leave from Tuesday to Thursday
+        looked.append(look(both, dt.date(2026, 1, day))[1])
+        assert everything(both, SOME) == everything(both, EVERY_ONE), day
+        with db.reading(both) as tx:
+            [told] = reminders.of_connection(tx, SOME)
+        waits = any("other days" in because for because in told.held_because)
+        assert waits == (dt.date(2026, 1, day).weekday() not in (1, 2, 3)), day
+    assert looked.count(0) >= 5
