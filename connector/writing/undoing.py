@@ -17,7 +17,7 @@ from connector.domain import codec, plan_writes
 from connector.domain.plan_writes import Written
 from connector.domain.policy import Mode
 from connector.domain.receivables import Document, Kind
-from connector.domain.writes import Draft, InvoiceDraft, LinkDraft, NoteDraft
+from connector.domain.writes import Draft, InvoiceDraft, LinkDraft, NoteDraft, RemoveDraft
 from connector.mirroring import mirror
 from connector.planning import plans, todos
 from connector.planning.plans import Record
@@ -60,6 +60,8 @@ def take_back(p: Performer, record: Record) -> None:
             plans.attend(tx, record.id, sentence, p.clock())
         return
     _finish(p, record)
+    removed = any(isinstance(w.draft, RemoveDraft) for w in writes)
+    p.say(f"{record.id}: {'taken back' if removed else 'ended'}")
 
 
 def stays(record: Record, written: Sequence[Write], paid: bool, today: dt.date) -> str:
@@ -151,7 +153,6 @@ def _finish(p: Performer, record: Record) -> None:
                     f"{record.attention} What Forbear wrote was taken back; the invoice changed meanwhile."
                 )
             plans.send_back(tx, plan.id, sentence, now=p.clock(), tried=True)
-    p.say(f"{plan.id}: taken back")
 
 
 def _as_before(record: Record, now: Sequence[Document]) -> bool:
