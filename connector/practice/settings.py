@@ -155,14 +155,24 @@ def set_clearing(tx: Connection, connection_id: str, account: str, *, who: str, 
 
 
 def clearing_confirmed(
-    tx: Connection, connection_id: str, found: Clearing, now: dt.datetime, *, who: str = audit.SYSTEM
+    tx: Connection,
+    connection_id: str,
+    chosen: str,
+    found: Clearing,
+    now: dt.datetime,
+    *,
+    who: str = audit.SYSTEM,
 ) -> None:
-    """Remember what the ledger answered for the clearing account, and when; no decision, so no new revision."""
+    """Remember what the ledger answered for the `chosen` clearing account, and when; no decision, so no new
+    revision. Where somebody chose another one while the ledger was asked, theirs stands, and is asked about next.
+    """
     before = load(tx, connection_id)
+    if before.clearing != chosen:
+        return
     found = replace(found, balance=None)
     kept = asdict(found) | {_SEEN: now.isoformat()}
     if before.clearing_found == found:
-        where = settings.c.connection_id == connection_id
+        where = sa.and_(settings.c.connection_id == connection_id, settings.c.clearing == chosen)
         tx.execute(sa.update(settings).where(where).values(clearing_found=kept))
     else:
         _save(
@@ -197,7 +207,7 @@ def find_clearing(engine: Engine, config: Config, connection_id: str, *, who: st
     with db.transaction(engine) as tx:
         if problem := occupied(tx, connection_id, found):
             raise Refused(problem, code="CLEARING_INVALID")
-        clearing_confirmed(tx, connection_id, found, db.now(), who=who)
+        clearing_confirmed(tx, connection_id, chosen, found, db.now(), who=who)
     return found
 
 

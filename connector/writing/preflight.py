@@ -86,7 +86,7 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
     with db.transaction(p.engine) as tx:
         still(tx, record)
         if clearing and clearing is not known:
-            settings.clearing_confirmed(tx, p.connection_id, clearing, p.clock())
+            settings.clearing_confirmed(tx, p.connection_id, decided.clearing, clearing, p.clock())
         before = proving.starting(tx, p.connection_id, plan.customer_id, (*facts.invoices, *fees))
         plans.begun(tx, plan.id, posted_on=today, proof=before, now=p.clock())
         _lay_out(tx, p, record, laid)

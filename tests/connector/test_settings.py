@@ -57,11 +57,12 @@ def test_live_clearing_and_the_ledgers_own_reminders(engine: Engine, connection_
     with db.transaction(engine) as tx:
         settings.set_live(tx, connection_id, True, who="Ann", now=NOON)
         settings.set_clearing(tx, connection_id, "1190", who="Ann", now=NOON)
-        settings.clearing_confirmed(tx, connection_id, found, NOON)
+        settings.clearing_confirmed(tx, connection_id, "1190", found, NOON)
         settings.set_ledger_reminders(tx, connection_id, "off", who="Ann", now=NOON)
         now = settings.load(tx, connection_id)
         assert (now.live, now.live_by, now.clearing, now.clearing_found) == (True, "Ann", "1190", found)
         assert now.ledger_reminders == "off"
         settings.set_clearing(tx, connection_id, "auto", who="Ann", now=NOON)
+        settings.clearing_confirmed(tx, connection_id, "1190", found, NOON)  # asked before the other choice
         assert settings.load(tx, connection_id).clearing_found is None
         assert audit.verify(tx) == []
