@@ -24,10 +24,19 @@ from connector.config import Config
 from connector.connecting import access, connections
 from connector.connecting.connections import Connection
 from connector.contact import contacts
-from connector.domain.receivables import Kind
+from connector.domain.receivables import Document, Kind
 from connector.mirroring import books, inbox, merging, mirror
 from connector.mirroring.book_rows import parts_of_ids
-from connector.platforms import Batch, Ledger, OutOfDate, PlatformError, Reconnect, TryLater, Unreadable
+from connector.platforms import (
+    Batch,
+    Ledger,
+    OutOfDate,
+    PlatformError,
+    Reconnect,
+    Refused,
+    TryLater,
+    Unreadable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -204,7 +213,11 @@ class _Sync:
             waiting = [p for p in inbox.pending(tx, self._id) if p.verb == inbox.UNSETTLED]
         answered = {p.record_id for p in waiting} if done.full else self._brought
         for id in sorted({p.record_id for p in waiting} - answered):
-            document = ledger.document(Kind.INVOICE, id)
+            try:
+                document = ledger.document(Kind.INVOICE, id)
+            except Refused as refusal:
+                self._unreadable(refusal, id)
+                continue  # the next sync asks again; whatever else is new need not wait for it
             with db.transaction(self._engine) as tx:
                 if document is None:
                     changed = mirror.drop_invoice(tx, self._id, id)
@@ -247,12 +260,25 @@ class _Sync:
             known = books.invoices(tx, self._id, ids=sorted(told)[:500]) if told else []
         behind = [i.number for i in known if i.updated_at and i.updated_at + BEHIND < told[i.id]]
         wanted = [number for number in behind if number][:BEHIND_AT_ONCE]
-        for document in ledger.find(Kind.INVOICE, wanted) if wanted else ():
+        for document in self._found(ledger, wanted) if wanted else ():
             if document.id in told:
                 with db.transaction(self._engine) as tx:
                     changed = mirror.put_document(tx, self._id, document)
                     books.note_changed(tx, self._id, changed, db.now())
                 done.changed |= changed
+
+    def _found(self, ledger: Ledger, numbers: Sequence[str]) -> list[Document]:
+        """The invoices with these numbers; one that cannot be read is left out, so that no other waits for it."""
+        try:
+            return ledger.find(Kind.INVOICE, numbers)
+        except Refused as refusal:
+            self._unreadable(refusal, "that an event named")
+        return [d for n in numbers for d in self._found(ledger, [n])] if len(numbers) > 1 else []
+
+    def _unreadable(self, refusal: Refused, which: str) -> None:
+        if refusal.code != "UNREADABLE_RECORD":
+            raise refusal
+        log.warning("connection %s: an invoice %s cannot be read", self._id, which)
 
     def _meet_strangers(self, ledger: Ledger, done: Synced) -> None:
         """Ask for customers whom a document named before any list did: made a minute ago, or in a list that

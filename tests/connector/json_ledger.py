@@ -39,6 +39,7 @@ from connector.platforms import (
     OrganizationRef,
     PlatformError,
     Reconnect,
+    Refused,
     Token,
     TryLater,
     Unreadable,
@@ -216,7 +217,10 @@ class JsonLedger:
         return _customer(id, found[1]) if found else None
 
     def document(self, kind: Kind, id: str) -> Document | None:
-        found = self._call(f"document {id}")["records"].get(f"{kind}:{id}")
+        state = self._call(f"document {id}")
+        if f"{kind}:{id}" in state["unreadable"]:
+            raise Refused("A record cannot be read.", code="UNREADABLE_RECORD")
+        found = state["records"].get(f"{kind}:{id}")
         if found is None:
             return None
         i = _invoice(id, found[1])

@@ -124,6 +124,31 @@ def test_an_edit_that_an_event_tells_and_no_list_shows_is_read_by_its_number(
     assert (due["i1"], due["i2"]) == (dt.date(2026, 12, 24), dt.date(2026, 10, 1))
 
 
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_one_invoice_that_cannot_be_read_keeps_no_other_news_waiting(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    for id in ("1", "2"):
+        books_of_three.invoice(f"i{id}", id, 10_000, 6_000, updated_at="2026-11-20T09:00:00+00:00")
+    run(store, installation, connected)
+    for id in ("1", "2"):
+        books_of_three.edit_unseen("invoice", f"i{id}", due="2026-12-24")
+    books_of_three.set(unreadable={"invoice:i1": "the total is not a number"})
+    books_of_three.remove("payment", "p1")  # so i1 is to be read again
+    with db.transaction(store) as tx:
+        told = [Change("json", "books-1", Kind.INVOICE, f"i{n}", "updated", NOON, f"e{n}") for n in (1, 2)]
+        inbox.record(tx, told, NOON)
+    run(store, installation, connected)
+    with db.reading(store) as tx:
+        assert {i.id: i.due for i in books.invoices(tx, connected)}["i2"] == dt.date(2026, 12, 24)
+        assert [(p.record_id, p.verb) for p in inbox.pending(tx, connected)] == [("i1", inbox.UNSETTLED)]
+    books_of_three.set(unreadable={})
+    run(store, installation, connected)
+    with db.reading(store) as tx:
+        assert {i.id: i.due for i in books.invoices(tx, connected)}["i1"] == dt.date(2026, 12, 24)
+        assert inbox.pending(tx, connected) == []
+
+
 def test_a_pull_is_narrowed_to_what_webhooks_named() -> None:
     def pending(*kinds: Kind | None) -> list[inbox.Pending]:
         return [inbox.Pending(n, kind, "1", "updated", NOON) for n, kind in enumerate(kinds)]
