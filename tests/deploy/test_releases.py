@@ -257,6 +257,30 @@ def test_nobody_waits_behind_a_migration_that_waits_for_its_turn(
     engine.dispose()
 
 
+def test_what_an_old_process_writes_while_the_sums_are_made_is_in_them(server: str, tmp_path: Path) -> None:
+    settings = a_database(server, "sums", tmp_path)
+    engine = db.engine(settings)
+    with db.transaction(engine) as tx:
+        command.upgrade(db._alembic(tx), "0013")
+        for statement in (
+            "INSERT INTO connections (id, platform, external_id, organization, created_at) VALUES ('c', 'fake', 'x', 'Harbor', now())",
+            "INSERT INTO invoices (connection_id, id, customer_id, date, due, currency, total, balance, status, seen)"
+            " VALUES ('c', 'a', 'kim', '2026-09-01', '2026-10-12', 'USD', 900, 900, 'open', 1)",
+        ):
+            tx.execute(sa.text(statement))
+    migrating = threading.Thread(target=db.migrate, args=(settings,), daemon=True)
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with db.transaction(engine) as old, engine.connect() as other:
+        old.execute(sa.text("UPDATE invoices SET balance = 200"))
+        migrating.start()
+        while migrating.is_alive() and not other.scalar(waiting):
+            other.rollback()
+    migrating.join(60)
+    with db.reading(engine) as tx:
+        assert tx.execute(sa.select(db.open_days.c.invoices, db.open_days.c.amount)).all() == [(1, 200)]
+    engine.dispose()
+
+
 # ---------------------------------------------------------------- the rule that makes both true
 
 

@@ -69,14 +69,12 @@ def keep_sums(
     values = ", ".join([*keys.values(), *(f"sum({value})" for value in sums.values())])
     groups = ", ".join(value for value in keys.values() if "{row}" in value)
     sentence = f"({names}) SELECT {values} FROM {source} AS {{row}} WHERE {counted} GROUP BY {groups}"
-    op.execute(f"INSERT INTO {table} {sentence.format(row='s')}")
     here = " AND ".join(f"{name} = {value}" for name, value in keys.items())
-    fresh = (
-        f"INSERT INTO {table} ({', '.join(keys)}) VALUES ({', '.join(keys.values())}) ON CONFLICT DO NOTHING"
-    )
-    more = ", ".join(f"{name} = {name} + {value}" for name, value in sums.items())
+    fresh = f"INSERT INTO {table} ({names}) VALUES ({', '.join([*keys.values(), *sums.values()])})"
+    more = ", ".join(f"{name} = {table}.{name} + {value}" for name, value in sums.items())
     less = ", ".join(f"{name} = {name} - {value}" for name, value in sums.items())
-    came = (fresh, f"UPDATE {table} SET {more} WHERE {here}")
+    # One statement: between two, another transaction may delete the row that the first one found.
+    came = (f"{fresh} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {more}",)
     left = (
         f"UPDATE {table} SET {less} WHERE {here}",
         f"DELETE FROM {table} WHERE {here} AND {next(iter(sums))} <= 0",  # noqa: S608
@@ -90,6 +88,8 @@ def keep_sums(
         trigger(
             f"{named}_{when}", event, source, counted.format(row=row), [s.format(row=row) for s in statements]
         )
+    # Last: the triggers keep others from writing until all of this counts, and what they wrote before is seen.
+    op.execute(f"INSERT INTO {table} {sentence.format(row='s')}")
 
 
 def trigger(name: str, event: str, source: str, when: str, statements: list[str]) -> None:
