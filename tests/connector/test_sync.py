@@ -137,7 +137,7 @@ def test_one_invoice_that_cannot_be_read_keeps_no_other_news_waiting(
     books_of_three.remove("payment", "p1")  # so i1 is to be read again
     with db.transaction(store) as tx:
         told = [Change("json", "books-1", Kind.INVOICE, f"i{n}", "updated", NOON, f"e{n}") for n in (1, 2)]
-        inbox.record(tx, told, NOON)
+        inbox.record(tx, [*told, Change("json", "books-1", Kind.PAYMENT, "p1", "deleted", NOON, "e3")], NOON)
     run(store, installation, connected)
     with db.reading(store) as tx:
         assert {i.id: i.due for i in books.invoices(tx, connected)}["i2"] == dt.date(2026, 12, 24)
