@@ -96,6 +96,12 @@ def resting(tx: Transaction, now: dt.datetime) -> set[tuple[str, str]]:
     return {(row.job, row.connection_id) for row in tx.execute(query)}
 
 
+def counted(tx: Transaction, job: str) -> set[str]:
+    """The connections at which this job failed at its last try, whether it is tried again or set aside."""
+    c = db.failures.c
+    return set(tx.scalars(sa.select(c.connection_id).where(c.job == job)))
+
+
 def forget(tx: Transaction, connection_id: str, job: str | None = None) -> list[str]:
     """It went well, or a person wants it tried: the jobs that were counted."""
     c = db.failures.c

@@ -33,7 +33,8 @@ from connector.writing import writeback
 log = logging.getLogger(__name__)
 
 TOGETHER = 50  # organizations whose night is one piece of work
-ROUNDS = 10  # such pieces in one job: a minute at the most, so that nobody waits long behind it
+FEW = 5  # in the first of them: the day of the week on which all learn, or a new version, may make them slow
+A_WHILE = 15  # seconds after which a job begins no further piece, so that nobody waits long behind it
 SLICE = 20  # pages of a first reading in one job: about as long as a small organization's whole one
 FULL_EVERY = dt.timedelta(days=7)
 
@@ -208,28 +209,39 @@ def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
     Those that wait longest come first, and none in whose books something changed: that has a job of its own.
     """
     with db.reading(engine) as tx:
-        taken, busy = leases.held(tx, db.now()), books.changing(tx)
-        due = connections.connected(tx)
-        days = {
-            id: connections.today(one, settings)
-            for id, one in due.items()
-            if one.last_sync_at and one.last_review_on and one.review_asked_at is None
-        }
+        taken, busy, due = leases.held(tx, db.now()), books.changing(tx), connections.connected(tx)
+        failed = failures.counted(tx, review_connection.__name__)
+    days = {
+        id: connections.today(one, settings)
+        for id, one in due.items()
+        if one.last_sync_at and one.last_review_on and one.review_asked_at is None
+    }
     waits = [
         id
         for id, day in sorted(days.items(), key=lambda each: (due[each[0]].last_review_on, each[0]))
         if due[id].last_review_on != day
         and id not in busy
+        and id not in failed  # it would take the others' night with it each time
         and id != connection_id
         and sync.lease_name(id) not in taken
         and f"review:{id}" not in taken
     ]
-    for start in range(0, min(len(waits), TOGETHER * ROUNDS), TOGETHER):
-        part = waits[start : start + TOGETHER]
+    began, size = time.monotonic(), FEW
+    while waits and _since(began) < A_WHILE:
+        part, waits, size = waits[:size], waits[size:], min(TOGETHER, 2 * size)
         with leases.hold_some(engine, [f"review:{id}" for id in part]) as (lease, mine):
-            with db.reading(engine) as tx:  # whoever had it a moment ago may have done it
-                still = {one.id for one in connections.some(tx, part) if one.last_review_on != days[one.id]}
-            got = {id: days[id] for id in part if f"review:{id}" in mine and id in still}
+            with db.reading(
+                engine
+            ) as tx:  # what came since: somebody did it, pulls just now, or disconnected it
+                still, taken = connections.connected(tx), leases.held(tx, db.now())
+            got = {
+                id: days[id]
+                for id in part
+                if f"review:{id}" in mine
+                and sync.lease_name(id) not in taken
+                and id in still
+                and still[id].last_review_on != days[id]
+            }
             if not got:
                 continue
             try:
@@ -242,6 +254,10 @@ def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
                 for id, day in got.items():
                     c = db.connections.c
                     tx.execute(sa.update(db.connections).where(c.id == id).values(last_review_on=day))
+
+
+def _since(began: float) -> float:
+    return time.monotonic() - began
 
 
 def _night(engine: Engine, days: Mapping[str, dt.date]) -> None:

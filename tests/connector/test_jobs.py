@@ -445,6 +445,33 @@ def test_an_organization_whose_night_fails_is_not_blamed_on_the_one_that_took_it
     jobs.review_connection("broken")
     with db.reading(store) as tx:
         assert failures.get(tx, "broken", "review_connection") is not None
+    with db.transaction(store) as tx:  # once that is known, it keeps nobody else from being taken along
+        tx.execute(
+            sa.insert(db.connections).values(id="quiet", platform="json", external_id="quiet", **broken)
+        )
+    set_connection(store, connected, last_review_on=before)
+    jobs.review_connection(connected)
+    assert get(store, "quiet").last_review_on != before
+
+
+def test_a_slow_night_of_others_does_not_keep_the_queue_waiting(
+    store: Engine,
+    installation: config.Config,
+    settled: Ledgers,
+    connected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = dt.date(2026, 1, 1)
+    values = {"organization": "x", "created_at": db.now(), "last_sync_at": db.now(), "last_review_on": before}
+    ids = [f"q{n}" for n in range(jobs.FEW + 2)]
+    with db.transaction(store) as tx:
+        for id in ids:
+            tx.execute(sa.insert(db.connections).values(id=id, platform="json", external_id=id, **values))
+    set_connection(store, connected, last_review_on=before)
+    moments = iter([0, jobs.A_WHILE + 1])
+    monkeypatch.setattr(jobs, "_since", lambda began: next(moments))
+    jobs.review_connection(connected)
+    assert [get(store, id).last_review_on != before for id in ids] == [True] * jobs.FEW + [False] * 2
 
 
 def test_routine_waits_while_the_queue_is_full_and_news_do_not(
