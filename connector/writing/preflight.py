@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy.engine import Connection
@@ -21,7 +21,7 @@ from connector.domain.plan import Plan
 from connector.domain.plan_words import Words
 from connector.domain.plan_writes import Attachment, WriteSet
 from connector.domain.policy import Mode
-from connector.domain.receivables import Document, Kind, Line
+from connector.domain.receivables import CreditNote, Document, Kind, Line, Payment
 from connector.domain.refusals import Facts, Refusal
 from connector.mirroring import books
 from connector.planning import agreements, objections, plans, printing, todos
@@ -249,6 +249,19 @@ def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> No
         )
 
 
+def _unapplied(payments: Iterable[Payment], credits: Iterable[CreditNote], currency: str) -> int:
+    """What of these is set against nothing yet."""
+    money = sum(x.unapplied for x in payments if not x.void and x.currency == currency)
+    return money + sum(x.remaining for x in credits if not x.void and x.currency == currency)
+
+
+def _spare(p: Performer, plan: Plan) -> int:
+    """What is set against nothing yet by our own books."""
+    of = (p.connection_id, plan.customer_id)
+    with db.reading(p.engine) as tx:
+        return _unapplied(books.payments(tx, *of), books.credits(tx, *of), plan.currency)
+
+
 def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, Document]]:
     """Read now, from the ledger: the organization, the plan's invoices, the customer's open money.
 
@@ -261,8 +274,11 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, D
     )
     p.free.update({(kind, number) for kind, given in numbers.items() for number in given} - stands.taken)
     documents = [d for d in stands.invoices if d.id in asked]
-    unapplied = sum(x.unapplied for x in stands.payments if not x.void and x.currency == plan.currency)
-    unapplied += sum(x.remaining for x in stands.credits if not x.void and x.currency == plan.currency)
+    unapplied = _unapplied(stands.payments, stands.credits, plan.currency)
+    if not unapplied and _spare(p, plan):
+        # A ledger's own figure of what is owed may not count credits: where our books know of one, its lists say
+        _, payments, credits = p.ledger.customer_money(plan.customer_id, invoices=False)
+        unapplied = _unapplied(payments, credits, plan.currency)
     ids = [s.invoice_id for s in plan.sources]
     with db.reading(p.engine) as tx:
         customer = books.customer(tx, p.connection_id, plan.customer_id)

@@ -71,6 +71,7 @@ class FakeLedger:
     after_call: Callable[[str], None] | None = None  # what else happens in the books after a call
     tax_surprise: int = 0  # tax that the ledger adds to new documents by itself
     frozen_dates: bool = False
+    owed_without_credits: bool = False  # so `standing` takes it that nothing is unapplied
     unique_numbers: bool = True  # QuickBooks may be set to allow the same number twice
 
     # ---------------------------------------------------------------- the organization's own bookkeeping
@@ -222,11 +223,13 @@ class FakeLedger:
         mine = [
             d for d in self.documents.values() if d.customer_id == customer_id and d.status is not Status.VOID
         ]
+        money = () if self.owed_without_credits else tuple(self.received.values())
+        credits = [d for d in mine if d.kind is Kind.CREDIT and d.balance and not self.owed_without_credits]
         return Standing(
             self.facts,
             tuple(self.documents[id] for id in invoices if id in self.documents),
-            tuple(p for p in self.received.values() if p.customer_id == customer_id and p.unapplied),
-            tuple(_as_credit(d) for d in mine if d.kind is Kind.CREDIT and d.balance),
+            tuple(p for p in money if p.customer_id == customer_id and p.unapplied),
+            tuple(map(_as_credit, credits)),
             frozenset(
                 (kind, d.number)
                 for kind, given in numbers.items()

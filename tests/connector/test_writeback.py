@@ -157,6 +157,15 @@ def test_unapplied_money(story: Story) -> None:
     refused_before_writing(story, plan.id, "Apply the 120.00 USD credit first")
 
 
+def test_unapplied_money_that_the_ledgers_figure_of_what_is_owed_leaves_out(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.ledger.owed_without_credits = True
+    story.ledger.pay(None, 12000, DAY(2026, 11, 20), "58")
+    story.sync()
+    refused_before_writing(story, plan.id, "Apply the 120.00 USD credit first")
+
+
 def test_the_books_were_closed_meanwhile(story: Story) -> None:
     plan = story.propose("147")
     story.approve(plan.id)
