@@ -212,7 +212,9 @@ def view(
         documents=_documents(picture.invoices, scope, records, rests),
         paid=_paid(picture, scope, today),
         plans=tuple(
-            _running(r, picture, today) for r in theirs if r.state != "proposed" or _accepted_here(r)
+            _running(r, picture, today)
+            for r in theirs
+            if (r.state != "proposed" or _accepted_here(r)) and r.progress != "cancelling"
         ),
         offered=() if held & HARD else tuple(_offered(tx, theirs, today)),
         answers=tuple(answers),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -49,7 +49,11 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class RowProgress:
-    """One row. `open` and `paid` are principal; interest is billed and settled on invoices of its own."""
+    """One row. `open`, `paid` and `lost` are principal; interest is billed and settled on invoices of its own.
+
+    `lost` is what the ledger asks for no more although nobody settled it: the document is gone, voided or was made
+    smaller. It is never `paid`.
+    """
 
     n: int
     due: dt.date
@@ -59,10 +63,18 @@ class RowProgress:
     state: RowState
     matched: tuple[Matched, ...] = ()
     interest_open: int = 0  # earned by today and not settled
+    interest_paid: int = 0
+    lost: int = 0
 
     @property
     def paid(self) -> int:
-        return self.principal - self.open
+        """Settled, by money or by credits."""
+        return self.principal - self.open - self.lost
+
+    @property
+    def credited(self) -> int:
+        """The part of `paid` that is known to be credits."""
+        return min(self.paid, sum(m.amount for m in self.matched if m.is_credit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,7 @@ def _split_rows(
         if invoice is None or invoice.status is Status.VOID:
             what = "is no longer in the ledger" if invoice is None else "was voided in the ledger"
             attention.append(f"Installment {row.n} {what}. Draft the plan again for what is still owed.")
-            rows.append(RowProgress(row.n, row.due, row.principal, row.interest, 0, RowState.GONE))
+            rows.append(_row(plan, row, 0, (), today, lost=row.principal))
             continue
         if invoice.total != row.principal:
             attention.append(
@@ -160,7 +172,8 @@ def _split_rows(
             Matched(id, date, amount, (date - row.due).days, is_credit)
             for date, id, amount, is_credit in settlements.get(invoice.id, ())
         )
-        rows.append(_row(plan, row, max(0, min(invoice.balance, row.principal)), matched, today))
+        open_ = max(0, min(invoice.balance, row.principal))
+        rows.append(_row(plan, row, open_, matched, today, lost=max(0, row.principal - invoice.total)))
     return rows, attention
 
 
@@ -168,7 +181,7 @@ def _notes_rows(
     plan: Plan, today: dt.date, sources: Mapping[str, Invoice], settlements: _Settlements
 ) -> tuple[list[RowProgress], list[str]]:
     attention: list[str] = []
-    pool = 0
+    pool, lost = 0, 0
     entries: list[tuple[dt.date, str, int, bool]] = []
     for source in plan.sources:
         invoice = sources.get(source.invoice_id)
@@ -178,15 +191,21 @@ def _notes_rows(
             continue
         if invoice.total != source.total or invoice.balance > source.balance:
             attention.append(f"Invoice {source.number} was changed in the ledger. Draft the plan again.")
-        settled = max(0, source.balance - invoice.balance)
+        less = max(0, source.total - invoice.total)
+        settled = max(0, source.balance - invoice.balance - less)
         pool += settled
+        lost += min(less, source.balance - settled)
         entries += _latest(settlements.get(source.invoice_id, ()), settled)
     entries.sort()
+    stays = plan.principal - lost  # a smaller invoice shortens the plan from its end
     rows = []
     for row in plan.rows:
-        paid = min(pool, row.principal)
+        asked = min(max(0, stays), row.principal)
+        stays -= asked
+        paid = min(pool, asked)
         pool -= paid
-        rows.append(_row(plan, row, row.principal - paid, _take(entries, paid, row.due), today))
+        matched = _take(entries, paid, row.due)
+        rows.append(_row(plan, row, asked - paid, matched, today, lost=row.principal - asked))
     return rows, attention
 
 
@@ -217,28 +236,26 @@ def _take(entries: list[tuple[dt.date, str, int, bool]], amount: int, due: dt.da
 
 
 def _row(
-    plan: Plan, row: Installment, open_: int, matched: tuple[Matched, ...], today: dt.date
+    plan: Plan, row: Installment, open_: int, matched: tuple[Matched, ...], today: dt.date, *, lost: int
 ) -> RowProgress:
-    if open_ <= _tolerance(plan, row):
+    asked = row.principal - lost
+    if asked <= 0:
+        state = RowState.GONE
+    elif open_ <= min(plan.terms.tolerance_amount, asked - 1):  # never the whole of a tiny row
         state = RowState.PAID
     elif today > row.due + dt.timedelta(plan.terms.tolerance_days):
         state = RowState.LATE
     else:
-        state = RowState.PARTLY_PAID if open_ < row.principal else RowState.OPEN
-    return RowProgress(row.n, row.due, row.principal, row.interest, open_, state, matched)
-
-
-def _tolerance(plan: Plan, row: Installment) -> int:
-    """What may stay open on a paid row; never the whole of a tiny row."""
-    return min(plan.terms.tolerance_amount, row.principal - 1)
+        state = RowState.PARTLY_PAID if open_ < asked else RowState.OPEN
+    return RowProgress(row.n, row.due, row.principal, row.interest, open_, state, matched, lost=lost)
 
 
 def _with_interest(row: RowProgress, invoice: Invoice | None, today: dt.date) -> RowProgress:
-    if invoice is not None:
-        open_ = 0 if invoice.status is Status.VOID else invoice.balance
-    else:
-        open_ = row.interest if row.due <= today else 0
-    return RowProgress(row.n, row.due, row.principal, row.interest, row.open, row.state, row.matched, open_)
+    if invoice is None:
+        return replace(row, interest_open=row.interest if row.due <= today else 0)
+    if invoice.status is Status.VOID:
+        return row
+    return replace(row, interest_open=invoice.balance, interest_paid=max(0, invoice.total - invoice.balance))
 
 
 def _reopened(plan: Plan, sources: Mapping[str, Invoice]) -> list[str]:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from connector.domain.receivables import Invoice, Payment
+from connector.domain.receivables import Invoice, Payment, Status
 
 PENDING, KEPT, BROKEN = "pending", "kept", "broken"
 
@@ -32,11 +32,12 @@ def state(
     """KEPT as soon as the money is in the books, BROKEN once the day and its grace are over without it.
 
     Money counts from the day on which the promise was made. A promise for one invoice is kept by what was set
-    against that invoice, or by nothing being open on it; any other by all money of the customer that came.
+    against that invoice, or by nothing being open on it; any other, and one for a document that was voided or is
+    gone, by all money of the customer that came.
     """
     last = promise.promised_on + dt.timedelta(grace_days)
     paid = [p for p in payments if not p.void and promise.made_on <= p.date <= min(last, today)]
-    named = next((i for i in invoices if i.id == promise.invoice_id), None)
+    named = next((i for i in invoices if i.id == promise.invoice_id and i.status is not Status.VOID), None)
     if named is not None:
         came = sum(a.amount for p in paid for a in p.allocations if a.invoice_id == named.id)
         kept = named.balance == 0 or (promise.amount is not None and came >= promise.amount)

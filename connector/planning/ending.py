@@ -117,7 +117,9 @@ def settle_early(
     tax, total = sum(s.tax for s in sources), sum(s.total for s in sources)
     parts = settlement_discount(stands.open, percent, tax, total, reduces_tax=policy.discount_reduces_tax)
     code = policy.discount_tax_code
-    if policy.discount_reduces_tax and not parts.tax:  # the sale was not taxed, so nor is what is taken off it
+    if (
+        policy.discount_reduces_tax and not parts.tax
+    ):  # the sale was not taxed, so nor is what is taken off it
         code = decided.clearing_found.tax_code if decided.clearing_found else ""
     account = plan_writes.Account(policy.discount_account, policy.discount_item, code)
     try:
@@ -232,7 +234,11 @@ def removals(
         if plan_ids and record.id not in plan_ids:
             continue
         written = [w for w in outbox.of_plan(tx, record.id) if w.state == "done"]
-        paid = any(row.open < row.principal for row in record.installments if row.invoice_id)
+        paid = any(
+            row.open < row.principal and row.state != progress.RowState.GONE
+            for row in record.installments
+            if row.invoice_id
+        )
         reason = undoing.stays(record, written, paid, today)
         made = [w.what for w in written if isinstance(w.draft, CreditDraft | InvoiceDraft | LinkDraft)]
         found.append(Removal(record, () if reason else tuple(made), reason))

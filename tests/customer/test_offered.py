@@ -8,6 +8,7 @@ import re
 from html import unescape
 
 import pytest
+import sqlalchemy as sa
 
 from connector import db
 from connector.contact import holds
@@ -83,7 +84,9 @@ def test_a_draft_is_shown_only_when_the_bookkeeper_says_so_and_agreed_to_there(
     [answer] = _waiting(company)
     assert (answer.kind, answer.plan, answer.data["name"]) == ("accept", draft.id, "Fern Moss")
     assert (answer.data["address"], answer.data["agent"]) == (customer.remote, "Phone/1.0")
-    with db.reading(desk.practice.engine) as tx:  # the draft stands in the queue, and its yes not a second time
+    with db.reading(
+        desk.practice.engine
+    ) as tx:  # the draft stands in the queue, and its yes not a second time
         assert customer_answers.beside_drafts(tx, [company.connection_id]) == []
         counts = overview.waiting(tx, [company.connection_id])[company.connection_id]
         assert (counts.proposed, counts.answers) == (1, 0)
@@ -113,6 +116,19 @@ def test_a_draft_is_shown_only_when_the_bookkeeper_says_so_and_agreed_to_there(
     with db.reading(desk.practice.engine) as tx:
         assert agreements.agreed(tx, plan).text == answer.data["text"]
     assert customer.get(f"{customer.path}/agreement-{draft.id}.pdf").data.startswith(b"%PDF-")
+
+    i, p = db.invoices, db.plans
+    rows = [r.invoice_id for r in plan.installments]
+    with db.transaction(desk.practice.engine) as tx:  # somebody voids the installments in the ledger
+        mine = sa.and_(i.c.connection_id == company.connection_id, i.c.id.in_(rows))
+        tx.execute(sa.update(i).where(mine).values(total=0, balance=0, status="void"))
+    assert "Every payment has come" not in customer.page()
+    with db.transaction(
+        desk.practice.engine
+    ) as tx:  # or the bookkeeper ends the plan, and it is being taken back
+        tx.execute(sa.update(p).where(p.c.number == plans.number_of(plan.id)).values(progress="cancelling"))
+    assert "in 4 payments, from" not in (page := customer.page())
+    assert "received, thank you" not in page
 
 
 def test_where_the_bookkeeper_says_so_the_yes_is_enough(desk: Desk) -> None:

@@ -139,6 +139,41 @@ def test_what_a_bookkeeper_changes_by_hand_is_met_with_a_proposal():
     assert (nothing.pace, nothing.next) == (Pace.ON_TRACK, None)
 
 
+@pytest.mark.parametrize(
+    ("now_in_ledger", "paid", "state"),
+    [
+        (None, 0, "gone"),
+        (an_invoice("i2", 0, 0, Status.VOID), 0, "gone"),
+        (an_invoice("i2", 0, 0, Status.PAID), 0, "gone"),
+        (an_invoice("i2", 20000, 20000), 0, "open"),
+        (an_invoice("i2", 20000, 5000), 15000, "partly_paid"),
+        (an_invoice("i2", 20000, 0), 20000, "paid"),
+    ],
+)
+def test_what_an_installment_no_longer_asks_for_is_never_taken_for_paid(now_in_ledger, paid, state):
+    now = split(FIRST, changed={2: now_in_ledger})
+    assert (now.paid, now.rows[1].state) == (paid, state)
+
+
+def test_a_plan_taken_back_has_received_nothing():
+    voided = {n: an_invoice(f"i{n}", 0, 0, Status.VOID) for n in (1, 2, 3)}
+    now = split(FIRST, changed=voided)
+    assert (now.paid, now.open, now.next, now.state) == (0, 0, None, "running")
+    assert thanks(now) is None
+
+
+def test_voided_interest_is_not_received():
+    billed = {1: an_invoice("f1", 1000, 400), 2: an_invoice("f2", 0, 0, Status.VOID)}
+    now = split(FIRST, interest=billed)
+    assert [(r.interest_paid, r.interest_open) for r in now.rows[:2]] == [(600, 400), (0, 0)]
+
+
+def test_what_came_as_a_credit_is_told_apart_from_money():
+    credit = CreditNote("c1", "C1", "58", FIRST, "USD", 500, 0, (Allocation("i1", 500),))
+    now = split(FIRST, {1: 10500}, payments=[pay("p1", FIRST, 10000, "i1")], credits=[credit])
+    assert (now.rows[0].paid, now.rows[0].credited) == (10500, 500)
+
+
 # Notes mode
 
 
@@ -165,7 +200,15 @@ def test_notes_mode_is_late_and_finished_like_a_split():
     ],
 )
 def test_notes_mode_notices_changes_to_the_invoice(sources, words):
-    assert words in progress(NOTES, FIRST, sources=sources).attention[0]
+    now = progress(NOTES, FIRST, sources=sources)
+    assert words in now.attention[0]
+    assert now.paid == 0
+
+
+def test_notes_mode_takes_a_smaller_invoice_for_less_to_pay_and_not_for_money():
+    now = progress(NOTES, FIRST, sources={"147": an_invoice("147", 80000, 40000)})  # 350.00 off, 100.00 paid
+    assert [(r.paid, r.open) for r in now.rows] == [(10000, 18333), (0, 21667), (0, 0)]
+    assert states(now) == ["partly_paid", "open", "gone"]
 
 
 # Settling early, writing off

@@ -1,5 +1,6 @@
 """A promise is judged from the books: kept when the money is there, broken after its grace, else it rests reminders."""
 
+from dataclasses import replace
 from datetime import date
 
 from connector.domain.promises import Promise, state
@@ -30,6 +31,15 @@ def test_it_rests_until_its_day_and_grace_are_over():
 
 def test_the_invoice_is_settled():
     assert judged(Promise(MADE, DAY, "1"), date(2026, 11, 30), [an_invoice(balance=0)]) == "kept"
+
+
+def test_a_voided_document_keeps_no_promise():
+    voided = replace(
+        an_invoice("2", balance=0), total=0, status=Status.VOID
+    )  # an installment that was taken back
+    promise = Promise(MADE, DAY, "2")
+    assert judged(promise, DAY, [an_invoice(), voided]) == "pending"
+    assert judged(promise, date(2026, 11, 23), [an_invoice(), voided]) == "broken"
 
 
 def test_a_part_was_promised_and_came():

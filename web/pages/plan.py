@@ -189,7 +189,8 @@ def _running_page(found: plans.Record) -> str:
         off=write_off(found.plan, stands) if due else None,
         total=sum(row.amount for row in found.installments),
         left=sum(r.open for r in stands.rows),
-        came=sum(r.paid + _interest_settled(r, today) for r in stands.rows),
+        came=sum(r.paid - r.credited + r.interest_paid for r in stands.rows),
+        credited=sum(r.credited for r in stands.rows),
         coming={r.n: _to_come(r, today) for r in stands.rows},
         writes=writes,
         versions=versions,
@@ -203,11 +204,7 @@ def _to_come(row: RowProgress, today: dt.date) -> int:
     """What the row still brings if the plan is kept; interest on what was paid early is never charged."""
     if row.due <= today:
         return row.open + row.interest_open
-    return row.open + (row.interest if row.state is not RowState.PAID else 0)
-
-
-def _interest_settled(row: RowProgress, today: dt.date) -> int:
-    return row.interest - row.interest_open if row.due <= today else 0
+    return row.open + (row.interest if row.state not in (RowState.PAID, RowState.GONE) else 0)
 
 
 def _asked_discount(found: plans.Record) -> Decimal:
