@@ -17,6 +17,7 @@ from connector.customer_page import customer_answers, customer_files, offering
 from connector.customer_page.customer_answers import CUSTOMER, DONE, WAITS, Answer, From
 from connector.customer_page.customer_view import Doc, View
 from connector.domain import wording
+from connector.domain.wording_context import Context
 from connector.mirroring import books
 
 FARTHEST = dt.timedelta(days=365)
@@ -268,7 +269,7 @@ def settle(
     `reply` is what the customer reads. Raises ValueError with a sentence when its words may not go out.
     """
     reply = reply.strip()[:NOTE]
-    if objections := wording.check(reply, wording.Context(names=(contact,))) if reply else ():
+    if objections := wording.check(reply, Context(names=(contact,))) if reply else ():
         raise ValueError(
             f"{objections[0].why} It says: “{objections[0].sentence}” {objections[0].suggestion}"
         )

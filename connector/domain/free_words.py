@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from connector.domain import wording
 from connector.domain.codec import WrongValue
 from connector.domain.policy import Policy
+from connector.domain.wording_context import Context
 
 
 def announced(policy: Policy) -> frozenset[str]:
@@ -23,7 +24,7 @@ def unfit(
     words: str, language: str = "", enabled: frozenset[str] = frozenset(), *, formal: bool = False
 ) -> str:
     """Why customers may not read these words, as one sentence; "" when they may. `formal`: it names a contract."""
-    found = wording.check(words, wording.Context(language, enabled=enabled)) if words.strip() else ()
+    found = wording.check(words, Context(language, enabled=enabled)) if words.strip() else ()
     if formal:
         found = tuple(o for o in found if o.rule != "legal" and o.kind != "fee")
     if not found:

@@ -14,7 +14,7 @@ from connector.domain.dunning import Open, Reminder
 from connector.domain.letters import BACKLOG, Letters, fill, letters, variant_for
 from connector.domain.money import Money
 from connector.domain.policy import OwnText
-from connector.domain.wording import Context
+from connector.domain.wording_context import Context
 
 OLD = 30  # days overdue from which a first word is one about a backlog
 

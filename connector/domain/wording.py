@@ -7,14 +7,13 @@ the sums and dates of the books. Rules of tone are accounting.md 6. It gives no 
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 
 from connector.domain import wording_facts, wording_tone
+from connector.domain.wording_context import Context
 from connector.domain.wording_text import Sentence, plain, sentences, without_quotations
 from connector.domain.wording_tone import Hit, Tone
 
@@ -34,27 +33,6 @@ class Objection:
     suggestion: str
     start: int = 0
     end: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the text is for. Without one only the tone is checked.
-
-    `enabled` are the kinds of threat that a step of the policy really carries out ("fee", "collection" …).
-    `amounts` and `dates` are all that the text may name; `numbers` the invoices that it must name; `contact`
-    what it must give for questions. None: not checked.
-    """
-
-    language: str = ""
-    overdue: bool = False
-    offers_plan: bool = False
-    enabled: frozenset[str] = frozenset()
-    names: tuple[str, ...] = ()  # of customer and organization: may be in capitals
-    today: dt.date | None = None
-    amounts: frozenset[Decimal] | None = None
-    dates: frozenset[dt.date] | None = None
-    numbers: tuple[str, ...] = ()
-    contact: str = ""
 
 
 _WHY = {

@@ -7,13 +7,10 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import TYPE_CHECKING
 
+from connector.domain.wording_context import Context
 from connector.domain.wording_text import Sentence, plain, sentences
 from connector.domain.wording_tone import Tone
-
-if TYPE_CHECKING:
-    from connector.domain.wording import Context
 
 _CODE = r"(?:[A-Z]{2}[A-Z$]|[$€£¥]|US\$|A\$|NZ\$)"
 _NUMBER = r"\d{1,3}(?:[.,'\u00a0\u202f ]\d{3})+(?:[.,]\d{1,3})?|\d+(?:[.,]\d{1,3})?"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from connector.domain import wording, words
+from connector.domain.wording_context import Context
 from connector.domain.wording_text import sentences
 
 _WHY = {
@@ -47,7 +48,7 @@ def look(text: str, language: str = "", names: tuple[str, ...] = ()) -> tuple[Lo
     known = _known(said) or _known(wording.language_of(text))
     if known is None:
         return ()
-    refused = {o.start for o in wording.check(text, wording.Context(language, names=names))}
+    refused = {o.start for o in wording.check(text, Context(language, names=names))}
     return tuple(_looks(text, known, refused, names))
 
 

@@ -11,7 +11,7 @@ import web
 from connector.domain import wording
 from connector.domain.letters import variants
 from connector.domain.page_words import words
-from connector.domain.wording import Context
+from connector.domain.wording_context import Context
 
 TEMPLATES = Path(web.__file__).parent / "templates" / "customer_page"
 FIELD = re.compile(r"\{(\w+)\}")

@@ -15,6 +15,7 @@ from connector.domain.demand import Claimed, Parties
 from connector.domain.letters import letters, variants
 from connector.domain.policy import ChargePolicy, Ledgered
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
+from connector.domain.wording_context import Context
 
 TODAY = date(2026, 11, 21)
 INVOICE = Invoice(
@@ -60,7 +61,7 @@ def test_nothing_is_announced_that_no_step_does():
 
 @pytest.mark.parametrize(("country", "individual"), [("GB", False), ("GB", True), ("US", False), ("AU", False), ("DE", False)])  # fmt: skip
 def test_the_wording_check_has_nothing_against_it(country, individual):
-    found = wording.check(letter(country, individual).text, wording.Context(language="en"))
+    found = wording.check(letter(country, individual).text, Context(language="en"))
     assert [o for o in found if o.rule != "legal"] == []  # it may name the law by which it claims
 
 
@@ -181,7 +182,7 @@ def test_the_letter_speaks_the_customers_language(language, sentences):
     text = in_language(language).text
     for sentence in sentences:
         assert sentence in text, sentence
-    found = wording.check(text, wording.Context(language=language))
+    found = wording.check(text, Context(language=language))
     assert [o for o in found if o.rule != "legal"] == []
 
 

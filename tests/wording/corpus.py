@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connector.domain import wording
+from connector.domain.wording_context import Context
 from connector.domain.wording_look import look
 
 
@@ -42,7 +43,7 @@ def lines(part: str) -> list[Line]:
 
 def measure(*parts: str) -> Measured:
     all_lines = [line for part in parts for line in lines(part)]
-    refused = {line: bool(wording.check(line.text, wording.Context(line.language))) for line in all_lines}
+    refused = {line: bool(wording.check(line.text, Context(line.language))) for line in all_lines}
     missed = tuple(x for x, no in refused.items() if x.expected != "ok" and not no)
     nuisance = tuple(x for x, no in refused.items() if x.expected == "ok" and no)
     right = sum(no and x.expected != "ok" for x, no in refused.items())
@@ -60,5 +61,5 @@ def measure_looks(*parts: str) -> tuple[float, float]:
     rows = [(line.expected != "ok", line) for part in parts for line in lines(part)]
     pointed = {line: bool(look(line.text, line.language)) for _, line in rows}
     bad = [line for deserves, line in rows if deserves]
-    refused = sum(pointed[x] or bool(wording.check(x.text, wording.Context(x.language))) for x in bad)
+    refused = sum(pointed[x] or bool(wording.check(x.text, Context(x.language))) for x in bad)
     return sum(pointed[line] for line in bad) / max(1, sum(pointed.values())), refused / max(1, len(bad))

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from connector.domain import wording
+from connector.domain.wording_context import Context
 from tests.wording import corpus
 
 
 @pytest.mark.parametrize("line", corpus.lines("development"), ids=lambda line: line.text[:60])
 def test_a_line_of_the_development_part(line):
-    found = {o.rule for o in wording.check(line.text, wording.Context(line.language))}
+    found = {o.rule for o in wording.check(line.text, Context(line.language))}
     if line.expected == "ok":
         assert found == set()
     else:
@@ -49,7 +50,7 @@ def test_every_line_says_where_it_comes_from():
 
 def test_the_same_text_gives_the_same_answer_and_needs_no_language():
     for line in corpus.lines("development"):
-        known = wording.check(line.text, wording.Context(line.language))
-        assert wording.check(line.text, wording.Context(line.language)) == known
+        known = wording.check(line.text, Context(line.language))
+        assert wording.check(line.text, Context(line.language)) == known
     assert wording.language_of("Könnten Sie uns sagen, bis wann wir mit der Zahlung rechnen dürfen?") == "de"
     assert wording.check("Nous transmettrons votre dossier à un huissier.") != ()

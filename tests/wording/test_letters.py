@@ -13,6 +13,7 @@ from connector.domain.money import Money
 from connector.domain.policy import INSTALLMENT_LADDER, INVOICE_LADDER, OwnText
 from connector.domain.receivables import Invoice, Status
 from connector.domain.reminder_words import Sender, context, text
+from connector.domain.wording_context import Context
 
 TODAY = dt.date(2026, 11, 24)
 SEGMENTS = ("not_enough_data", "reliable", "forgetful", "squeezed", "chronic", "disputing", "backlog")
@@ -214,8 +215,8 @@ def test_a_threat_is_allowed_only_where_a_step_carries_it_out():
     (wrong,) = wording.check(said)
     assert (wrong.rule, wrong.kind, wrong.sentence) == ("threat", "fee", said)
     assert "no step of your policy" in wrong.why
-    assert wording.check(said, wording.Context(enabled=frozenset({"fee"}))) == ()
-    assert wording.check(said, wording.Context(enabled=frozenset({"collection"}))) != ()
+    assert wording.check(said, Context(enabled=frozenset({"fee"}))) == ()
+    assert wording.check(said, Context(enabled=frozenset({"collection"}))) != ()
 
 
 def test_an_objection_shows_the_sentence_as_it_was_written():
@@ -226,8 +227,8 @@ def test_an_objection_shows_the_sentence_as_it_was_written():
 
 def test_amounts_are_read_in_either_way_of_writing():
     for written in ("1.234,50 EUR", "1,234.50 EUR", "1 234,50 EUR", "€1,234.50", "1234.50 €", "EUR 1'234.50"):
-        known = wording.Context(amounts=frozenset({Decimal("1234.50")}))
-        other = wording.Context(amounts=frozenset({Decimal("1234.51")}))
+        known = Context(amounts=frozenset({Decimal("1234.50")}))
+        other = Context(amounts=frozenset({Decimal("1234.51")}))
         assert wording.check(f"The balance is {written}.", known) == (), written
         assert [o.rule for o in wording.check(f"The balance is {written}.", other)] == ["wrong_amount"], (
             written

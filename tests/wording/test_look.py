@@ -4,6 +4,7 @@ import pytest
 
 from connector.domain import wording, wording_look
 from connector.domain.letters import letters, variants
+from connector.domain.wording_context import Context
 from connector.domain.wording_look import look
 from tests.wording import corpus
 
@@ -46,7 +47,7 @@ def test_the_other_parts_are_judged_as_measured(part, fair, pointed, hints, foun
     bad = [line for line in lines if line.expected != "ok"]
     assert (len(good), len(bad)) == (fair, hints)
     assert sum(map(pointed_at, good)) <= pointed
-    refused = [bool(wording.check(line.text, wording.Context(line.language))) for line in bad]
+    refused = [bool(wording.check(line.text, Context(line.language))) for line in bad]
     assert sum(no or pointed_at(line) for no, line in zip(refused, bad, strict=True)) >= found
 
 
@@ -66,7 +67,7 @@ def test_it_says_what_the_sentence_does_and_where():
 
 def test_what_is_refused_is_not_pointed_at_as_well():
     text = "My cousin the judge says that we will take you to court."
-    assert wording.check(text, wording.Context("en-US"))
+    assert wording.check(text, Context("en-US"))
     assert look(text, "en-US") == ()
 
 
