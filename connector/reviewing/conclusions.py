@@ -24,6 +24,7 @@ from connector.domain.prediction.outlook import Outlook
 from connector.record import audit
 
 Key = tuple[str, str]  # connection, customer
+SLOW = dt.timedelta(minutes=30)  # by which the clocks of two machines may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,12 @@ def before(tx: Connection, keys: Collection[Key]) -> dict[Key, Any]:
         query = sa.select(a.connection_id, a.customer_id, *(a[name] for name in _SAID))
         rows = tx.execute(query.select_from(db.of_these(tx, assessments, keys)))
     return {(row.connection_id, row.customer_id): row for row in rows}
+
+
+def judged_otherwise(before: Any | None) -> str:
+    """The kind that a person chose, by what `before` said; "" where nobody did."""
+    chosen = ((before.data or {}).get("override") or {}) if before else {}
+    return str(chosen.get("segment", ""))
 
 
 def store_of(
@@ -234,12 +241,20 @@ def to_review(tx: Connection, circles: Mapping[str, tuple[dt.date, str]]) -> set
 
 def overtaken(tx: Connection, connection_ids: Collection[str], owing: Collection[Key]) -> set[Key]:
     """The customers to whom something happened on our side since they were looked at: a reminder reached them, a plan
-    was answered. And the parents of others, of those who are `owing`."""
+    was answered. And the parents of others, of those who are `owing`.
+
+    What bears another moment than the look and is hardly older counts, too: another machine's clock may be slow.
+    """
     a, c, ids = assessments.c, customers.c, list(connection_ids)
     found = set[Key]()
+    if tx.dialect.name == "sqlite":
+        since: Any = sa.func.strftime("%Y-%m-%d %H:%M:%f", a.reviewed_at, f"-{SLOW.seconds} seconds")
+    else:
+        since = sa.cast(a.reviewed_at, sa.DateTime(timezone=True)) - sa.literal(SLOW, sa.Interval())
     for table in (db.reminders, db.plans):
         same = sa.and_(a.connection_id == table.c.connection_id, a.customer_id == table.c.customer_id)
-        later = sa.and_(same, table.c.updated_at > a.reviewed_at)
+        moment = table.c.updated_at
+        later = sa.and_(same, moment > since, moment != a.reviewed_at)
         query = sa.select(a.connection_id, a.customer_id).select_from(assessments.join(table, later))
         found.update((row[0], row[1]) for row in tx.execute(query.where(a.connection_id.in_(ids))))
     parents = sa.select(c.connection_id, c.parent_id).where(c.connection_id.in_(ids), c.parent_id != "")

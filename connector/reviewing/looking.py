@@ -94,6 +94,7 @@ class _OnRecord:
     told: guarding.Told
     book: Mapping[str, Share]
     same_rules: bool
+    judged: str  # the kind that a person chose; "" leaves it to the books
 
 
 def look(tx: Connection, circles: Mapping[str, Circle], keys: Collection[Key], now: dt.datetime) -> Reviewed:
@@ -126,6 +127,7 @@ def look(tx: Connection, circles: Mapping[str, Circle], keys: Collection[Key], n
                 told,
                 owed.get(connection_id, {}),
                 key in before and before[key].rules == circle.rules,
+                conclusions.judged_otherwise(before.get(key)),
             )
             seen[key] = _one(tx, circle, known, now)
     today = {id: circle.today for id, circle in circles.items()}
@@ -186,7 +188,7 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
         now=now,
         today=today,
         told=told,
-        segment=conclusion.kind,
+        segment=known.judged or conclusion.segment,
         same_rules=known.same_rules,
     )
     return _Seen(

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Engine
 
 from connector import db
 from connector.connecting import connections
-from connector.contact import contacts, reminders
+from connector.contact import contacts, reminders, reminding
+from connector.domain import reminder_words
 from connector.domain.policy import FindingPolicy, Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
 from connector.mirroring import books, mirror
@@ -196,3 +197,38 @@ def test_a_message_waits_for_a_day_of_the_week_although_nobody_looks_at_its_cust
         waits = any("other days" in because for because in told.held_because)
         assert waits == (dt.date(2026, 1, day).weekday() not in (1, 2, 3)), day
     assert looked.count(0) >= 5
+
+
+def a_late_payer(engine: Engine) -> None:
+    who = Customer("c00", "Customer 0", currency="USD")
+    open_ = Invoice("i1", "1", "c00", START, START, "USD", 500, 500, Status.OPEN)
+    store(engine, Batch(customers=(who,), invoices=(open_,)))
+
+
+def test_a_reminder_that_left_by_a_slower_clock_wakes_its_customer(both: Engine) -> None:
+    a_late_payer(both)
+    look(both, dt.date(2026, 1, 14))
+    assert look(both, dt.date(2026, 1, 15))[1] == 0
+    with db.transaction(both) as tx:
+        for id in (EVERY_ONE, SOME):
+            [due] = reminders.of_connection(tx, id)
+            moment = NOW - dt.timedelta(minutes=3)
+            reminders.reached(tx, due.id, "noted", dt.date(2026, 1, 15), moment)
+    assert look(both, dt.date(2026, 1, 16))[1] == 1
+
+
+def test_a_message_is_worded_for_the_kind_of_customer_that_a_person_chose(both: Engine) -> None:
+    a_late_payer(both)
+    look(both, dt.date(2026, 1, 15))
+    with db.transaction(both) as tx:
+        [before] = reminders.of_connection(tx, SOME)
+        conclusions.override(tx, SOME, "c00", "chronic", reason="Always late", who="J. Doe", now=NOW)
+        books.note_changed(tx, SOME, ["c00"], NOW)
+    look(both, dt.date(2026, 1, 16))
+    with db.reading(both) as tx:
+        [after] = reminders.of_connection(tx, SOME)
+        organization, decided = connections.get(tx, SOME), settings.load(tx, SOME)
+        words = reminding.sender(organization, decided.policy)
+    body = reminder_words.words_of(words).body(after.level, "chronic")
+    assert body.split("{")[0] in after.text
+    assert body.split("{")[0] not in before.text
