@@ -134,7 +134,7 @@ def pending(tx: Transaction, connection_id: str) -> list[Pending]:
 
 
 def merges(tx: Transaction, connection_id: str) -> dict[str, str]:
-    """Customer that vanished → the one that lives on, as events say that no sync has looked at yet.
+    """Customer that vanished → the one that lives on in the end, as events say that no sync has looked at yet.
 
     One event tells of both: it is kept as the survivor's, and as a deletion whose key begins with that one's.
     """
@@ -148,7 +148,13 @@ def merges(tx: Transaction, connection_id: str) -> dict[str, str]:
     told = tx.execute(query).all()
     survivors = {t.event_key: t.record_id for t in told if t.verb == "merged"}
     keys = {t.record_id: t.event_key.removesuffix(f":{t.record_id}") for t in told if t.verb == "deleted"}
-    return {gone: survivors[key] for gone, key in keys.items() if key in survivors}
+    into = {gone: survivors[key] for gone, key in keys.items() if key in survivors}
+    for gone in into:
+        passed = {gone}
+        while (end := into[gone]) in into and end not in passed:  # merged again meanwhile
+            passed.add(end)
+            into[gone] = into[end]
+    return into
 
 
 def note_unsettled(

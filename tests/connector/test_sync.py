@@ -238,6 +238,30 @@ def test_what_we_keep_of_a_customer_follows_a_merge_that_the_ledger_does_not_spe
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_what_we_keep_follows_two_merges_told_at_once(
+    store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
+) -> None:
+    run(store, installation, connected)
+    hold(store, connected, "1")
+    for id in ("1", "2"):
+        books_of_three.remove("customer", id)
+        books_of_three.remove("invoice", f"i{id}")
+    books_of_three.remove("payment", "p1")
+    events = [
+        ("2", "merged", "e1"),
+        ("1", "deleted", "e1:1"),
+        ("3", "merged", "e2"),
+        ("2", "deleted", "e2:2"),
+    ]
+    with db.transaction(store) as tx:
+        told = [Change("json", "books-1", Kind.CUSTOMER, id, verb, NOON, key) for id, verb, key in events]
+        inbox.record(tx, told, NOON)
+    run(store, installation, connected)
+    with db.reading(store) as tx:
+        assert held(tx) == ["3"]
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_nothing_follows_a_customer_that_only_lost_its_documents(
     store: Engine, installation: config.Config, connected: str, books_of_three: Ledgers
 ) -> None:
