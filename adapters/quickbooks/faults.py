@@ -252,6 +252,15 @@ def unusable(what: str, *, writes: bool, reference: str = "") -> TryLater:
     )
 
 
+def unordered() -> TryLater:
+    """The rows come in another order with every page: some would be skipped unseen."""
+    return TryLater(
+        "QuickBooks lists its records in another order each time, so some could be missed. "
+        "Nothing is lost: what was read is kept, and Forbear tries again by itself.",
+        code="no order",
+    )
+
+
 def lost(problem: requests.RequestException, *, writes: bool) -> TryLater:
     """The connection failed. Only a connection that was never made is certain not to have written."""
     reason = getattr(problem.args[0] if problem.args else None, "reason", None)

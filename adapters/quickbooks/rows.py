@@ -2,7 +2,8 @@
 
 QuickBooks pages by position only. When an earlier row vanishes between two pages, everything moves up and
 one row would be skipped unseen. So each page begins with a row that the page before ended with; if it does
-not, rows have moved and we step back until it does.
+not, rows have moved and we step back until it does, or begin anew. A ledger whose rows come in another order
+each time would keep us going for ever: after some steps that is an error.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from connector.platforms import Refused, TryLater
 
 PAGE = 1000  # rows, the most that QuickBooks gives
 IDS = 300  # ids in one IN list; keeps the statement short enough for any gateway
+_PATIENCE = 10 * PAGE  # rows back, beside twice the way to the furthest: more than vanishing rows explain
 _READINGS = 3  # of one kind, whose pages and count contradict each other
 _BOTH = "Active IN (true,false)"  # without it, inactive names are left out
 NOT_IN_EVERY_EDITION = ("JournalEntry", "Deposit", "RefundReceipt")
@@ -165,12 +167,19 @@ def read(transport: Transport, entity: str, place: Place) -> Iterator[list[Row]]
 
 
 def _once(page: _Page[_Read], place: Place) -> Iterator[list[tuple[str, _Read]]]:
+    back, furthest = 0, place.start  # positions
     while not place.ended:
         found = page(place.start)
         known = set(place.known)
-        if known and place.start > 1 and (not found or found[0][0] not in known):
+        if known and place.start > 1 and not _goes_on(found, known):
+            back += PAGE // 2
+            if back > 2 * furthest + _PATIENCE:
+                raise faults.unordered()
             place.start = max(1, place.start - PAGE // 2)
+            if place.start == 1:
+                place.done, place.known = 0, []
             continue
+        furthest = max(furthest, place.start)
         new = [row for row in found if row[0] not in known]
         place.done += len(new)
         enough = place.expected is None or place.done > place.expected
@@ -179,6 +188,12 @@ def _once(page: _Page[_Read], place: Place) -> Iterator[list[tuple[str, _Read]]]
         place.start += len(found) - 1
         if new:
             yield new
+
+
+def _goes_on(found: list[tuple[str, _Read]], known: set[str]) -> bool:
+    """Whether the page begins within the one before, and all that it repeats comes before what it adds."""
+    repeats = [id in known for id, _ in found]
+    return bool(repeats) and repeats[0] and not any(repeats[sum(repeats) :])
 
 
 def _selecting(entity: str, where: str, start: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from datetime import date
 from typing import Any
@@ -95,6 +96,39 @@ def test_a_full_pull_reads_everything_in_few_calls_and_ends_with_a_cursor() -> N
     assert batches[-1].cursor["since"]["Payment"] == NOW
     # preferences, counts, three pages of invoices
     assert len(server.asked) == 5
+
+
+@pytest.mark.parametrize("size", [2500, 12000])
+def test_pages_in_a_new_order_each_time_end_in_a_sentence_and_not_never(size: int) -> None:
+    asked = []
+
+    def page(start: int) -> list[tuple[str, int]]:
+        """As of a ledger that overlooks ORDERBY: each page is drawn anew."""
+        asked.append(start)
+        assert len(asked) < 1000
+        drawn = random.Random(len(asked)).sample(range(size), size)
+        return [(str(n), n) for n in drawn[start - 1 : start + 999]]
+
+    place = rows.Place(size)
+    with pytest.raises(TryLater, match="another order each time") as stopped:
+        list(rows._once(page, place))
+    assert not stopped.value.uncertain
+    assert not place.ended  # the next try reads on, or anew
+    assert len(asked) < 100
+
+
+def test_most_rows_vanish_while_they_are_read() -> None:
+    """The reading falls back to the beginning, and counts anew from there: it does not end before the last row."""
+    there = [str(n) for n in range(1, 5001)]
+
+    def page(start: int) -> list[tuple[str, str]]:
+        if start == 2999 and len(there) == 5000:
+            del there[:3700]
+        return [(id, id) for id in there[start - 1 : start + 999]]
+
+    place = rows.Place(3998)  # counted before the last thousand were added
+    found = {id for part in rows._once(page, place) for id in part}
+    assert found >= {(id, id) for id in there}
 
 
 def test_a_row_deleted_between_two_pages_hides_no_other_row() -> None:
