@@ -110,31 +110,30 @@ def keep(
     rows = []
     for (connection_id, customer_id), each in known.items():
         today = circles[connection_id].today
-        if each.as_of is None or each.segment is None or each.as_of >= today:
+        if each.as_of is None or each.segment is None or each.as_of > today:
             continue
         priority = assessment.at_risk(each.owed, each.segment, today)
         if priority != each.priority:
             rows.append({"connection": connection_id, "customer": customer_id, "priority": priority})
     if rows:
         tx.execute(_PRIORITY, rows)
-    _on_this_day(tx, circles)
+    _on_this_day(tx, circles, known)
 
 
-def _on_this_day(tx: Connection, circles: Mapping[str, Circle]) -> None:
-    r, c, a = db.reminders.c, customers.c, assessments.c
+def _on_this_day(tx: Connection, circles: Mapping[str, Circle], known: Mapping[Key, Standing]) -> None:
+    r, c = db.reminders.c, customers.c
     who = sa.and_(c.connection_id == r.connection_id, c.id == r.customer_id)
-    same = sa.and_(a.connection_id == r.connection_id, a.customer_id == r.customer_id)
     query = (
-        sa.select(r.id, r.connection_id, r.held_because, c.country, a.as_of)
-        .select_from(db.reminders.join(customers, who).join(assessments, same))
+        sa.select(r.id, r.connection_id, r.customer_id, r.held_because, c.country)
+        .select_from(db.reminders.join(customers, who))
         .where(r.connection_id.in_(list(circles)), r.state.in_(reminders.OPEN))
     )
     changed = []
-    for id, connection_id, because, country, as_of in tx.execute(query):
+    for id, connection_id, customer_id, because, country in tx.execute(query):
+        if (connection_id, customer_id) not in known:
+            continue  # somebody looked at them just now, or nothing is open any more
         circle = circles[connection_id]
         decided, today = circle.decided, circle.today
-        if as_of >= today:
-            continue
         where = country or guarding.home(circle.organization, decided)
         held = dunning.on_this_day(because, reminders.NEEDS_PERSON, decided.policy.reminders, today, where)
         if held != because:

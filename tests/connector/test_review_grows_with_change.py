@@ -232,3 +232,10 @@ def test_a_message_is_worded_for_the_kind_of_customer_that_a_person_chose(both: 
     body = reminder_words.words_of(words).body(after.level, "chronic")
     assert body.split("{")[0] in after.text
     assert body.split("{")[0] not in before.text
+
+
+def test_a_clock_that_goes_back_leaves_no_reason_of_a_later_day(both: Engine) -> None:
+    a_late_payer(both)
+    for day in (15, 16, 15):  # Thursday, then Friday, on which nothing leaves, then Thursday again
+        look(both, dt.date(2026, 1, day))
+        assert everything(both, SOME) == everything(both, EVERY_ONE), day
