@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from adapters.xero import answers, bodies, clearing, documents, facts, faults, rows, translate
-from adapters.xero.pull import OPEN_INVOICES, PAGE_SIZE, Pull, ask, paging
+from adapters.xero.owed import Owed
+from adapters.xero.pull import Pull, ask, every_row
 from adapters.xero.transport import Transport
 from connector.domain.receivables import (
     CreditNote,
@@ -52,7 +53,6 @@ NUMBERS_IN_ONE_CALL = 40  # so that the address stays short
 _Found = TypeVar("_Found")
 _ReadDocument = Callable[[msgspec.Raw, Callable[[Kind, str], str]], Document | None]
 _OPEN = (Status.OPEN, Status.PARTLY_PAID)
-_CONTACTS_WITH_BALANCES = {"include_archived": "true", "order": "ContactID ASC"}
 
 
 class XeroLedger:
@@ -63,7 +63,7 @@ class XeroLedger:
     def __init__(self, transport: Transport, web: str) -> None:
         self._transport, self._web = transport, web
         self._facts: Organization | None = None
-        self._counted: dict[str, dict[str, int]] | None = None  # open invoices, as `balances` met them
+        self._owed = Owed(transport)
 
     # ------------------------------------------------------------ reads
 
@@ -239,62 +239,10 @@ class XeroLedger:
         )
 
     def balances(self) -> dict[str, dict[str, int]]:
-        """Xero's own figure of each contact, in the organization's currency.
-
-        That figure mixes currencies by Xero's own rates. So a contact with anything open in another currency
-        is added up here instead, per currency, from the open documents that Xero lists now.
-        """
-        home = self._known_facts().home_currency
-        contacts = self._all("Contacts", "get_contacts", **_CONTACTS_WITH_BALANCES)
-        found = {
-            id: {home: minor} for id, minor in answers.readable(translate.contact_outstanding, contacts, home)
-        }
-        added: dict[str, dict[str, int]] = {}
-        self._counted = {}
-        for record in self._open_documents():
-            amount = record.balance if isinstance(record, Invoice) else -_remaining(record)
-            sums = added.setdefault(record.customer_id, {})
-            sums[record.currency] = sums.get(record.currency, 0) + amount
-            _count(record, self._counted)
-        return found | {id: sums for id, sums in added.items() if sums.keys() != {home}}
-
-    def _open_documents(self) -> Iterator[Invoice | Payment | CreditNote]:
-        """Each once, also when it moves to another page meanwhile. One that cannot be read is left out: the pull
-        sets it aside, and its contact's own balance tells what is missing."""
-        live = 'Status=="AUTHORISED"'
-        credits = f'Type=="{translate.CREDIT}" AND {live}'
-        lists: tuple[tuple[Iterator[msgspec.Raw], Callable[[msgspec.Raw], Any]], ...] = (
-            (self._open_invoices(), translate.invoice),
-            (
-                self._all("CreditNotes", "get_credit_notes", where=credits, order="CreditNoteID ASC"),
-                translate.credit_note,
-            ),
-            (self._all("Overpayments", "get_overpayments", where=live), translate.advance),
-            (self._all("Prepayments", "get_prepayments", where=live), translate.advance),
-        )
-        seen = set()
-        for listed, read in lists:
-            for record in answers.readable(read, listed):
-                if isinstance(record, Invoice | Payment | CreditNote) and record.id not in seen:
-                    seen.add(record.id)
-                    yield record
-
-    def _open_invoices(self) -> Iterator[msgspec.Raw]:
-        return self._all(
-            "Invoices", "get_invoices", where=OPEN_INVOICES, summary_only="true", order="InvoiceID ASC"
-        )
+        return self._owed.balances(self._known_facts().home_currency)
 
     def open_invoices(self) -> dict[str, dict[str, int]]:
-        """A call for every thousand that are open; none right after `balances`, which read them."""
-        counted, self._counted = self._counted, None
-        if counted is None:
-            counted = {}
-            seen = set()
-            for record in answers.readable(translate.invoice, self._open_invoices()):
-                if isinstance(record, Invoice) and record.id not in seen:
-                    seen.add(record.id)
-                    _count(record, counted)
-        return counted
+        return self._owed.open_invoices()
 
     def accounts(self) -> list[Account]:
         return clearing.every_account(self._transport)
@@ -541,18 +489,7 @@ class XeroLedger:
             raise
 
     def _all(self, name: str, method: str, **query: Any) -> Iterator[msgspec.Raw]:
-        """Every row of a filtered list, with its lines: without a page Xero leaves them out."""
-        page, first = 1, b""
-        while True:
-            found = ask(self._transport, name, method, page=page, page_size=PAGE_SIZE, **query)
-            listed = getattr(found, name) or []
-            if listed and bytes(listed[0]) == first:
-                return  # a ledger that gives one page for all repeats it
-            yield from listed
-            pages, _ = paging(found)
-            if not listed or (pages is not None and page >= pages):
-                return
-            page, first = page + 1, bytes(listed[0])
+        return every_row(self._transport, name, method, **query)
 
     def _documents(self, found: Iterable[msgspec.Raw], read: _ReadDocument) -> list[Document]:
         made = [answers.understood(read, row, self.deep_link) for row in found]
@@ -591,16 +528,6 @@ _PAGES = {
     Kind.CUSTOMER: "/Contacts/View.aspx?contactID=",
     Kind.PAYMENT: "/Bank/ViewTransaction.aspx?bankTransactionID=",
 }
-
-
-def _count(record: Invoice | Payment | CreditNote, counted: dict[str, dict[str, int]]) -> None:
-    if isinstance(record, Invoice) and record.balance:
-        counts = counted.setdefault(record.customer_id, {})
-        counts[record.currency] = counts.get(record.currency, 0) + 1
-
-
-def _remaining(record: Payment | CreditNote) -> int:
-    return record.unapplied if isinstance(record, Payment) else record.remaining
 
 
 def _open_of(contact_id: str) -> dict[str, Any]:

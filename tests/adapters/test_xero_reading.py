@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.xero import pull as pulling
+from adapters.xero.transport import Transport
 from connector.domain.receivables import Kind, Status
 from connector.platforms import Batch, Cursor, Ledger, TryLater
 from sandbox import acts
@@ -478,19 +479,19 @@ def test_the_proof_reads_open_invoices_once_and_goes_on_past_one_that_cannot_be_
 def test_an_open_invoice_that_slips_to_the_next_page_is_counted_once(
     ledgers: Xero, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("adapters.xero.ledger.PAGE_SIZE", 1)
+    monkeypatch.setattr(pulling, "PAGE_SIZE", 1)
     aud = [bill(ledgers, "Sydney Fit-outs", 10_000) for _ in range(2)]
     ledger = ledgers.open()
-    read = ledger._all  # someone edits what was read, so that Xero's own order would bring it again
+    read = pulling.every_row  # someone edits what was read, so that Xero's own order would bring it again
 
-    def all_rows(name: str, *more: object, **query: object):
-        for row in read(name, *more, **query):
+    def all_rows(transport: Transport, name: str, method: str, **query: object):
+        for row in read(transport, name, method, **query):
             yield row
             if name == "Invoices":
                 ledgers.books.edit(Ref("invoice", aud[0]), reference="touched")
                 yield row
 
-    monkeypatch.setattr(ledger, "_all", all_rows)
+    monkeypatch.setattr("adapters.xero.owed.every_row", all_rows)
     sydney = ledgers.customer("Sydney Fit-outs")
     counted = ledger.balances()[sydney], ledger.open_invoices()[sydney]
     owed = sum(i.balance for i in ledgers.books.invoices)
