@@ -250,6 +250,7 @@ def test_a_policy_for_many_is_shown_at_work_client_by_client_and_not_kept(
     assert "2 of 2 clients" in last
     assert "5 customers fare differently" in last
     assert "Zephyr Cafe:" in last
+    assert ", were it live" in last  # nothing leaves while a client is in preview
     with db.reading(engine) as tx:
         assert {
             settings.load(tx, id).policy.reminders.proposal_rest_days for id in (CONNECTION, another)
