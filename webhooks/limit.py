@@ -8,9 +8,8 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, ip_network
 from threading import Lock
 
-ONE_HOUSEHOLD = (
-    64  # leading bits of an IPv6 address that its provider gives; the others a sender changes at will
-)
+# Leading bits of an IPv6 address that its provider gives; the others a sender changes at will
+ONE_HOUSEHOLD = 64
 
 
 class PerMinute:

@@ -47,9 +47,8 @@ CUT = 1000  # objects in one answer of change data capture
 LOOK_BACK = timedelta(days=29)  # QuickBooks keeps 30
 OVERLAP = timedelta(minutes=2)  # a record may become visible a little after its own time
 ALL = frozenset(Kind)
-REST = (
-    10  # pages from one resting place to the next, once payments have joined credits: those are kept with it
-)
+# Pages from one resting place to the next, once payments have joined credits: those are kept with it
+REST = 10
 ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)  # a record that cannot be read
 
 Record = TypeVar("Record")

@@ -29,9 +29,8 @@ from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Pa
 from connector.platforms import Batch, Cursor, Refused, Unreadable
 
 PAGE_SIZE = 1000
-READINGS = (
-    3  # of one list that grows shorter while it is read; what may be missing then, the night's proof tells
-)
+# Of one list that grows shorter while it is read; what may be missing then, the night's proof tells
+READINGS = 3
 IDS_IN_ONE_CALL = 50  # about 52 fit into an address
 OVERLAP = dt.timedelta(seconds=2)  # Xero compares whole seconds, and may or may not include the named one
 LONG_OVERLAP = dt.timedelta(days=1)  # in a thorough sweep: for what reached Xero's lists late

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 Command = Callable[[argparse.Namespace], int]
 Commands = Any  # argparse's sub-parsers: their type has no public name
 EVERY = ("month", "week", "2weeks")
-PATIENCE = (
-    120.0  # seconds that a command waits for a busy worker or ledger before it leaves the rest to the sweep
-)
+# Seconds that a command waits for a busy worker or ledger before it leaves the rest to the sweep
+PATIENCE = 120.0
 
 
 class Wrong(Exception):

@@ -18,9 +18,8 @@ from connector.domain.receivables import Invoice
 from connector.domain.shares import Difference, Share
 from connector.mirroring import books
 
-PAID_WITHIN = (
-    10  # days after the due date: others have heard from us by then, the hold-out share just begins to
-)
+# Days after the due date: others have heard from us by then, the hold-out share just begins to
+PAID_WITHIN = 10
 _ORIGINS = {"reminder": "reminder", "plan": "documents of a plan", "person": "made by hand"}
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

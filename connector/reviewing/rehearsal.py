@@ -26,9 +26,8 @@ from connector.planning.plans import Record
 from connector.practice.settings import Settings
 from connector.reviewing import judging, overview
 
-LOOKED_AT = (
-    200  # customers, the most overdue first: a person waits for the answer, about a millisecond for each
-)
+# Customers, the most overdue first: a person waits for the answer, about a millisecond for each
+LOOKED_AT = 200
 STANDING = ("running", "broken")
 
 
