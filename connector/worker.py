@@ -28,7 +28,7 @@ from connector.domain import fingerprint, wording_tone
 from connector.mirroring import books, bookwide, inbox
 from connector.planning import plans
 from connector.practice import settings
-from connector.reviewing import conclusions, expecting, history
+from connector.reviewing import conclusions, expecting, history, review
 from connector.writing import writeback
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,8 @@ def warm(config: Config) -> None:
     statements that every job begins with, asked about nobody."""
     for language in wording_tone.languages():
         wording_tone.tone(language)
-    fingerprint.of_source("connector.domain")
+    for package in review.CODE:
+        fingerprint.of_source(package)
     engine = db.engine(config)
     with contextlib.suppress(sa.exc.SQLAlchemyError):  # away, or not migrated: the jobs will say so
         _ask_about_nobody(engine)

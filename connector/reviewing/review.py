@@ -40,6 +40,7 @@ from connector.reviewing.looking import Circle
 from connector.reviewing.looking import Reviewed as Reviewed
 
 PART = 200  # customers in one transaction
+CODE = tuple(f"connector.{name}" for name in ("domain", "mirroring", "contact", "planning", "reviewing"))
 SMALL = 5_000  # invoices of a book that is read as a whole for the sake of one new invoice
 
 
@@ -242,7 +243,7 @@ def _rules(organization: Organization, decided: Settings, now: dt.datetime) -> s
     read = organization.last_sync_at
     fresh = dt.timedelta(hours=decided.policy.reminders.max_sync_age_hours)
     known = [
-        fingerprint.of_source("connector.domain"),
+        [fingerprint.of_source(package) for package in CODE],
         organization.id,
         organization.organization,
         organization.country,

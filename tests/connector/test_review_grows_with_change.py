@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from connector import db
 from connector.connecting import connections
 from connector.contact import contacts, reminders, reminding
-from connector.domain import reminder_words
+from connector.domain import fingerprint, reminder_words
 from connector.domain.policy import FindingPolicy, Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Organization, Payment, Status
 from connector.mirroring import books, mirror
@@ -142,6 +142,17 @@ def test_a_new_policy_looks_at_everyone_again(both: Engine) -> None:
         )
     assert look(both, START + dt.timedelta(2)) == (12, 12)
     assert look(both, START + dt.timedelta(3)) == (12, 0)
+
+
+def test_another_version_looks_at_everyone_again(both: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(both, Batch(customers=tuple(Trade().customers[:1])))
+    look(both, START)
+    of_now = fingerprint.of_source
+    for n, part in enumerate(("connector.domain", "connector.contact", "connector.planning"), 1):
+        assert look(both, START + dt.timedelta(2 * n)) == (1, 0)
+        changed = {part: "changed"}
+        monkeypatch.setattr(fingerprint, "of_source", lambda p, changed=changed: changed.get(p) or of_now(p))
+        assert look(both, START + dt.timedelta(2 * n + 1)) == (1, 1)
 
 
 def test_what_a_person_hears_of_a_quiet_customer_is_found_the_next_night(both: Engine) -> None:
