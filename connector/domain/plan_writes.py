@@ -474,15 +474,3 @@ def filled(draft: Draft, ids: Mapping[str, str]) -> Draft:
     if isinstance(draft, LinkDraft) and draft.credit_id.startswith("@"):
         return replace(draft, credit_id=ids[draft.credit_id[1:]])
     return draft
-
-
-def expected_numbers(plans: Sequence[Plan]) -> list[str]:
-    """All document numbers that these split versions use: for the look-up before a write."""
-    return [
-        number
-        for plan in plans
-        for number in (
-            *(n for n, _ in _credits(plan)),
-            *(words.installment_number(plan, r.n) for r in plan.rows),
-        )
-    ]
