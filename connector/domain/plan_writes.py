@@ -8,7 +8,7 @@ that an earlier draft of the same set creates.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from connector.domain import plan_words as words
