@@ -366,7 +366,7 @@ def save_charge_rules(connection_id: str) -> AnyResponse:
     except WrongValue as wrong:
         flash(f"Nothing was changed: {wrong.sentence}", "look")
     except (ValueError, InvalidOperation):
-        flash("Nothing was changed: write numbers, without letters.", "look")
+        flash("Nothing was changed: write numbers with a point, such as 2.50, and no letters.", "look")
     except settings.EditedMeanwhile as meanwhile:
         flash(str(meanwhile), "look")
     else:
