@@ -289,13 +289,18 @@ def cancel(
         _bump(tx, record, now, progress="cancelling")
     else:
         _bump(tx, record, now, state="cancelled", progress="", attention="")
+        books.note_changed(
+            tx, record.connection_id, [record.plan.customer_id], now
+        )  # reminders waited for it
     _log(tx, record, who, "cancelled a plan", now, why=why, before={"state": record.state})
     return get(tx, plan_id)
 
 
 def cancelled(tx: Connection, plan_id: str, now: dt.datetime) -> Record:
     """The undo is written and read back."""
-    _bump(tx, get(tx, plan_id), now, state="cancelled", progress="", attention="")
+    record = get(tx, plan_id)
+    _bump(tx, record, now, state="cancelled", progress="", attention="")
+    books.note_changed(tx, record.connection_id, [record.plan.customer_id], now)
     return get(tx, plan_id)
 
 

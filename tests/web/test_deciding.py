@@ -12,6 +12,7 @@ import requests
 from connector import db, failures
 from connector.connecting import connections
 from connector.contact import holds
+from connector.mirroring import books
 from connector.planning import plans
 from connector.platforms import Refused
 from connector.practice import settings
@@ -176,7 +177,11 @@ def test_a_draft_that_was_turned_down_does_not_come_back(
 ) -> None:
     browser, id = at_work
     plan = office.plan(id)
+    with db.transaction(office.engine) as tx:
+        books.reviewed(tx, id, books.changed(tx, id))
     browser.post(f"/plans/{plan.id}/cancel", f"/plans/{plan.id}")
+    with db.reading(office.engine) as tx:  # the draft held this customer's reminders
+        assert list(books.changed(tx, id)) == [plan.plan.customer_id]
     office.read(id)
     assert "Nothing for you to do" in browser.get("/queue").text
 

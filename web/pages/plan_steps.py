@@ -51,7 +51,9 @@ def cancel(plan_id: str) -> Response:
         said = "Not now: the draft is put aside, and will not come back for the same balances."
     else:
         said = "The plan is ended. What was written today is being removed again."
-    return _act(plan_id, plans.cancel, said, why=_why())
+    answer = _act(plan_id, plans.cancel, said, why=_why())
+    waking.review(config(), found.connection_id)
+    return answer
 
 
 @blueprint.post("/plans/<plan_id>/pause")

@@ -57,6 +57,7 @@ def removed(connection_id: str) -> Response:
             for removal in found:
                 plans.cancel(tx, removal.plan.id, who=g.person.name, why="removed", now=db.now(), today=today)
         waking.deliver(config(), connection_id)
+        waking.review(config(), connection_id)
         flash("It is being removed; each plan's page follows.", "good")
     except (plans.PlanProblem, plans.EditedMeanwhile) as problem:
         flash(str(problem), "look")
