@@ -33,11 +33,12 @@ from connector.domain import (
 from connector.domain.dunning import Contact, Open
 from connector.domain.letters import BadText
 from connector.domain.money import Money
-from connector.domain.policy import Mode, Policy
+from connector.domain.policy import Mode, PlanPolicy, Policy
 from connector.domain.progress import Progress
 from connector.domain.receivables import Invoice, Kind, Payment, Status
 from connector.domain.reminder_words import Sender
 from connector.domain.stillness import AHEAD
+from connector.domain.trifles import is_trifle
 from connector.domain.writes import Draft, NoteDraft, SendDraft
 from connector.mirroring import books, mirror
 from connector.planning import plans, policy_drafts
@@ -140,7 +141,7 @@ def next_day(
         return tomorrow
     if drafted.refused:
         return tomorrow
-    documents = open_documents(picture.invoices, (), picture.payments)
+    documents = open_documents(picture.invoices, (), picture.payments, policy.plan)
     days = {dunning.next_day(documents, reminders.contacts(earlier), policy.reminders, today)}
     days |= {d.due + dt.timedelta(reminder_words.OLD + 1) for d in documents}
     if not waits:
@@ -175,7 +176,7 @@ def decide(
 ) -> dunning.Reminder | None:
     """The one message that is due, with everything that holds it. Invoices at rest do not rest the others."""
     policy = scene.decided.policy.reminders
-    documents = open_documents(scene.invoices, standing, scene.payments)
+    documents = open_documents(scene.invoices, standing, scene.payments, scene.decided.policy.plan)
     at_rest = guarding.resting(scene) if documents else {}
     free = [d for d in documents if d.invoice.id not in at_rest]
     customer_id, held = scene.customer.id, list[str]()
@@ -228,10 +229,11 @@ def _passed(known: Reminder, due: dunning.Reminder, text: str) -> bool:
 
 
 def open_documents(
-    invoices: Iterable[Invoice], standing: Standing, payments: Iterable[Payment] = ()
+    invoices: Iterable[Invoice], standing: Standing, payments: Iterable[Payment], policy: PlanPolicy
 ) -> list[Open]:
-    """What the customer can be reminded of: open invoices, and the next open installment of each plan."""
-    by_id = {i.id: i for i in invoices if i.balance > 0 and i.status in LIVE}
+    """What the customer can be reminded of: open invoices, and the next open installment of each plan. No trifles."""
+    open_ = (i for i in invoices if i.balance > 0 and i.status in LIVE)
+    by_id = {i.id: i for i in open_ if not is_trifle(i, policy)}
     rows = _installments(by_id, standing)
     paid: dict[str, int] = {}
     for payment in payments:

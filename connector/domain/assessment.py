@@ -112,7 +112,7 @@ NO_HABITS = Habits(Tally(), Tally(), 0, stuck=False, seasonal=lambda: False)
 
 def assess(receivables: Receivables, policy: Policy, today: dt.date) -> Assessment:
     """The customer on `today`. Nothing may be dated later."""
-    paid = record(receivables, today)
+    paid = record(receivables, policy, today)
     broken = [e for e, _, _ in broken_promises(receivables, policy, today) if (today - e.date).days <= RECENT]
     back = [e for e in receivables.said("bounced") if 0 <= (today - e.date).days <= RECENT]
     habits = habits_of(paid, today)

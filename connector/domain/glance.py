@@ -16,10 +16,10 @@ import numpy as np
 from connector.domain.assessment import RECENTLY, SEASON, SERIOUS, Habits, Tally, season
 from connector.domain.findings.habits import GRACE, HABIT, LONGEST_HOLIDAY, PAST, SLOWER, days_late
 from connector.domain.findings.said import SILENCE
+from connector.domain.policy import Policy, minor
 from connector.domain.prediction.timeline import FAR, Days, Flags, Floats, ordered
 from connector.domain.stillness import A_YEAR, AFTER_LATE
-
-_CUT = 95  # of a hundred: less was a short payment (findings.habits)
+from connector.domain.trifles import SHORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ class Rows:
 class Glance:
     """Asked about customers by their number in `Rows.customers`."""
 
-    def __init__(self, rows: Rows, countries: Sequence[str], today: dt.date) -> None:
+    def __init__(self, rows: Rows, countries: Sequence[str], policy: Policy, today: dt.date) -> None:
         self.rows, self.day, self.size = rows, today.toordinal(), len(rows.customers)
+        self.tolerance = np.array([minor(policy.plan.tolerance_amount, c) for c in rows.currencies], np.int64)
         self._receipts()
         self._lateness(countries)
         self.recent = self.counted & (self.day - rows.due <= RECENTLY)
@@ -161,15 +162,25 @@ class Glance:
     def _closer(self, open_: Flags) -> Flags:
         """Customers of whom a detector that looks at habits may have something to say."""
         closer = self.waiting >= SILENCE
+        closer[self.rows.customer[self._trifling()]] = True
         closer |= self._short() | self._slowing() | self._missed(open_) | self._recovered(open_)
         number = {name: n for n, name in enumerate(self.rows.customers)}
         closer[[number[name] for name in self.rows.apart if name in number]] = True
         return closer
 
+    def _trifling(self) -> Flags:
+        """Invoices of which a trifle is open, or was before the last receipt (`trifles`): settled earlier than it seems."""
+        r = self.rows
+        limit = np.minimum(self.tolerance[r.currency], r.total * (100 - SHORT) // 100)
+        found: Flags = (r.balance > 0) & (r.balance <= limit)
+        small = r.paid_amount <= limit[r.paid_invoice]
+        found[r.paid_invoice[small]] |= self.parts[r.paid_invoice[small]] > 1
+        return found
+
     def _short(self) -> Flags:
         r = self.rows
         year = (r.issued >= self.day - A_YEAR) & (self.parts > 0)
-        short = year & (self.soon * 100 < r.total * _CUT) & ((r.balance > 0) | (self.parts > 1))
+        short = year & (self.soon * 100 < r.total * SHORT) & ((r.balance > 0) | (self.parts > 1))
         pair, pairs = self._pairs()
         many = np.bincount(pair[short], minlength=pairs)
         whole = np.bincount(pair[year], minlength=pairs) - many

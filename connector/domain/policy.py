@@ -53,6 +53,7 @@ def _check(good: bool, field: str, sentence: str) -> None:
         raise WrongValue(field, sentence)
 
 
+@lru_cache(maxsize=1024)  # asked for each of many invoices, about a few amounts
 def minor(amount: Decimal, currency: str) -> int:
     """A policy amount in minor units of `currency`, half up: 25.00 → 2500 USD, 25 JPY, 25000 KWD."""
     return int(Decimal(amount).scaleb(money.exponent(currency)).quantize(Decimal(1), ROUND_HALF_UP))

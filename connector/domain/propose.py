@@ -19,6 +19,7 @@ from connector.domain.plan import BadPlan, Installment, Source, Terms
 from connector.domain.policy import Method, PlanPolicy, minor
 from connector.domain.rails import LONGEST, rows_within
 from connector.domain.receivables import Invoice, Payment, Status
+from connector.domain.trifles import is_trifle
 
 FARTHEST = 1200  # months; the policy's own limit is far below, and the calendar ends
 
@@ -65,13 +66,14 @@ def candidates(
 ) -> dict[str, list[Invoice]]:
     """Per currency: the open invoices overdue for as long as the policy wants, oldest first, none in a plan.
 
-    Our own documents carry a marker; an installment never becomes the start of another plan by itself.
+    A trifle left open needs no plan. Our own documents carry a marker; an installment never becomes the start of another plan by itself.
     """
     found: dict[str, list[Invoice]] = {}
     for invoice in invoices:
         old = (today - invoice.due).days >= policy.propose_after_days
         live = invoice.balance > 0 and invoice.status in (Status.OPEN, Status.PARTLY_PAID)
-        if old and live and not invoice.marker and invoice.id not in planned:
+        missed = live and not is_trifle(invoice, policy)
+        if old and missed and not invoice.marker and invoice.id not in planned:
             found.setdefault(invoice.currency, []).append(invoice)
     for group in found.values():
         group.sort(key=lambda i: (i.due, i.date, i.number, i.id))

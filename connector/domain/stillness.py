@@ -26,6 +26,7 @@ from connector.domain.findings.owed import is_late
 from connector.domain.findings.said import SILENCE
 from connector.domain.policy import Policy
 from connector.domain.receivables import CreditNote, Invoice, Payment, Status
+from connector.domain.trifles import is_trifle
 
 NEVER = dt.date.max
 A_YEAR = 365
@@ -48,7 +49,7 @@ def next_change(receivables: Receivables, policy: Policy, today: dt.date) -> dt.
         return _while_owing(receivables, live, policy, today)
     received = receivables.received(today)
     windows = [RECENTLY + 1]
-    if any(p.late for p in record(receivables, today)):
+    if any(p.late for p in record(receivables, policy, today)):
         windows += AFTER_LATE
     days = {i.due + dt.timedelta(n) for i in live for n in windows}
     if any(len(parts) > 1 for parts in received.values()):
@@ -72,14 +73,15 @@ def _while_owing(receivables: Receivables, live: list[Invoice], policy: Policy, 
     ours = any(c.marker for c in receivables.credits)
     if spare or ours or len(open_) < sum(i.balance > 0 for i in live):
         return tomorrow  # money that waits to be matched, or a document of which the balance does not say all
-    paid = record(receivables, today)
+    paid = record(receivables, policy, today)
+    missed = [i for i in open_ if not is_trifle(i, policy.plan)]
     days = {today + dt.timedelta(AHEAD), *_dated(receivables, live, today)}
     days.update(_of_due_dates(receivables, open_, policy, today))
     days.update(_of_parts(receivables, open_, live, today))
-    days.update(_of_habits(receivables, paid, open_, today))
-    days.update(_of_silence(receivables, open_, today))
+    days.update(_of_habits(receivables, paid, missed, today))
+    days.update(_of_silence(receivables, missed, today))
     until = min(day for day in days if day > today)
-    return _other_habits(paid, _coming(receivables, open_, paid), today, until)
+    return _other_habits(paid, _coming(receivables, missed, paid), today, until)
 
 
 def _of_due_dates(

@@ -57,6 +57,7 @@ def _counted(tx: Connection, connection_id: str, found: list[Conclusion]) -> lis
             known.as_of or dt.date.min,
             country=organization.country,
             book=book,
+            ahead=False,
         )
         kept = {"override": known.override, "next_on": known.next_on, "looked_on": known.looked_on}
         counted[picture.customer.id] = replace(anew, **kept)  # type: ignore[arg-type]

@@ -57,7 +57,7 @@ def _each(
     people = {c.id: c for c in books.briefly(tx, connection_id) if c.id not in into and c.id not in but}
     at_home = policy.country or country
     countries = [(people[id].country if id in people else "") or at_home for id in rows.customers]
-    glance = Glance(rows, countries, today)
+    glance = Glance(rows, countries, policy, today)
     number = {id: n for n, id in enumerate(rows.customers)}
     owing: dict[str, list[Invoice]] = defaultdict(list)
     open_ = books.owing(tx, connection_id)

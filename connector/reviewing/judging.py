@@ -29,8 +29,10 @@ def judge(
     contract: Mapping[str, Sequence[Debt]] | None = None,
     events: Iterable[Event] = (),
     book: Mapping[str, Share] | None = None,
+    ahead: bool = True,
 ) -> Conclusion:
-    """What the books say about one customer on `today`.
+    """What the books say about one customer on `today`; `ahead`: with the day on which it can be different, else that
+    is the next one.
 
     `running` are the plans that count, as they stand; `events` what was said or happened beside the documents;
     `book` what all customers owe, by currency.
@@ -39,7 +41,7 @@ def judge(
     for plan, stands in running:
         if plan.mode is Mode.NOTES:
             agreed |= plan_writes.next_dates(plan, {r.n: r.open for r in stands.rows})
-    said = tuple(events)
+    said, tomorrow = tuple(events), today + dt.timedelta(1)
     receivables = Receivables(
         customer=customer,
         invoices=tuple(invoices),
@@ -62,7 +64,7 @@ def judge(
         path=assessed.path,
         priority=assessed.priority,
         as_of=today,
-        next_on=today + dt.timedelta(1) if said else stillness.next_change(receivables, policy, today),
+        next_on=stillness.next_change(receivables, policy, today) if ahead and not said else tomorrow,
     )
 
 

@@ -64,7 +64,8 @@ class Circle:
     """What counts for all customers of one organization. `rules` is a fingerprint of it (`conclusions.to_review`).
 
     `known` is what the books alone say of customers, where somebody has just asked them. `spoken`: something is on
-    record about its customers beside documents, plans and reminders.
+    record about its customers beside documents, plans and reminders. `ahead`: look for the day on which something
+    else may follow; whoever changed just now may change again today, so the coming night is soon enough for that.
     """
 
     organization: Organization
@@ -73,6 +74,7 @@ class Circle:
     rules: str
     known: Mapping[str, Conclusion]
     spoken: bool = True
+    ahead: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
         contract=_contract(standing),
         events=known.events,
         book=known.book,
+        ahead=circle.ahead,
     )
     moved = sum(_move(tx, r, p, now) for r, p in standing)
     for record, _ in standing:
@@ -200,7 +203,7 @@ def _until(
     circle: Circle, known: _OnRecord, due: Due | None, drafted: Drafted, conclusion: Conclusion
 ) -> Conclusion:
     """With the day until which nothing else follows: neither said, nor reminded of, nor drafted."""
-    if not known.plans and not any(i.balance > 0 for i in known.picture.invoices):
+    if not circle.ahead or not known.plans and not any(i.balance > 0 for i in known.picture.invoices):
         return conclusion
     next_on = reminding.next_day(
         circle.organization,

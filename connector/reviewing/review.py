@@ -77,6 +77,7 @@ def look(
             circle = replace(circle, known=_at_once(tx, circle))
             wanted = set(conclusions.every(tx, connection_id)) - survivor.keys()
         else:
+            circle = replace(circle, ahead=False)
             wanted = {survivor.get(id, id) for id in customer_ids}
     total = _look_at(engine, {connection_id: circle}, {(connection_id, id) for id in wanted}, now)
     if survivor:

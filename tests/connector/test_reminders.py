@@ -65,6 +65,17 @@ def test_a_reminder_becomes_a_note_once(story: Story) -> None:
     assert (noted.state, noted.reached_on) == ("noted", TUESDAY)
 
 
+def test_nobody_is_reminded_of_a_trifle(story: Story) -> None:
+    story.ledger.pay("201", 39_900, TUESDAY)
+    story.sync()
+    assert reviewed(story) == []
+    story.ledger.an_invoice("202", "58", DAY(2026, 10, 20), DAY(2026, 11, 20), 40000, number="2002")
+    story.ledger.pay("202", 39_899, TUESDAY)
+    story.sync()
+    (due,) = reviewed(story)
+    assert [(about.number, about.amount) for about in due.invoices] == [("2002", 101)]
+
+
 def test_a_missed_week_is_caught_up_one_level_at_a_time(story: Story) -> None:
     levels = []
     for day in (24, 25, 26, 27):

@@ -169,6 +169,19 @@ def test_what_a_person_hears_of_a_quiet_customer_is_found_the_next_night(both: E
     assert [f.kind for f in found.findings] == ["bounced"]
 
 
+def test_the_night_after_a_webhook_looks_once_and_then_leaves_alone(both: Engine) -> None:
+    open_ = Invoice("i1", "1", "c00", START, START + dt.timedelta(60), "USD", 500, 500, Status.OPEN)
+    store(both, Batch(customers=tuple(Trade().customers)))
+    look(both, START)
+    store(both, Batch(invoices=(open_,)))
+    review.review(both, SOME, now=NOW, today=START, customer_ids=["c00"])
+    with db.transaction(both) as tx:
+        books.reviewed(tx, SOME, books.changed(tx, SOME))
+    looked = [look(both, START + dt.timedelta(n))[1] for n in range(1, 8)]
+    assert looked == [1, 0, 0, 0, 0, 0, 0]
+    assert everything(both, SOME) == everything(both, EVERY_ONE)
+
+
 def test_a_merged_customer_is_no_longer_judged_alone(both: Engine) -> None:
     old = Invoice("i1", "1", "c00", START, START, "USD", 500, 500, Status.OPEN)
     store(both, Batch(customers=tuple(Trade().customers), invoices=(old,)))

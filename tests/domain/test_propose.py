@@ -236,6 +236,7 @@ def test_only_old_open_invoices_outside_any_plan_are_candidates():
         an_invoice("6", marker="plan=PP-0001 v=1 role=inst n=1 src=1 h=0"),
         an_invoice("7"),
         an_invoice("8", currency="EUR"),
+        an_invoice("9", balance=100, status=Status.PARTLY_PAID),  # a trifle
     ]
     found = candidates(invoices, POLICY, TODAY, frozenset({"7"}))
     assert {c: [i.id for i in group] for c, group in found.items()} == {"EUR": ["8"], "USD": ["2", "1"]}

@@ -72,6 +72,7 @@ def who_owes(chance):
     """Invoices at regular intervals, paid by some habit, in parts or not; a few of them never."""
     step, late = chance.choice([5, 14, 30, 60]), chance.choice([0, 5, 12, 35, 60])
     in_parts, never = chance.choice([0, 0, 0.3, 0.8]), chance.choice([0.05, 0.05, 0.3])
+    nearly = chance.random() < 0.15  # all but a trifle
     invoices, payments = [], []
     for n in range(chance.randint(1, 30)):
         day = TODAY - timedelta(n * step + chance.randint(0, 4))
@@ -80,6 +81,9 @@ def who_owes(chance):
         parts = [(last, total)]
         if chance.random() < in_parts:
             parts = [(last - timedelta(10), total // 2), (last + timedelta(20), total - total // 2)]
+        if nearly and chance.random() < 0.5:
+            last_day, amount = parts.pop()
+            parts += [(last_day, amount - 50), (last_day + timedelta(30), 50)]
         if chance.random() < never:
             parts = parts[:-1]
         parts = [(when, amount) for when, amount in parts if day <= when <= TODAY]
@@ -135,6 +139,20 @@ def test_an_invoice_that_is_not_due_is_waited_for():
     assert stillness.next_change(Receivables(ANN, (open_,)), Policy(), TODAY) == date(2026, 11, 21)
     far = replace(open_, due=date(2027, 3, 1))  # nobody who owes is left alone longer than four weeks
     assert stillness.next_change(Receivables(ANN, (far,)), Policy(), TODAY) == date(2026, 11, 30)
+
+
+def test_the_silence_after_a_trifle_begins_with_what_is_missed():
+    def invoice(id, ago, balance):
+        due = TODAY - timedelta(ago)
+        status = Status.PARTLY_PAID if balance < 90_000 else Status.OPEN
+        return Invoice(id, id, "ann", due - timedelta(30), due, "USD", 90_000, balance, status)
+
+    trifle, missed = invoice("1", 70, 50), invoice("2", 40, 90_000)
+    paid = Payment("p", "ann", trifle.due, "USD", 89_950, 0, (Allocation("1", 89_950),))
+    made, until = concluded([trifle, missed], [paid], TODAY)
+    assert until == TODAY + timedelta(5)
+    assert "silent" not in {f.kind for f in made.findings}
+    assert "silent" in {f.kind for f in concluded([trifle, missed], [paid], until)[0].findings}
 
 
 def test_a_customer_without_anything_is_left_alone_and_a_payment_dated_ahead_is_waited_for():

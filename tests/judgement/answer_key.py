@@ -293,6 +293,28 @@ def asked_once() -> Books:
     return books.event("extension_asked", date(2026, 11, 12), "x")
 
 
+@case(
+    "reliable",
+    "On time for nine months, the last invoice a cent short: nobody misses a cent.",
+    findings="partly_paid",
+    never="silent first_miss slowing repeatedly_short shrinking_payments",
+    path="none",
+)
+def a_cent_left_open() -> Books:
+    return good().invoice("x", date(2026, 8, 20), 1000).pay(date(2026, 9, 18), {"x": 999.99})
+
+
+@case(
+    "reliable",
+    "The last invoice was paid on time but for a cent, and the cent came two months later.",
+    never=ALARMS,
+    path="none",
+)
+def a_cent_came_later() -> Books:
+    books = good().invoice("x", date(2026, 8, 10), 1000).pay(date(2026, 9, 8), {"x": 999.99})
+    return books.pay(date(2026, 11, 10), {"x": 0.01})
+
+
 # ---------------------------------------------------------------- forgetful
 
 

@@ -148,6 +148,28 @@ def test_an_unrelated_customer_changes_nothing(history, others):
     assert shape(judged(both)) == shape(judged(books))
 
 
+@settings(max_examples=60, deadline=None)
+@given(histories, st.data(), st.booleans())
+def test_a_cent_that_is_missing_or_comes_late_changes_nothing(history, data, comes):
+    books = company(history)
+    before = judged(books)
+    for invoice in books["invoices"]:
+        own = [p for p in books["payments"] if p["allocations"][0]["invoice_id"] == invoice["id"]]
+        if own and data.draw(st.booleans()):
+            for amount in (own[-1], own[-1]["allocations"][0]):
+                amount["amount_cents"] -= 1
+            if comes and own[-1]["date"] < str(TODAY):
+                cent = {"invoice_id": invoice["id"], "amount_cents": 1}
+                late = {"id": f"late {own[-1]['id']}", "date": str(TODAY), "amount_cents": 1}
+                books["payments"].append({**own[-1], **late, "allocations": [cent]})
+    after = judged(books)
+    for said in ("segment", "reasons", "path"):
+        assert after["assessment"][said] == before["assessment"][said]
+    about_open = {"overdue", "partly_paid", "silent"}  # a payment, though of a cent, breaks a silence
+    kinds = [{f["kind"] for f in me["findings"]} - about_open for me in (before, after)]
+    assert kinds[0] == kinds[1]
+
+
 @settings(max_examples=100, deadline=None)
 @given(histories, st.data())
 def test_paying_later_never_improves_the_assessment(history, data):

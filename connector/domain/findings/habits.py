@@ -17,6 +17,7 @@ from connector.domain.findings.facts import Evidence, Finding, Receivables, by_c
 from connector.domain.money import Money
 from connector.domain.policy import Policy
 from connector.domain.receivables import Invoice, Status
+from connector.domain.trifles import SHORT, is_trifle, largest
 
 GRACE = 3  # days after the due date (or the business day after it) that nobody should call late
 LONGEST_HOLIDAY = 14  # days in a row without a business day, at the very most
@@ -38,14 +39,16 @@ class Paid(NamedTuple):  # made by the hundred: a frozen dataclass takes three t
     late: int
 
 
-def record(receivables: Receivables, today: dt.date) -> list[Paid]:
+def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Paid]:
     """Every invoice that shows how this customer pays, by due date; the order of payments does not matter.
 
-    An invoice counts once its due day (and grace) has passed, or it is settled. Unapplied money counts as
-    paying the oldest open invoices on the day it came. An invoice closed by credits alone shows nothing.
+    An invoice counts once its due day (and grace) has passed, or it is settled: on the day from which no more than a
+    trifle was open (`trifles`). Unapplied money counts as paying the oldest open invoices on the day it came. An
+    invoice closed by credits alone shows nothing.
     """
-    if ("record", today) in receivables.memory:
-        return list(receivables.memory["record", today])
+    key = ("record", today, policy.plan.tolerance_amount)
+    if key in receivables.memory:
+        return list(receivables.memory[key])
     received, rest = receivables.received(today), receivables.disputed(today)
     ours = {p.invoice_id for c in receivables.credits if c.marker and not c.void for p in c.allocations}
     spare = _spare(receivables, today)
@@ -55,19 +58,30 @@ def record(receivables: Receivables, today: dt.date) -> list[Paid]:
         if dead or invoice.marker or invoice.id in rest or invoice.id in ours or invoice.date > today:
             continue
         due = receivables.due(invoice)
-        settled = None
-        if invoice.balance <= 0:
-            if not (parts := received.get(invoice.id)):
+        parts, settled = received.get(invoice.id), None
+        if invoice.balance <= 0 and parts and len(parts) == 1:
+            settled = parts[0][0]
+        elif invoice.balance <= (trifle := largest(invoice.total, invoice.currency, policy.plan)):
+            if not parts:
                 continue
-            settled = parts[-1][0]
+            settled = _settled(parts, trifle - invoice.balance)
         elif covered := _cover(spare.get(invoice.currency, []), invoice.balance):
             settled = covered
         end = settled or today
         late = days_late(due, end, receivables.country) if end - due > _GRACE else 0
         if settled or late:
             found.append(Paid(invoice, due, settled, late))
-    receivables.memory["record", today] = tuple(found)
+    receivables.memory[key] = tuple(found)
     return found
+
+
+def _settled(parts: list[tuple[dt.date, int]], spare: int) -> dt.date:
+    """The day of the last receipt without which more than a trifle is open; `spare` may be missing."""
+    for day, amount in reversed(parts[1:]):
+        if amount > spare:
+            return day
+        spare -= amount
+    return parts[0][0]
 
 
 def days_late(due: dt.date, end: dt.date, country: str) -> int:
@@ -124,7 +138,7 @@ def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -
                 continue
             first = parts[0][0]
             soon = sum(amount for date, amount in parts if (date - first).days <= 7)
-            if soon * 100 < invoice.total * 95 and (invoice.balance > 0 or len(parts) > 1):
+            if soon * 100 < invoice.total * SHORT and (invoice.balance > 0 or len(parts) > 1):
                 short.append(Evidence(invoice.id, first, soon))
             else:
                 whole += 1
@@ -139,7 +153,8 @@ def shrinking_payments(receivables: Receivables, policy: Policy, today: dt.date)
     """Each part-payment on what is overdue is smaller than the one before: three or more, the last well below the first."""
     findings = []
     received = receivables.received(today)
-    for currency, invoices in by_currency(receivables.open()).items():
+    missed = [i for i in receivables.open() if not is_trifle(i, policy.plan)]
+    for currency, invoices in by_currency(missed).items():
         parts: dict[dt.date, list[Evidence]] = {}
         for invoice in invoices:
             for date, amount in received.get(invoice.id, []):
@@ -163,7 +178,7 @@ def shrinking_payments(receivables: Receivables, policy: Policy, today: dt.date)
 
 def slowing(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Their latest invoices took clearly longer than their own usual: at least ten days, on most of them."""
-    found = slower(record(receivables, today), today)
+    found = slower(record(receivables, policy, today), today)
     if found is None:
         return []
     usual, now, those = found
@@ -187,7 +202,7 @@ def slower(paid: list[Paid], today: dt.date) -> tuple[float, float, list[Paid]] 
 
 def first_miss(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """A customer who always paid on time has one invoice overdue."""
-    paid = record(receivables, today)
+    paid = record(receivables, policy, today)
     missed = [p for p in paid if p.settled is None and p.late > 7]
     if len(missed) != 1:
         return []
@@ -202,7 +217,7 @@ def first_miss(receivables: Receivables, policy: Policy, today: dt.date) -> list
 
 def recovered(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """They were more than a month late with several invoices, and have paid the latest ones on time."""
-    paid = record(receivables, today)
+    paid = record(receivables, policy, today)
     run: list[Paid] = []
     while paid and paid[-1].late == 0 and paid[-1].settled:
         run.insert(0, paid.pop())

@@ -11,6 +11,7 @@ from connector.domain.findings.habits import record
 from connector.domain.money import Money
 from connector.domain.policy import Policy
 from connector.domain.receivables import Invoice
+from connector.domain.trifles import largest
 
 RECENT = 180  # days after which a broken promise or a request is history
 RETURNED = 120
@@ -48,7 +49,7 @@ def broken_promises(receivables: Receivables, policy: Policy, today: dt.date) ->
             currency = invoice.currency
             if not invoice.balance and came < wanted and not received.get(invoice.id):
                 continue  # closed by a credit: nothing was left to pay
-        if came < wanted:
+        if came + largest(wanted, currency, policy.plan) < wanted:
             found.append((event, wanted - came, currency))
     return found
 
@@ -121,7 +122,7 @@ def details_changed(receivables: Receivables, policy: Policy, today: dt.date) ->
     moved = [e for e in receivables.said("details_changed") if 0 <= (today - e.date).days <= MOVED]
     if not moved:
         return []
-    late = [p.invoice for p in record(receivables, today) if p.settled is None and p.late > 0]
+    late = [p.invoice for p in record(receivables, policy, today) if p.settled is None and p.late > 0]
     if not late:
         return []
     currency = late[0].currency
@@ -134,7 +135,7 @@ def details_changed(receivables: Receivables, policy: Policy, today: dt.date) ->
 
 def silent(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Long overdue, and since the due date no payment of any kind and not a word, for longer than is usual for them."""
-    waiting = [p for p in record(receivables, today) if p.settled is None and p.late >= SILENCE]
+    waiting = [p for p in record(receivables, policy, today) if p.settled is None and p.late >= SILENCE]
     if not waiting:
         return []
     came = sorted({p.date for p in receivables.payments if not p.void and p.date <= today})
