@@ -203,6 +203,8 @@ def redraft(
 ) -> Record:
     """Draft a proposed plan anew over the same invoices, by the books and answers of today.
 
+    Why it came back is no longer said once the draft holds what changed in its invoices, and nothing that we know
+    stands against it.
     Raises PlanProblem, EditedMeanwhile when it is no longer at `revision`.
     """
     record = plans.get(tx, plan_id)
@@ -225,7 +227,12 @@ def redraft(
     bad = rails.problems(plan, today, settings.load(tx, record.connection_id).policy.plan)
     if bad:
         raise PlanProblem(bad[0].code, " ".join(b.sentence for b in bad))
-    return plans.edit(tx, plan_id, plan, revision=revision, who=who, now=now)
+    drawn = plans.edit(tx, plan_id, plan, revision=revision, who=who, now=now)
+    then, there = ([replace(s, version="") for s in p.sources] for p in (record.plan, plan))
+    if then == there or not drawn.attention or objections.refusals(tx, plan_id, today):
+        return drawn
+    plans.attend(tx, plan_id, "", now)
+    return plans.get(tx, plan_id)
 
 
 def as_said(wish: Wish | None, before: Plan) -> Wish:

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Engine
 from connector import db
 from connector.domain.policy import Mode
 from connector.domain.receivables import Kind, Status
-from connector.planning import plans
+from connector.planning import drafting, plans
+from connector.planning.plan_records import Record
 from connector.platforms import Refused
 from connector.writing import outbox, writeback
 from tests.connector.fake_ledger import HARBOR, FakeLedger, Killed
@@ -141,6 +142,20 @@ def test_the_invoice_changed_between_approval_and_posting(story: Story) -> None:
     story.approve(plan.id)
     story.ledger.pay("147", 10000, DAY(2026, 11, 21))
     refused_before_writing(story, plan.id, "changed since approval")
+    assert (
+        "changed since approval" in drawn_again(story, plan.id).attention
+    )  # by books that do not know it yet
+    story.sync()
+    drawn = drawn_again(story, plan.id)
+    assert (drawn.plan.balance, drawn.attention) == (75000, "")
+
+
+def drawn_again(story: Story, plan_id: str) -> Record:
+    with db.transaction(story.engine) as tx:
+        revision = plans.get(tx, plan_id).revision
+        return drafting.redraft(
+            tx, plan_id, revision=revision, who="Ann", now=story.now, today=DAY(2026, 11, 21)
+        )
 
 
 def test_somebody_edited_the_invoice_without_touching_its_money(story: Story) -> None:
@@ -162,6 +177,16 @@ def test_unapplied_money_that_the_ledgers_figure_of_what_is_owed_leaves_out(stor
     story.approve(plan.id)
     story.ledger.owed_without_credits = True
     story.ledger.pay(None, 12000, DAY(2026, 11, 20), "58")
+    story.sync()
+    refused_before_writing(story, plan.id, "Apply the 120.00 USD credit first")
+
+
+def test_money_in_a_journal_entry_that_no_list_of_the_customers_shows(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.ledger.pay(None, 12000, DAY(2026, 11, 20), "58")
+    [*_, (id, entry)] = story.ledger.received.items()
+    story.ledger.received[id] = replace(entry, flavor="journal")
     story.sync()
     refused_before_writing(story, plan.id, "Apply the 120.00 USD credit first")
 
