@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -230,10 +230,10 @@ def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
     while waits and _since(began) < A_WHILE:
         part, waits, size = waits[:size], waits[size:], min(TOGETHER, 2 * size)
         with leases.hold_some(engine, [f"review:{id}" for id in part]) as (lease, mine):
-            with db.reading(
-                engine
-            ) as tx:  # what came since: somebody did it, pulls just now, or disconnected it
+            with db.reading(engine) as tx:  # since then it was done, disconnected, or is pulled just now
                 still, taken = connections.connected(tx), leases.held(tx, db.now())
+                if _news(tx, still, taken):
+                    return  # they wait behind this job; the others have jobs of their own
             got = {
                 id: days[id]
                 for id in part
@@ -254,6 +254,19 @@ def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
                 for id, day in got.items():
                     c = db.connections.c
                     tx.execute(sa.update(db.connections).where(c.id == id).values(last_review_on=day))
+
+
+def _news(tx: Transaction, connected: Mapping[str, connections.Due], taken: Collection[str]) -> set[str]:
+    """The organizations of which a webhook told something that nobody pulls yet, though it could be pulled."""
+    failed, now = failures.counted(tx, sync_connection.__name__), db.now()
+    return {
+        id
+        for id in inbox.pending_connections(tx)
+        if id in connected
+        and id not in failed
+        and sync.lease_name(id) not in taken
+        and not ((retry := connected[id].retry_at) and retry > now)
+    }
 
 
 def _since(began: float) -> float:

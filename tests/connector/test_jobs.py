@@ -472,6 +472,12 @@ def test_a_slow_night_of_others_does_not_keep_the_queue_waiting(
     monkeypatch.setattr(jobs, "_since", lambda began: next(moments))
     jobs.review_connection(connected)
     assert [get(store, id).last_review_on != before for id in ids] == [True] * jobs.FEW + [False] * 2
+    monkeypatch.setattr(jobs, "_since", lambda began: 0)
+    set_connection(store, connected, last_review_on=before)
+    an_event(store)
+    jobs.review_connection(connected)  # news wait behind it
+    assert get(store, connected).last_review_on != before
+    assert get(store, ids[-1]).last_review_on == before
 
 
 def test_routine_waits_while_the_queue_is_full_and_news_do_not(
