@@ -14,9 +14,10 @@ from types import FrameType
 
 from connector import db, leases, sweep
 from connector.config import Config
-from connector.connecting.connections import revoke_leftovers
+from connector.connecting import connections
 from connector.connecting.keys import rotate
 from connector.mirroring import inbox
+from connector.record import retention
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,18 @@ def main(settings: Config, stop: threading.Event | None = None) -> int:
 
 
 def tidy(settings: Config, now: dt.datetime) -> None:
-    """Drop old drained changes; ask again where a ledger did not confirm a disconnect; end a key's rotation."""
+    """Drop old drained changes; ask again where a ledger did not confirm a disconnect; end a key's rotation; let old
+    records go where no review does because nobody reads the books any more."""
     engine = db.engine(settings)
     with db.transaction(engine) as tx:
         inbox.forget_drained(tx, now - KEEP_DRAINED)
-    revoke_leftovers(engine, settings)
+    connections.revoke_leftovers(engine, settings)
     rotate(engine, settings)
+    with db.reading(engine) as tx:
+        left = connections.every(tx, "disconnected") + connections.every(tx, "needs_reconnecting")
+    for one in left:
+        with db.transaction(engine) as tx:
+            retention.let_go(tx, one.id, today=connections.today(one, settings, now), now=now)
 
 
 def _stop_on_signal() -> threading.Event:

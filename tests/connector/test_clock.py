@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine
 
 from connector import clock, config, db, waking
 from connector.connecting import connections
+from connector.contact import contacts
 from connector.domain.receivables import Kind
 from connector.mirroring import inbox
 from connector.mirroring.inbox import Change
@@ -77,6 +78,20 @@ def test_a_clock_goes_on_after_a_failure(
         with db.transaction(store) as tx:
             tx.exec_driver_sql("ALTER TABLE away RENAME TO inbox")
         until(lambda: waking.queue(installation).count == 1)
+
+
+def test_old_records_go_of_whoever_disconnected_too(
+    store: Engine, installation: config.Config, connected: str
+) -> None:
+    with db.transaction(store) as tx:
+        contacts.hear(tx, connected, "1", "replied", on=NOON.date(), note="Pat", who="Ann", now=NOON)
+    later = NOON.replace(year=2090)
+    for status, left in (("connected", 1), ("disconnected", 0)):
+        with db.transaction(store) as tx:
+            tx.execute(sa.update(db.connections).values(status=status))
+        clock.tidy(installation, later)
+        with db.reading(store) as tx:
+            assert len(contacts.heard(tx, connected)) == left
 
 
 def test_tidying_drops_old_changes_and_asks_again_for_a_revocation(
