@@ -15,19 +15,12 @@ from connector.contact import holds, reminders
 from connector.contact.holds import Hold, Promise
 from connector.domain import dunning, promises, shares
 from connector.domain.dunning import Contact, Guard
-from connector.domain.receivables import CreditNote, Customer, Invoice, Payment, Status
+from connector.domain.receivables import PULLED_ONLY, CreditNote, Customer, Invoice, Payment, Status
 from connector.mirroring import books, completeness
 from connector.planning import plans
 from connector.planning.plans import Record
 from connector.practice import settings
 from connector.practice.settings import Settings
-
-LISTED_ONLY = (
-    "deposit",
-    "journal",
-    "refund",
-    "unmatched",
-)  # money that no ledger lists by customer: only a pull brings it
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +323,7 @@ def refreshed(
     kept = [
         p
         for p in scene.payments
-        if p.id not in known and (not p.unapplied or p.date > scene.today or p.flavor in LISTED_ONLY)
+        if p.id not in known and (not p.unapplied or p.date > scene.today or p.flavor in PULLED_ONLY)
     ]
     return replace(
         scene,

@@ -124,6 +124,10 @@ class Payment:
     updated_at: dt.datetime | None = None
 
 
+# Flavors of money that no ledger lists by customer: only a pull brings it
+PULLED_ONLY = ("deposit", "journal", "refund", "unmatched")
+
+
 @dataclass(frozen=True, slots=True)
 class CreditNote:
     """Reduces what is owed: QuickBooks calls it a credit memo."""

@@ -21,12 +21,12 @@ from connector.domain.plan import Plan
 from connector.domain.plan_words import Words
 from connector.domain.plan_writes import Attachment, WriteSet
 from connector.domain.policy import Mode
-from connector.domain.receivables import CreditNote, Document, Kind, Line, Payment
+from connector.domain.receivables import PULLED_ONLY, CreditNote, Document, Kind, Line, Payment
 from connector.domain.refusals import Facts, Refusal
 from connector.mirroring import books
 from connector.planning import agreements, objections, plans, printing, todos
 from connector.planning.plans import Record
-from connector.platforms import Clearing, Refused
+from connector.platforms import Clearing, Refused, Standing
 from connector.practice import settings
 from connector.writing import outbox, proving
 from connector.writing.perform import Performer, Taken
@@ -249,17 +249,27 @@ def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> No
         )
 
 
-def _unapplied(payments: Iterable[Payment], credits: Iterable[CreditNote], currency: str) -> int:
-    """What of these is set against nothing yet."""
-    money = sum(x.unapplied for x in payments if not x.void and x.currency == currency)
-    return money + sum(x.remaining for x in credits if not x.void and x.currency == currency)
+def _unapplied(p: Performer, plan: Plan, stands: Standing) -> int:
+    """The customer's money that is set against nothing yet.
 
-
-def _spare(p: Performer, plan: Plan) -> int:
-    """What is set against nothing yet by our own books."""
-    of = (p.connection_id, plan.customer_id)
+    A ledger's own figure of what is owed may not count it: where our books know of some, its lists are asked. What
+    is booked in journals and deposits no list of a customer's shows: there the last sweep counts.
+    """
     with db.reading(p.engine) as tx:
-        return _unapplied(books.payments(tx, *of), books.credits(tx, *of), plan.currency)
+        known = books.payments(tx, p.connection_id, plan.customer_id)
+        ours = books.credits(tx, p.connection_id, plan.customer_id)
+    booked = [x for x in known if x.flavor in PULLED_ONLY]
+    listed = [x for x in known if x.flavor not in PULLED_ONLY]
+    payments: Sequence[Payment] = stands.payments
+    credits: Sequence[CreditNote] = stands.credits
+    if not _spare(payments, credits, plan) and _spare(listed, ours, plan):
+        _, payments, credits = p.ledger.customer_money(plan.customer_id, invoices=False)
+    return _spare(payments, credits, plan) + max(0, _spare(booked, (), plan))
+
+
+def _spare(payments: Iterable[Payment], credits: Iterable[CreditNote], plan: Plan) -> int:
+    money = sum(x.unapplied for x in payments if not x.void and x.currency == plan.currency)
+    return money + sum(x.remaining for x in credits if not x.void and x.currency == plan.currency)
 
 
 def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, Document]]:
@@ -274,12 +284,8 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, D
     )
     p.free.update({(kind, number) for kind, given in numbers.items() for number in given} - stands.taken)
     documents = [d for d in stands.invoices if d.id in asked]
-    unapplied = _unapplied(stands.payments, stands.credits, plan.currency)
-    if not unapplied and _spare(p, plan):
-        # A ledger's own figure of what is owed may not count credits: where our books know of one, its lists say
-        _, payments, credits = p.ledger.customer_money(plan.customer_id, invoices=False)
-        unapplied = _unapplied(payments, credits, plan.currency)
     ids = [s.invoice_id for s in plan.sources]
+    unapplied = _unapplied(p, plan, stands)
     with db.reading(p.engine) as tx:
         customer = books.customer(tx, p.connection_id, plan.customer_id)
         if customer is None:

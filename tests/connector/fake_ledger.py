@@ -228,7 +228,7 @@ class FakeLedger:
         return Standing(
             self.facts,
             tuple(self.documents[id] for id in invoices if id in self.documents),
-            tuple(p for p in money if p.customer_id == customer_id and p.unapplied),
+            tuple(p for p in money if p.customer_id == customer_id and p.unapplied and p.flavor != "journal"),
             tuple(map(_as_credit, credits)),
             frozenset(
                 (kind, d.number)
@@ -252,7 +252,11 @@ class FakeLedger:
         mine = [d for d in self.documents.values() if d.customer_id == id and d.status is not Status.VOID]
         return (
             [_as_invoice(d) for d in mine if d.kind is Kind.INVOICE and d.balance],
-            [p for p in self.received.values() if p.customer_id == id and p.unapplied],
+            [
+                p
+                for p in self.received.values()
+                if p.customer_id == id and p.unapplied and p.flavor != "journal"
+            ],
             [_as_credit(d) for d in mine if d.kind is Kind.CREDIT and d.balance],
         )
 
