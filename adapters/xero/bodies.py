@@ -34,7 +34,7 @@ def _posting(draft: CreditDraft | InvoiceDraft) -> dict[str, Any]:
         "Description": text[:4000],
         "Quantity": 1,
         "UnitAmount": _number(draft.amount, draft.currency),
-        "AccountID" if _is_guid(draft.account_id) else "AccountCode": draft.account_id,
+        "AccountID" if is_guid(draft.account_id) else "AccountCode": draft.account_id,
     }
     if draft.tax_code:
         line["TaxType"] = draft.tax_code
@@ -51,7 +51,7 @@ def _posting(draft: CreditDraft | InvoiceDraft) -> dict[str, Any]:
     }
 
 
-def _is_guid(text: str) -> bool:
+def is_guid(text: str) -> bool:
     return bool(re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text))
 
 

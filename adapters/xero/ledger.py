@@ -64,6 +64,7 @@ class XeroLedger:
         self._transport, self._web = transport, web
         self._facts: Organization | None = None
         self._owed = Owed(transport)
+        self._names: dict[str, str] = {}  # of accounts without a code, by Xero's id
 
     # ------------------------------------------------------------ reads
 
@@ -493,10 +494,22 @@ class XeroLedger:
 
     def _documents(self, found: Iterable[msgspec.Raw], read: _ReadDocument) -> list[Document]:
         made = [answers.understood(read, row, self.deep_link) for row in found]
-        return [document for document in made if document]
+        return [self._named(document) for document in made if document]
 
     def _first(self, found: list[msgspec.Raw] | None, read: _ReadDocument) -> Document | None:
-        return answers.understood(read, found[0], self.deep_link) if found else None
+        made = answers.understood(read, found[0], self.deep_link) if found else None
+        return self._named(made) if made else None
+
+    def _named(self, document: Document) -> Document:
+        """Lines tell an account by its code, or by Xero's id where it has none: nobody knows that by sight."""
+        bare = {line.account_id for line in document.lines if bodies.is_guid(line.account_id)}
+        if not bare:
+            return document
+        if bare - self._names.keys():
+            names = {account.id: account.name for account in self.accounts()}
+            self._names |= {id: names.get(id, "") for id in bare}
+        lines = (replace(x, account_name=self._names.get(x.account_id, "")) for x in document.lines)
+        return replace(document, lines=tuple(lines))
 
     def _made(self, answer: faults.Answer, found: list[msgspec.Raw], read: _ReadDocument) -> Document:
         """The document that a write answered. One that cannot be read was written all the same."""

@@ -393,6 +393,19 @@ def test_one_document_in_full(ledgers: Xero):
     assert (money.total, money.balance, money.links[0].id) == (15_000, 0, invoice)
 
 
+def test_an_account_without_a_code_is_called_by_its_name(ledgers: Xero):
+    sales = ledgers.open().document(Kind.INVOICE, bill(ledgers, "Kea Couriers", 100_000)).lines[0]
+    (account,) = [a for a in ledgers.books.accounts if a.code == sales.account_id]
+    ledgers.books.edit(Ref("account", account.id), code="")
+    ids = [bill(ledgers, "Kea Couriers", 100_000) for _ in range(2)]
+    ledger, mark = ledgers.open(), len(ledgers.meter.calls)
+
+    lines = [line for id in ids for line in ledger.document(Kind.INVOICE, id).lines]
+
+    assert [(line.account_id, line.account_name) for line in lines] == [(account.id, account.name)] * 2
+    assert ledgers.meter.since(mark) == ["GET Invoices", "GET Accounts", "GET Invoices"]
+
+
 def test_an_overpayment_is_found_by_its_id_too(ledgers: Xero):
     (advance,) = acts.pay(ledgers.books, customer=ledgers.customer("Tui School"), amount=5_000)
     found = ledgers.open().document(Kind.PAYMENT, advance.id)
