@@ -6,7 +6,9 @@ import re
 
 from connector.domain.money import exponent, to_minor
 
-_AMOUNT = re.compile(r"\d{1,3}(?:[.,'’\s]\d{3})*(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?")
+_AMOUNT = re.compile(
+    r"[1-9]\d{0,2}(?:[.,'’\s]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?"
+)  # 0.500 is not 500
 _THOUSANDTHS = re.compile(r"\d+\.\d{3}")  # of currencies that have them, as our own pages write these
 MOST = 10**12
 

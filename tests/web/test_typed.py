@@ -25,7 +25,7 @@ def test_it_is_read_as_it_was_meant(text: str, currency: str, minor: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0,00", "two", "-5", "1e3", "NaN", "1,23,456", "1490.5.0", "9" * 14]
+    "text", ["", "0", "0,00", "two", "-5", "1e3", "NaN", "1,23,456", "1490.5.0", "0.500", "9" * 14]
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="amount"):
