@@ -12,6 +12,8 @@ from connector.domain.receivables import Document, Kind
 from connector.planning.plans import Record
 from connector.writing.proving import Proven
 
+NAME = 40  # signs of a customer's name in a list
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
     """Columns as wide as they need to be; `right` are the numbers of those aligned right."""
@@ -25,6 +27,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset[i
     )
 
 
+def _short(name: str) -> str:
+    """Ledgers take names of 255 signs; beside others one need not be read to its end."""
+    return name if len(name) <= NAME else name[: NAME - 1].rstrip() + "…"
+
+
 def amount(minor: int, currency: str) -> str:
     return f"{to_decimal(minor, currency):,}"
 
@@ -35,7 +42,7 @@ def plans(records: Iterable[Record], names: dict[str, str]) -> str:
             r.id,
             r.state + (f" ({r.progress})" if r.progress not in ("", r.state) else ""),
             str(r.plan.mode),
-            names.get(r.plan.customer_id, r.plan.customer_id),
+            _short(names.get(r.plan.customer_id, r.plan.customer_id)),
             str(Money(r.plan.balance, r.plan.currency)),
             f"{len(r.plan.rows)} x from {r.plan.rows[0].due}",
             r.attention,
