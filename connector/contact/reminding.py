@@ -49,7 +49,6 @@ from connector.practice import settings
 from connector.practice.settings import Settings
 from connector.reviewing import conclusions, judging
 from connector.writing import outbox
-from connector.writing.outbox import Write
 from connector.writing.perform import Performer, Stopped, groups
 
 log = logging.getLogger(__name__)
@@ -319,7 +318,7 @@ def _one(p: Performer, reminder: Reminder) -> None:
     because = _last_look(p, reminder)
     if because is None:
         return  # not at this hour; it stays due
-    writes = _writes(p, batch)
+    writes = p.writes(batch)
     if because:
         with db.transaction(p.engine) as tx:
             outbox.drop(tx, p.connection_id, batch, p.clock())
@@ -340,7 +339,7 @@ def _one(p: Performer, reminder: Reminder) -> None:
             outbox.lay_out(tx, p.connection_id, batch, drafts, now=p.clock(), reminder_id=reminder.id)
     _never_mail_twice(p, batch)
     try:
-        for group in groups([w for w in _writes(p, batch) if w.state in outbox.OPEN]):
+        for group in groups([w for w in p.writes(batch) if w.state in outbox.OPEN]):
             p.say(group[0].what)
             p.perform(group)
     except Stopped as stop:
@@ -581,8 +580,3 @@ def _drafts(reminder: Reminder, today: dt.date, mailed: bool, page: str = "") ->
         first = moving[0].invoice_id
         drafts.append(SendDraft(first, f"reminder={reminder.id} level={reminder.level} src={first}"))
     return drafts
-
-
-def _writes(p: Performer, batch: str) -> list[Write]:
-    with db.reading(p.engine) as tx:
-        return outbox.of_batch(tx, p.connection_id, batch)

@@ -76,6 +76,11 @@ class Performer:
     made: list[Document] = field(default_factory=list)  # what the ledger answered in this very delivery
     came_back: list[str] = field(default_factory=list)  # plans that the ledger, read again, did not bear out
 
+    def writes(self, batch: str) -> list[Write]:
+        """A batch as it stands now, in order."""
+        with db.reading(self.engine) as tx:
+            return outbox.of_batch(tx, self.connection_id, batch)
+
     def perform(self, group: Sequence[Write]) -> None:
         """Make one write, or one run of invoices in a single call.
 

@@ -29,7 +29,7 @@ from connector.writing.perform import Performer, Stopped, groups
 def take_back(p: Performer, record: Record) -> None:
     """Bring an undo as far as it goes now; it goes on from there next time."""
     undo = f"{record.batch} undo"
-    if not _writes(p, undo):
+    if not p.writes(undo):
         _settle(p, record)
         staying = _installments(p, record) if _must_stay(p, record) else None
         drafts = _removing(p, record) if staying is None else _ending(p, record, staying)
@@ -45,7 +45,7 @@ def take_back(p: Performer, record: Record) -> None:
                 plan=plans.number_of(record.id),
                 version=record.plan.version,
             )
-    writes = _writes(p, undo)
+    writes = p.writes(undo)
     if any(w.state == "failed" for w in writes):
         return  # waits for a person, who sees why
     if any(w.not_before and w.not_before > p.clock() for w in writes if w.state in outbox.OPEN):
@@ -75,7 +75,7 @@ def stays(record: Record, written: Sequence[Write], paid: bool, today: dt.date) 
 
 def _settle(p: Performer, record: Record) -> None:
     """No write of the version may be in doubt: look each up, and give up what was not begun."""
-    for write in _writes(p, record.batch):
+    for write in p.writes(record.batch):
         if write.state == "sending":
             p.settle(write)
     with db.transaction(p.engine) as tx:
@@ -98,13 +98,13 @@ def _must_stay(p: Performer, record: Record) -> bool:
 
 def _installments(p: Performer, record: Record) -> list[Document]:
     numbers = [
-        w.name for w in _writes(p, record.batch) if isinstance(w.draft, InvoiceDraft) and w.state == "done"
+        w.name for w in p.writes(record.batch) if isinstance(w.draft, InvoiceDraft) and w.state == "done"
     ]
     return p.ledger.find(Kind.INVOICE, numbers) if numbers else []
 
 
 def _removing(p: Performer, record: Record) -> Sequence[Draft]:
-    done = [w for w in _writes(p, record.batch) if w.state == "done" and w.external_id]
+    done = [w for w in p.writes(record.batch) if w.state == "done" and w.external_id]
     ids = {w.name: w.external_id or "" for w in done if w.name}
     links = {
         (w.draft.credit_id.lstrip("@"), w.draft.invoice_id): w.external_id or ""
@@ -160,8 +160,3 @@ def _as_before(record: Record, now: Sequence[Document]) -> bool:
     balances = {d.id: d.balance for d in now}
     planned = {s.invoice_id for s in record.plan.sources}
     return all(balances.get(d.id) == d.balance for d in before if d.id in planned)
-
-
-def _writes(p: Performer, batch: str) -> list[Write]:
-    with db.reading(p.engine) as tx:
-        return outbox.of_batch(tx, p.connection_id, batch)

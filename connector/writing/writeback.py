@@ -153,7 +153,7 @@ def _run(p: Performer) -> None:
 
 def _plan(p: Performer, plan_id: str) -> None:
     record = _record(p, plan_id)
-    batch = _writes(p, record.batch)
+    batch = p.writes(record.batch)
     if record.progress in plans.UNDER_WAY:
         undoing.take_back(p, record)
     elif not batch:
@@ -183,7 +183,7 @@ def _forward(p: Performer, plan_id: str, seen: Sequence[Document] = ()) -> None:
             if record.progress in plans.UNDER_WAY:
                 undoing.take_back(p, record)
                 return
-            group = _next(_writes(p, record.batch))
+            group = _next(p.writes(record.batch))
             if record.state != "running" and (not group or group[0].kind in AFTER_PROOF):
                 _prove(p, record, seen)
             elif group:
@@ -204,7 +204,7 @@ def _stopped(p: Performer, plan_id: str, stop: Stopped) -> None:
             plans.attend(tx, plan_id, stop.sentence, p.clock())
         return
     sentence = stop.sentence
-    if record.plan.mode is Mode.SPLIT and not any(w.state == "done" for w in _writes(p, record.batch)):
+    if record.plan.mode is Mode.SPLIT and not any(w.state == "done" for w in p.writes(record.batch)):
         sentence = preflight.unfit_clearing(p) or sentence  # the first write itself was refused
     with db.transaction(p.engine) as tx:
         settings.clearing_doubted(tx, p.connection_id)
@@ -241,7 +241,7 @@ def _prove(p: Performer, record: Record, seen: Sequence[Document]) -> None:
 def _batch(p: Performer, batch: str) -> None:
     """Notes of a running plan, reminders, due dates: each on its own; a refusal stops only this batch."""
     try:
-        while (group := _next(_writes(p, batch))) and not _wrong_credit(p, batch):
+        while (group := _next(p.writes(batch))) and not _wrong_credit(p, batch):
             p.say(group[0].what)
             p.perform(group)
     except Stopped as stop:
@@ -252,7 +252,7 @@ def _batch(p: Performer, batch: str) -> None:
 
 def _wrong_credit(p: Performer, batch: str) -> tuple[Write, Stopped] | None:
     """A credit of this batch that the ledger made otherwise than meant, tax above all, and why."""
-    for write in _writes(p, batch):
+    for write in p.writes(batch):
         if write.state != "done" or not isinstance(write.draft, CreditDraft) or not write.answer:
             continue
         if wrong := perform.unlike(write.draft, codec.from_json(Document, write.answer)):
@@ -276,8 +276,3 @@ def _take_off(p: Performer, credit: Write, why: Stopped) -> None:
 def _record(p: Performer, plan_id: str) -> Record:
     with db.reading(p.engine) as tx:
         return plans.get(tx, plan_id)
-
-
-def _writes(p: Performer, batch: str) -> list[Write]:
-    with db.reading(p.engine) as tx:
-        return outbox.of_batch(tx, p.connection_id, batch)
