@@ -229,9 +229,11 @@ def _money(
     mine = f"WHERE connection_id = {mark(tx, 1)}"
     if owners is not None:
         mine += f" AND customer_id IN ({mark(tx, len(owners))})"
-    parts = _allocations(tx, f"{mine} AND source = {mark(tx, 1)}", connection_id, *(owners or ()), kind.value)
     shape, make = (_MONEY_BRIEF if brief else _MONEY)[kind]
     found = shape.read(tx, mine, connection_id, *(owners or ()))
+    if not found[0]:
+        return []
+    parts = _allocations(tx, f"{mine} AND source = {mark(tx, 1)}", connection_id, *(owners or ()), kind.value)
     made = map(make, *found, [parts.get(id, ()) for id in found[0]])
     return sorted(made, key=attrgetter("date", "id"))
 
@@ -288,20 +290,26 @@ def _pictures(
 ) -> Iterator[Receivables]:
     limits = credit_limits.entered(tx, connection_id, ids)
     people = {c.id: c for c in credit_limits.laid_over(customers(tx, connection_id, ids), limits)}
-    of: dict[Kind, dict[str, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
     everyone, made = list(owner), list[Invoice]()
     ways = [(_WHOLE, " AND balance > 0"), (_CLOSED, " AND balance <= 0")] if brief else [(_WHOLE, "")]
     for (shape, make), which in ways:
         made += map(make, *_rows_of(tx, shape, connection_id, everyone, "customer_id", which))
-    for invoice in sorted(made, key=attrgetter("date", "id")):
-        of[Kind.INVOICE][owner[invoice.customer_id]].append(invoice)
-    for kind in (Kind.PAYMENT, Kind.CREDIT):
-        for record in _money(tx, connection_id, kind, everyone, brief):
-            of[kind][owner[record.customer_id]].append(record)
+    made.sort(key=attrgetter("date", "id"))
+    money = (_money(tx, connection_id, kind, everyone, brief) for kind in (Kind.PAYMENT, Kind.CREDIT))
+    lists = [_by_owner(records, owner) for records in (made, *money)]
     for id in ids:
         if id in people:
-            lists = (tuple(of[k].get(id, ())) for k in (Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT))
-            yield Receivables(people[id], *lists)
+            yield Receivables(people[id], *(tuple(of.get(id, ())) for of in lists))
+
+
+def _by_owner(records: list[Any], owner: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Whose records these are, in their order."""
+    if len(owner) == 1:
+        return dict.fromkeys(owner, records)
+    found = defaultdict[str, list[Any]](list)
+    for record in records:
+        found[owner[record.customer_id]].append(record)
+    return found
 
 
 def merging(tx: Transaction, connection_ids: Collection[str]) -> list[str]:
