@@ -289,9 +289,8 @@ def cancel(
         _bump(tx, record, now, progress="cancelling")
     else:
         _bump(tx, record, now, state="cancelled", progress="", attention="")
-        books.note_changed(
-            tx, record.connection_id, [record.plan.customer_id], now
-        )  # reminders waited for it
+        # Reminders waited for the draft.
+        books.note_changed(tx, record.connection_id, [record.plan.customer_id], now)
     _log(tx, record, who, "cancelled a plan", now, why=why, before={"state": record.state})
     return get(tx, plan_id)
 
