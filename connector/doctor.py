@@ -175,7 +175,7 @@ def _skew(header: str) -> dt.timedelta | None:
         theirs = parsedate_to_datetime(header)
     except (TypeError, ValueError):
         return None
-    off = abs(db.now() - theirs)
+    off = abs(db.now() - (theirs if theirs.tzinfo else theirs.replace(tzinfo=dt.UTC)))
     return off if off > SKEW else None
 
 

@@ -51,9 +51,6 @@ def application(world: World) -> flask.Flask:
     def remember(response: flask.Response) -> flask.Response:
         flask.request.environ["sandbox.operation"] = flask.g.get("operation", "")
         flask.request.environ["sandbox.company"] = flask.g.get("company", "")
-        response.date = (
-            world.clock.now()
-        )  # a ledger has one clock: its header never tells another time than its bodies
         return response
 
     app.wsgi_app = Door(app, world, app.wsgi_app)  # type: ignore[method-assign]

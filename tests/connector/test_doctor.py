@@ -180,3 +180,9 @@ def test_without_a_database_the_doctor_still_answers(
     assert told["database"]["state"] == WRONG
     assert "does not answer" in told["database"]["sentence"]
     assert "canary-password" not in printed
+
+
+def test_a_time_without_its_zone_is_read_as_utc() -> None:
+    assert doctor._skew("Sat, 21 Nov 2020 09:30:00 -0000") is not None
+    assert doctor._skew("Sat, 21 Nov 2020 09:30:00 GMT, Sat, 21 Nov 2020 09:30:00 GMT") is not None
+    assert doctor._skew("yesterday") is None
