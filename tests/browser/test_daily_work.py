@@ -87,6 +87,13 @@ def test_a_policy_for_many_is_shown_at_work_before_it_is_saved(page: Page, home:
     expect(page.locator("#per_week")).to_have_value("2")
 
 
+def test_a_try_whose_answer_is_lost_is_answered_by_a_page(page: Page, home: Home) -> None:
+    page.goto("/policy")
+    page.route("**/*", lambda way: way.abort() if way.request.resource_type == "fetch" else way.continue_())
+    page.get_by_role("button", name="Show what it would do").click()
+    expect(page.locator("#tomorrow")).to_contain_text("1 of 1 client")
+
+
 @pytest.mark.journey("texts: live preview, refused wording")
 def test_a_harsh_text_is_seen_and_refused_and_a_kind_one_kept(page: Page, home: Home) -> None:
     page.goto(f"/organizations/{home.id}/texts")

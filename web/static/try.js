@@ -11,13 +11,15 @@
   const ask = async (pressed, mine) => {
     const body = new URLSearchParams(new FormData(form, pressed));
     const answer = await fetch(pressed.formAction, { method: "POST", body }).catch(() => null);
-    if (!answer?.ok || answer.redirected || mine !== asked) return null;
-    return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(shown.id);
+    const text = answer?.ok && !answer.redirected ? await answer.text().catch(() => null) : null;
+    if (text === null || mine !== asked) return null; // the form changed while the answer came
+    return new DOMParser().parseFromString(text, "text/html").getElementById(shown.id);
   };
-  const look = async () => {
+  const look = async (byHand = false) => {
     const mine = ++asked;
     shown.setAttribute("aria-busy", "true");
     let fresh = await ask(button, mine);
+    if (!fresh && mine === asked && byHand) form.requestSubmit(button); // the server's own page says why
     const rows = [];
     while (fresh) {
       rows.push(...(fresh.querySelector("[data-rows]")?.children ?? []));
@@ -35,8 +37,8 @@
   form.addEventListener("input", () => {
     touched = true;
     clearTimeout(timer);
-    if (!steps || begun) timer = setTimeout(look, steps ? 1000 : 400);
+    if (!steps || begun) timer = setTimeout(() => look(), steps ? 1000 : 400);
   });
-  if (steps) button.addEventListener("click", (event) => { event.preventDefault(); begun = touched = true; look(); });
+  if (steps) button.addEventListener("click", (event) => { event.preventDefault(); begun = touched = true; look(true); });
   if (shown.dataset.first !== undefined) look().finally(() => shown.removeAttribute("data-first"));
 })();
