@@ -32,7 +32,7 @@ def pack(tx: Connection, connection_id: str, customer_id: str, *, today: dt.date
     if picture is None:
         raise LookupError(f"No customer {customer_id} is in the books.")
     organization = connections.get(tx, connection_id)
-    grace = settings.load(tx, connection_id).policy.reminders.promise_grace_days
+    policy = settings.load(tx, connection_id).policy
     return {
         "organization": organization.organization,
         "customer": {"id": customer_id, "name": picture.customer.name},
@@ -67,7 +67,9 @@ def pack(tx: Connection, connection_id: str, customer_id: str, *, today: dt.date
                 "invoice": p.invoice_id,
                 "amount": p.amount,
                 "currency": p.currency,
-                "state": promises.state(holds.judgeable(p), picture.invoices, picture.payments, today, grace),
+                "state": promises.state(
+                    holds.judgeable(p), picture.invoices, picture.payments, today, policy
+                ),
             }
             for p in holds.promised(tx, connection_id, customer_id)
         ],

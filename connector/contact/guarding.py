@@ -165,10 +165,10 @@ def _rest(
 
 
 def _pending(scene: Scene) -> Iterable[promises.Promise]:
-    grace = scene.decided.policy.reminders.promise_grace_days
+    policy = scene.decided.policy
     for kept in scene.told.promises.get(scene.customer.id, ()):
         promise = holds.judgeable(kept)
-        if promises.state(promise, scene.invoices, scene.payments, scene.today, grace) == promises.PENDING:
+        if promises.state(promise, scene.invoices, scene.payments, scene.today, policy) == promises.PENDING:
             yield promise
 
 
@@ -176,11 +176,11 @@ def still_promised(
     tx: Connection, connection_id: str, picture: books.Receivables, today: dt.date
 ) -> list[Promise]:
     """The promises of one customer whose day and grace are not over, and that are not kept yet."""
-    grace = settings.load(tx, connection_id).policy.reminders.promise_grace_days
+    policy = settings.load(tx, connection_id).policy
     return [
         kept
         for kept in holds.promised(tx, connection_id, picture.customer.id)
-        if promises.state(holds.judgeable(kept), picture.invoices, picture.payments, today, grace)
+        if promises.state(holds.judgeable(kept), picture.invoices, picture.payments, today, policy)
         == promises.PENDING
     ]
 

@@ -197,9 +197,8 @@ def view(
     said = page_words.words(variant_for(picture.customer.language, policy.letters.language, country))
     active = holds.active(tx, connection_id, today=today, among=ids)
     named = holds.promised(tx, connection_id, among=ids)
-    grace = policy.reminders.promise_grace_days
     stands = {
-        p.id: promise_rules.state(holds.judgeable(p), picture.invoices, picture.payments, today, grace)
+        p.id: promise_rules.state(holds.judgeable(p), picture.invoices, picture.payments, today, policy)
         for p in named
     }
     rests = _rests(active, [p for p in named if stands[p.id] == promise_rules.PENDING])

@@ -6,7 +6,9 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from connector.domain.policy import Policy
 from connector.domain.receivables import Invoice, Payment, Status
+from connector.domain.trifles import is_trifle, largest
 
 PENDING, KEPT, BROKEN = "pending", "kept", "broken"
 
@@ -27,26 +29,26 @@ def state(
     invoices: Iterable[Invoice],
     payments: Iterable[Payment],
     today: dt.date,
-    grace_days: int,
+    policy: Policy,
 ) -> str:
-    """KEPT as soon as the money is in the books, BROKEN once the day and its grace are over without it.
+    """KEPT as soon as the money is in the books but for a trifle, BROKEN once the day and its grace are over without it.
 
     Money counts from the day on which the promise was made. A promise for one invoice is kept by what was set
     against that invoice, or by nothing being open on it; any other, and one for a document that was voided or is
     gone, by all money of the customer that came.
     """
-    last = promise.promised_on + dt.timedelta(grace_days)
+    last = promise.promised_on + dt.timedelta(policy.reminders.promise_grace_days)
     paid = [p for p in payments if not p.void and promise.made_on <= p.date <= min(last, today)]
     named = next((i for i in invoices if i.id == promise.invoice_id and i.status is not Status.VOID), None)
     if named is not None:
         came = sum(a.amount for p in paid for a in p.allocations if a.invoice_id == named.id)
-        kept = named.balance == 0 or (promise.amount is not None and came >= promise.amount)
+        kept = named.balance == 0 or is_trifle(named, policy.plan)
     else:
-        theirs = [p for p in paid if promise.currency in ("", p.currency)]
-        if promise.amount is not None:
-            kept = sum(p.amount for p in theirs) >= promise.amount
-        else:
-            kept = not any(i.balance > 0 and i.due <= promise.promised_on for i in invoices)
+        came = sum(p.amount for p in paid if promise.currency in ("", p.currency))
+        due = [i for i in invoices if i.balance > 0 and i.due <= promise.promised_on]
+        kept = promise.amount is None and all(is_trifle(i, policy.plan) for i in due)
+    if promise.amount is not None:
+        kept = kept or came + largest(promise.amount, promise.currency, policy.plan) >= promise.amount
     if kept:
         return KEPT
     return BROKEN if today > last else PENDING

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 
+from connector.domain.policy import PlanPolicy, Policy, ReminderPolicy
 from connector.domain.promises import Promise, state
 from connector.domain.receivables import Allocation, Invoice, Payment, Status
 
@@ -18,8 +20,11 @@ def paid(amount, day, invoice="1"):
     return Payment(f"p{day}", "58", day, "USD", amount, 0 if invoice else amount, allocations)
 
 
-def judged(promise, today, invoices=None, payments=()):
-    return state(promise, invoices if invoices is not None else [an_invoice()], payments, today, grace_days=2)
+def judged(promise, today, invoices=None, payments=(), tolerance=0):
+    policy = Policy(
+        plan=PlanPolicy(tolerance_amount=Decimal(tolerance)), reminders=ReminderPolicy(promise_grace_days=2)
+    )
+    return state(promise, invoices if invoices is not None else [an_invoice()], payments, today, policy)
 
 
 def test_it_rests_until_its_day_and_grace_are_over():
@@ -62,3 +67,16 @@ def test_a_promise_for_everything():
     assert judged(everything, date(2026, 11, 23), [an_invoice(), later]) == "broken"
     sum_ = Promise(MADE, DAY, "", 10000, "USD")
     assert judged(sum_, date(2026, 11, 18), payments=[paid(10000, date(2026, 11, 17), "")]) == "kept"
+
+
+def test_a_promise_that_is_kept_but_for_a_trifle_is_kept():
+    after, day = date(2026, 11, 30), date(2026, 11, 18)
+    all_but = {n: [an_invoice(balance=n)] for n in (100, 101)}
+    for promise in (Promise(MADE, DAY, "1"), Promise(MADE, DAY)):
+        assert judged(promise, after, all_but[100], tolerance=1) == "kept"
+        assert judged(promise, after, all_but[101], tolerance=1) == "broken"
+    for promise, on in ((Promise(MADE, DAY, "1", 10000, "USD"), "1"), (Promise(MADE, DAY, "", 10000), "")):
+        assert judged(promise, after, payments=[paid(9900, day, on)], tolerance=1) == "kept"
+        assert judged(promise, after, payments=[paid(9899, day, on)], tolerance=1) == "broken"
+    small = Promise(MADE, DAY, "1", 1000, "USD")  # a tenth of it is no trifle, whatever the policy says
+    assert judged(small, after, payments=[paid(900, day)], tolerance=1) == "broken"
