@@ -315,7 +315,16 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
     delivered = writeback.deliver(
         engine,
         connection_id,
-        lambda: connections.open_ledger(engine, settings, connection_id, patience=20, urgent=True),
+        lambda: connections.open_ledger(
+            engine,
+            settings,
+            connection_id,
+            patience=20,
+            needed=lambda: waking.anybody_waits(
+                settings
+            ),  # what waits is stored, and goes on where it stopped
+            urgent=True,
+        ),
         now=db.now,
         today=lambda: connections.today(connection, settings),
         credit_word=platforms.find(connection.platform, settings).credit_word,

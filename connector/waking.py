@@ -157,6 +157,14 @@ def resting(function: str, connection_id: str) -> str:
     return f"forbear:resting:{function}:{connection_id}"
 
 
+def anybody_waits(settings: Config) -> bool:
+    """Whether a job waits for a worker."""
+    try:
+        return queue(settings).count > 0
+    except redis.RedisError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What the queue's server knows. `set_aside` are jobs that failed at each of their tries."""

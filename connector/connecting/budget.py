@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from connector.platforms import Call, TryLater
 log = logging.getLogger(__name__)
 
 UNDER_WAY_SECONDS = 120  # a call whose end we never heard of stops counting after this
+A_MOMENT = 2  # seconds: so long a call waits in place whoever else waits for this worker
 DAY = 86_400
 
 
@@ -254,7 +256,8 @@ class Budget:
 
     `patience` is how many seconds one call may be kept waiting in place; beyond that TryLater says when to
     come back. `at_first` is the same for the first call, where nothing is begun yet that could be lost: a
-    worker that waits is one that nobody else has. `urgent` calls (write-backs, balances read again before a reminder) may use what is kept back.
+    worker that waits is one that nobody else has. `needed` says whether others wait for this worker: then no call waits
+    in place for more than a moment. `urgent` calls (write-backs, balances read again before a reminder) may use what is kept back.
     """
 
     def __init__(
@@ -267,12 +270,14 @@ class Budget:
         *,
         patience: float = 5,
         at_first: float | None = None,
+        needed: Callable[[], bool] = lambda: False,
         urgent: bool = False,
     ) -> None:
         self._engine, self._connection_id, self._limits = engine, connection_id, limits
         self._place, self._app = connection_id, f"app-{platform}"
         self._patience, self._urgent = patience, urgent
         self._at_first = patience if at_first is None else at_first
+        self._needed = needed
         self._shared = SharedCounts(embedded.redis(config))
         self._slots: list[tuple[Counts, str]] = []
         self._begun = False
@@ -290,7 +295,7 @@ class Budget:
                 self._slots.append((counts, slot))
                 self._begun = True
                 return
-            if time.monotonic() + answer.wait > end:
+            if time.monotonic() + answer.wait > end or (answer.wait > A_MOMENT and self._needed()):
                 raise TryLater(_SENTENCE.get(answer.spent, _SENTENCE["window"]), after=max(1.0, answer.wait))
             if leases.stopping.wait(min(answer.wait, 1.0)):
                 raise TryLater(_SENTENCE["stopping"], after=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -287,11 +287,12 @@ def open_ledger(
     *,
     patience: float = 5,
     at_first: float | None = None,
+    needed: Callable[[], bool] = lambda: False,
     urgent: bool = False,
 ) -> platforms.Ledger:
     """The organization's books, with its token kept fresh and its budget guarded. One per thread.
 
-    `patience`, `at_first` and `urgent`: see budget.Budget. Raises Reconnect when the organization is not connected,
+    `patience`, `at_first`, `needed` and `urgent`: see budget.Budget. Raises Reconnect when the organization is not connected,
     LookupError when there is no such connection.
     """
     with db.reading(engine) as tx:
@@ -310,6 +311,7 @@ def open_ledger(
         budget.limits_of(connection.platform, plan) if config.budgets else budget.UNLIMITED,
         patience=patience,
         at_first=at_first,
+        needed=needed,
         urgent=urgent,
     )
     access = StoredAccess(engine, config, platform, connection.grant_id)

@@ -28,6 +28,7 @@ from connector.domain.receivables import (
     Payment,
     Status,
 )
+from connector.domain.writes import NoteDraft
 from connector.platforms import (
     Access,
     Batch,
@@ -62,6 +63,7 @@ EMPTY: dict[str, Any] = {
     "refreshes": 0,
     "lose_answers": 0,
     "revoked": [],
+    "notes": [],
 }
 
 
@@ -231,6 +233,15 @@ class JsonLedger:
     def find(self, kind: Kind, numbers: Sequence[str]) -> list[Document]:
         self._call(f"find {' '.join(numbers)}")
         return [found for n in numbers if (found := self.document(kind, n)) is not None]
+
+    def notes(self, kind: Kind, id: str) -> list[str]:
+        return list(self._call(f"notes {id}")["notes"])
+
+    def add_note(self, draft: NoteDraft, key: str) -> str:
+        self._call(f"note {draft.document_id}")
+        with self._ledgers.state() as s:
+            s["notes"].append(draft.text)
+        return key
 
     def balances(self) -> dict[str, dict[str, int]]:
         state = self._call("balances")

@@ -82,6 +82,22 @@ def test_what_is_not_begun_does_not_hold_up_the_worker(gate: Gates) -> None:
         call(under_way)
 
 
+def test_where_others_wait_for_the_worker_only_a_moment_is_waited(gate: Gates) -> None:
+    quick = Limits(windows=(Window("second", 2, 0.4),), at_once=5)
+    needed = gate(quick, patience=65, needed=lambda: True)
+    for _ in range(3):
+        call(needed)
+    minute = Limits(windows=(Window("minute", 1, 60),), at_once=5)
+    somebody_comes = iter([False, True])
+    patient = gate(minute, "another-organization", patience=65, needed=lambda: next(somebody_comes))
+    call(patient)
+    with pytest.raises(TryLater) as refused:
+        call(patient)
+    assert refused.value.after is not None
+    assert 50 < refused.value.after < 60
+    assert next(somebody_comes, None) is None
+
+
 def test_a_worker_that_is_asked_to_end_waits_no_longer(gate: Gates) -> None:
     minute = Limits(windows=(Window("minute", 1, 60),), at_once=5)
     patient = gate(minute, patience=65)

@@ -15,12 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import config, db, embedded, failures, jobs, leases, sweep, waking
-from connector.connecting import access, connections
+from connector.connecting import access, budget, connections
 from connector.connecting.connections import Connection
 from connector.domain.receivables import Kind
+from connector.domain.writes import NoteDraft
 from connector.mirroring import books, completeness, inbox, sync
 from connector.mirroring.inbox import Change
 from connector.platforms import OrganizationRef
+from connector.writing import outbox
 from tests.connector.json_ledger import Ledgers, grant
 
 ROOT = Path(__file__).parents[2]
@@ -336,6 +338,36 @@ def test_a_long_first_reading_takes_turns_with_the_others(
     with db.reading(store) as tx:
         assert len(books.customers(tx, connected)) == 20
     assert get(store, connected).last_sync_at is not None
+
+
+def test_a_write_that_waits_for_its_ledger_lets_the_others_have_the_worker(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    note = NoteDraft(Kind.INVOICE, "i1", "Reminder sent.", "[forbear note]")
+    with db.transaction(store) as tx:
+        outbox.lay_out(tx, connected, "notes", [note], now=db.now())
+    said = budget.SharedCounts(embedded.redis(installation))
+    said.pause(connected, 15)  # less than a write waits where nobody else waits
+    waking.sync(installation, "another")
+    jobs.deliver_connection(connected)
+    assert settled.get("notes") == []
+    assert queued(installation) == ["sync_connection"]
+    empty_queue(installation)
+    said.pause(connected, 0.001)
+    with db.reading(store) as tx:
+        later = outbox.next_at(tx, connected, db.now())
+    assert later is not None
+    assert (
+        sweep.sweep(installation, later + dt.timedelta(seconds=1)) == 0
+    )  # it rests in the queue's server, too
+    embedded.redis(installation).delete(waking.resting("deliver_connection", connected))
+    assert sweep.sweep(installation, later + dt.timedelta(seconds=1)) == 1
+    assert queued(installation) == ["deliver_connection"]
+    with db.transaction(store) as tx:
+        tx.execute(sa.update(db.writes).values(not_before=db.now()))
+    jobs.deliver_connection(connected)
+    jobs.deliver_connection(connected)
+    assert settled.get("notes") == ["Reminder sent."]
 
 
 def test_customers_whose_review_was_lost_are_reviewed(
