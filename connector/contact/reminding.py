@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from sqlalchemy.engine import Connection
 
@@ -44,7 +45,7 @@ from connector.mirroring import books, mirror
 from connector.planning import plans, policy_drafts
 from connector.planning.plans import Record
 from connector.planning.policy_drafts import Drafted
-from connector.platforms import PlatformError
+from connector.platforms import OutOfDate, PlatformError, Refused
 from connector.practice import settings
 from connector.practice.settings import Settings
 from connector.reviewing import conclusions, judging
@@ -142,7 +143,9 @@ def next_day(
         return tomorrow
     documents = open_documents(picture.invoices, (), picture.payments, policy.plan)
     days = {dunning.next_day(documents, reminders.contacts(earlier), policy.reminders, today)}
-    days |= {d.due + dt.timedelta(reminder_words.OLD + 1) for d in documents}
+    rest = policy.page.holdout_since is not None or any(i.expected_payment for i in picture.invoices)
+    oldest = documents if rest else sorted(documents, key=attrgetter("due"))[:1]
+    days |= {d.due + dt.timedelta(reminder_words.OLD + 1) for d in oldest}
     if not waits:
         days |= {d.due + dt.timedelta(policy.plan.propose_after_days) for d in documents}
         days.add(policy_drafts.affords_otherwise(picture, decided, today, today + dt.timedelta(AHEAD)))
@@ -308,7 +311,12 @@ def deliver(p: Performer) -> None:
             return
         due = reminders.of_connection(tx, p.connection_id, ["due"])
     for reminder in due:
-        _one(p, reminder)
+        try:
+            _one(p, reminder)
+        except (Refused, OutOfDate) as problem:  # of this customer alone: nobody else waits for it
+            p.say(f"Held: {problem}")
+            with db.transaction(p.engine) as tx:
+                reminders.hold(tx, reminder.id, (str(problem),), p.clock())
 
 
 def _one(p: Performer, reminder: Reminder) -> None:

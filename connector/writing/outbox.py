@@ -250,11 +250,15 @@ def retry(tx: Connection, write_id: int, *, who: str, now: dt.datetime) -> Write
 
 
 def resolved(tx: Connection, write: Write) -> Draft:
-    """The draft with each "@name" replaced by the ledger's id of what an earlier write of the plan made.
+    """The draft with each "@name" replaced by the ledger's id of what an earlier write of the plan made, and a
+    plan's customer by the one into whom the ledger merged them meanwhile.
 
     Raises LookupError when that write is not done.
     """
     changes = {}
+    if write.plan and hasattr(write.draft, "customer_id"):
+        whose = sa.select(plans.c.customer_id).where(plans.c.number == plan_number(write.plan))
+        changes["customer_id"] = str(tx.scalar(whose))
     for f in fields(write.draft):
         value = getattr(write.draft, f.name)
         if isinstance(value, str) and value.startswith("@") and f.name.endswith("_id"):

@@ -23,7 +23,7 @@ from connector.domain.writes import CreditDraft, RemoveDraft
 from connector.mirroring import mirror
 from connector.planning import plans
 from connector.planning.plans import Record
-from connector.platforms import Ledger, Refused, TryLater
+from connector.platforms import Ledger, OutOfDate, Refused, TryLater
 from connector.practice import settings
 from connector.writing import outbox, perform, preflight, proving, undoing
 from connector.writing.outbox import Write
@@ -31,6 +31,7 @@ from connector.writing.perform import Performer, Stopped, Taken, groups
 
 LEASE_SECONDS = 90.0  # outlasts a call and its reading back; a killed worker blocks the next no longer
 AFTER_PROOF = ("note", "attach")  # kinds that wait until the money is proven
+OF_ONE_PLAN = (Refused, OutOfDate, LookupError)  # reasons that need not stop the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,12 @@ def _run(p: Performer) -> None:
     with db.reading(p.engine) as tx:
         waiting = plans.to_deliver(tx, p.connection_id)
     for plan_id in waiting:
-        _plan(p, plan_id)
+        try:
+            _plan(p, plan_id)
+        except OF_ONE_PLAN as problem:
+            p.say(f"{plan_id}: {problem}")
+            with db.transaction(p.engine) as tx:
+                plans.attend(tx, plan_id, str(problem), p.clock())
     with db.reading(p.engine) as tx:
         batches = outbox.open_batches(tx, p.connection_id, p.clock())
     for batch in batches:
@@ -157,7 +163,7 @@ def _plan(p: Performer, plan_id: str) -> None:
     if record.progress in plans.UNDER_WAY:
         undoing.take_back(p, record)
     elif not batch:
-        refused, seen = preflight.ask(p, record)
+        refused, seen = _asked(p, record)
         if refused:
             p.say(f"{plan_id}: {refused}")
             with db.transaction(p.engine) as tx:
@@ -170,6 +176,14 @@ def _plan(p: Performer, plan_id: str) -> None:
         _stopped(p, plan_id, Stopped(failed[0].error_code, failed[0].error))
     elif not any(w.not_before and w.not_before > p.clock() for w in batch if w.state in outbox.OPEN):
         _forward(p, plan_id)
+
+
+def _asked(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
+    """The preflight. What the ledger cannot be asked about this plan sends this plan back, and no other."""
+    try:
+        return preflight.ask(p, record)
+    except OF_ONE_PLAN as problem:
+        return str(problem), ()
 
 
 def _forward(p: Performer, plan_id: str, seen: Sequence[Document] = ()) -> None:

@@ -19,7 +19,7 @@ from connector.domain.policy import LetterPolicy, Mode, OwnText, PlanPolicy, Pol
 from connector.domain.receivables import Customer, Payment
 from connector.mirroring import books, mirror
 from connector.planning import plans
-from connector.platforms import TryLater
+from connector.platforms import Refused, TryLater
 from connector.practice import settings
 from connector.reviewing import conclusions
 from tests.connector.fake_ledger import Killed
@@ -486,6 +486,28 @@ def test_the_ledger_is_away_for_a_while(story: Story) -> None:
     del story.ledger.refuse["customer_money"]
     story.deliver()
     assert list(story.ledger.remarks) == ["201"]
+
+
+def test_a_customer_whom_nobody_can_read_is_held_and_stops_no_other(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.ledger.an_invoice("202", "59", DAY(2026, 10, 20), DAY(2026, 11, 20), 30000, number="2002")
+    story.sync()
+    reviewed(story)
+    customer = story.ledger.customer
+
+    def one_is_odd(id: str) -> Customer | None:
+        if id == "58":
+            raise Refused("The ledger answered a record that Forbear cannot read.", code="UNREADABLE_RECORD")
+        return customer(id)
+
+    monkeypatch.setattr(story.ledger, "customer", one_is_odd)
+    story.deliver()
+    assert list(story.ledger.remarks) == ["202"]
+    assert {r.customer_id: (r.state, r.held_because) for r in kept(story)} == {
+        "58": ("held", ("The ledger answered a record that Forbear cannot read.",)),
+        "59": ("noted", ()),
+    }
 
 
 def test_nobody_said_whether_the_ledger_reminds(engine: Engine, story: Story) -> None:

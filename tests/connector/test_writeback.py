@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import Engine
 
 from connector import db
 from connector.domain.policy import Mode
-from connector.domain.receivables import Kind, Status
+from connector.domain.receivables import Document, Kind, Status
+from connector.mirroring import merging
 from connector.planning import drafting, plans
 from connector.planning.plan_records import Record
-from connector.platforms import Refused
-from connector.writing import outbox, writeback
+from connector.platforms import Refused, Standing, TryLater
+from connector.writing import outbox, proving, writeback
 from tests.connector.fake_ledger import HARBOR, FakeLedger, Killed
 from tests.connector.plan_story import Story, a_ledger, a_story, locked
 
@@ -416,6 +418,75 @@ def test_a_foreign_document_with_our_number_stops_the_plan(story: Story) -> None
     assert money_documents(story.ledger) == []
     assert story.ledger.trial_balance() == before
     assert story.ledger.documents["900"].status is Status.OPEN
+
+
+def test_a_plan_that_the_ledger_cannot_be_asked_about_stops_no_other(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One record that nobody can read used to leave every plan of the organization waiting, without a word."""
+    story.ledger.an_invoice("170", "59", DAY(2026, 8, 1), DAY(2026, 8, 31), 60000, number="1020")
+    story.sync()
+    odd, sound = story.propose("147"), story.propose("170")
+    story.approve(odd.id)
+    story.approve(sound.id)
+    standing = story.ledger.standing
+
+    def one_is_odd(customer_id: str, *more: Any) -> Standing:
+        if customer_id == "58":
+            raise Refused("The ledger answered a record that Forbear cannot read.", code="UNREADABLE_RECORD")
+        return standing(customer_id, *more)
+
+    monkeypatch.setattr(story.ledger, "standing", one_is_odd)
+    assert story.deliver().behind
+    back = story.plan(odd.id)
+    assert (back.state, back.attention) == (
+        "proposed",
+        "The ledger answered a record that Forbear cannot read.",
+    )
+    assert story.plan(sound.id).state == "running"
+
+
+def test_a_plan_whose_proof_cannot_be_read_says_so_and_stops_no_other(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.ledger.an_invoice("170", "59", DAY(2026, 8, 1), DAY(2026, 8, 31), 60000, number="1020")
+    story.sync()
+    odd, sound = story.propose("147"), story.propose("170")
+    story.approve(odd.id)
+    story.approve(sound.id)
+    together = story.ledger.find_together
+
+    def one_is_odd(customer_id: str, *more: Any) -> list[Document]:
+        if customer_id == "58":
+            raise Refused("The ledger answered a record that Forbear cannot read.", code="UNREADABLE_RECORD")
+        return together(customer_id, *more)
+
+    with monkeypatch.context() as odd_for_now:
+        odd_for_now.setattr(story.ledger, "find_together", one_is_odd)
+        story.deliver()
+    half = story.plan(odd.id)
+    assert (half.state, half.attention) == (
+        "approved",
+        "The ledger answered a record that Forbear cannot read.",
+    )
+    assert story.plan(sound.id).state == "running"
+    story.deliver()
+    proven = story.plan(odd.id)
+    assert (proven.state, proven.attention) == ("running", "")
+
+
+def test_a_customer_who_was_merged_is_meant_under_the_new_name(story: Story) -> None:
+    """Of a written plan, as its proof is read back, and of writes that still wait."""
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.ledger.refuse["link"] = TryLater("Wait.", after=60)
+    story.deliver()
+    with db.transaction(story.engine) as tx:
+        merging.follow(tx, story.connection_id, {"58": "61"})
+    with db.reading(story.engine) as tx:
+        meant = [outbox.resolved(tx, w) for w in story.writes(plan.id) if w.state == "done"]
+        drafts = proving.drafts_of(tx, story.plan(plan.id))
+    assert {d.customer_id for d in [*meant, *drafts] if hasattr(d, "customer_id")} == {"61"}
 
 
 # ---------------------------------------------------------------- every crash
