@@ -46,6 +46,7 @@ class Source:
     version: str = ""
     settled: bool = False  # some payment or credit is allocated already
     original_due: dt.date | None = None
+    shared: bool = False  # another invoice of these books bears the same number
 
     @property
     def contract_due(self) -> dt.date:

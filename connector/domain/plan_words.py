@@ -48,7 +48,7 @@ def stems(sources: Sequence[Source]) -> dict[str, str]:
     times = Counter(s.number for s in sources)
     names = {}
     for source in sources:
-        if times[source.number] == 1 and source.number:
+        if times[source.number] == 1 and source.number and not source.shared:
             names[source.invoice_id] = source.number
         else:
             names[source.invoice_id] = f"{source.number}.{source.invoice_id}".lstrip(".")

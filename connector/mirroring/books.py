@@ -211,6 +211,16 @@ def invoice(tx: Transaction, connection_id: str, invoice_id: str) -> Invoice | N
     return found[0] if found else None
 
 
+def shared_numbers(tx: Transaction, connection_id: str, numbers: Mapping[str, str]) -> set[str]:
+    """Which of these invoices (id → number) bear a number that another live invoice bears too."""
+    c = db.invoices.c
+    mine = (c.connection_id == connection_id, c.number.in_(sorted({n for n in numbers.values() if n})))
+    bearing: dict[str, set[str]] = defaultdict(set)
+    for row in tx.execute(sa.select(c.number, c.id).where(*mine, c.status != Status.VOID)):
+        bearing[row.number].add(row.id)
+    return {id for id, number in numbers.items() if bearing[number] - {id}}
+
+
 def payments(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[Payment]:
     """Payments with their allocations, by date."""
     owners = None if customer_id is None else [customer_id]

@@ -127,13 +127,14 @@ def draft(
     decided = decided or settings.load(tx, connection_id)
     organization = organization or connections.get(tx, connection_id)
     made = proposal(decided, organization, picture, chosen, today, wish)
+    shared = books.shared_numbers(tx, connection_id, {i.id: i.number for i in made.invoices})
     plan = Plan(
         id="",
         version=1,
         customer_id=picture.customer.id,
         currency=made.currency,
         mode=Mode.NOTES,
-        sources=propose.sources(made.invoices),
+        sources=tuple(replace(s, shared=s.invoice_id in shared) for s in propose.sources(made.invoices)),
         rows=made.rows,
         drafted_on=today,
         terms=made.terms,

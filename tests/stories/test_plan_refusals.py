@@ -168,6 +168,25 @@ def test_a_number_that_somebody_else_uses_is_not_used_twice(practice: Practice, 
     assert company.pretend.invoices[theirs].balance == 9900
 
 
+def test_invoices_of_two_customers_with_one_number_have_plans_of_their_own(practice: Practice) -> None:
+    """QuickBooks may give a number twice; both plans were drafted before either was written."""
+    company, first = owing(practice, "quickbooks")
+    company.pretend.organization.rules.unique_numbers = False
+    second = company.customer("Oak Hotel")
+    theirs = company.bill(second, "1001", DAY(2026, 8, 1), DAY(2026, 8, 31), 60000)
+    company.sync()
+    drafts = [company.propose(first), company.propose(second, count=2)]
+    for plan in drafts:
+        company.approve(plan.id)
+        company.settle()
+        assert (company.plan(plan.id).state, company.plan(plan.id).attention) == ("running", "")
+    assert {d.number for d in company.ours() if d.customer == second} == {
+        f"1001.{theirs}-P1C",
+        f"1001.{theirs}-P1.1",
+        f"1001.{theirs}-P1.2",
+    }
+
+
 def insolvent(company: Company) -> None:
     with db.transaction(company.practice.engine) as tx:
         [customer] = [c.id for c in company.pretend.customers]
