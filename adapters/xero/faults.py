@@ -103,6 +103,13 @@ _RULES = (
         "use. Choose another clearing account in the settings.",
     ),
     _rule(
+        r"contact.*(has been|is) archived",
+        Refused,
+        "CUSTOMER_INACTIVE",
+        "The customer is archived in Xero, so no document can be made for them. Restore them there, or use "
+        "notes-only.",
+    ),
+    _rule(
         r"not subscribed to currency",
         Refused,
         "FOREIGN_CURRENCY",

@@ -52,7 +52,10 @@ def contact_for(call: Call, element: Any) -> Chosen:
         changes = _changes(call, element, None)
         return Chosen("", changes.get("currency", home), lambda: _add(call, changes).id)
     if not found.active:
-        raise Invalid("The contact has been archived and cannot be used; restore it first.")
+        raise Invalid(
+            "The contact with the specified contact details has been archived. "
+            "The contact must be un-archived before creating new invoices or credit notes."
+        )
     others = set(element) - {"ContactID", "ContactStatus", "HasValidationErrors"}
     if not element.get("ContactID") or not others:
         return Chosen(found.id, found.currency or home, lambda: found.id)

@@ -61,6 +61,12 @@ def validation(*texts: str) -> dict[str, Any]:
             Refused,
             "CLEARING_INVALID",
         ),
+        (
+            "The contact with the specified contact details has been archived. The contact must be un-archived "
+            "before creating new invoices or credit notes.",
+            Refused,
+            "CUSTOMER_INACTIVE",
+        ),
         ("Users Organisation is not subscribed to currency NZD", Refused, "FOREIGN_CURRENCY"),
         ("Email address must be valid.", Refused, "EMAIL_REFUSED"),
         ("One or more line items must be specified", Refused, "VALIDATION"),
