@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
@@ -28,6 +29,7 @@ from connector.record import audit
 from connector.writing import outbox
 
 AUTO = "auto"
+_DEFAULTS: dict[str, Any] = {"policy": Policy().to_json(), "clearing": AUTO, "live": False}
 
 
 class EditedMeanwhile(Exception):
@@ -164,27 +166,35 @@ def clearing_confirmed(
     who: str = audit.SYSTEM,
 ) -> None:
     """Remember what the ledger answered for the `chosen` clearing account, and when; no decision, so no new
-    revision. Where somebody chose another one while the ledger was asked, theirs stands, and is asked about next.
+    revision, and never in the way of somebody who saves. Where somebody chose another one while the ledger was
+    asked, theirs stands, and is asked about next.
     """
     before = load(tx, connection_id)
-    if before.clearing != chosen:
-        return
     found = replace(found, balance=None)
     kept = asdict(found) | {_SEEN: now.isoformat()}
-    if before.clearing_found == found:
-        where = sa.and_(settings.c.connection_id == connection_id, settings.c.clearing == chosen)
-        tx.execute(sa.update(settings).where(where).values(clearing_found=kept))
-    else:
-        _save(
+    _first(tx, connection_id, who, now)
+    chosen_still = sa.and_(settings.c.connection_id == connection_id, settings.c.clearing == chosen)
+    if not tx.execute(sa.update(settings).where(chosen_still).values(clearing_found=kept)).rowcount:
+        return
+    if before.clearing_found != found:
+        shown = {"account": found.code or found.name}
+        audit.record(
             tx,
-            before,
-            {"clearing_found": kept},
-            who,
-            now,
-            "confirmed the clearing account",
-            {"account": found.code or found.name},
-            revision=before.revision,
+            who=who,
+            what="confirmed the clearing account",
+            connection_id=connection_id,
+            subject="settings",
+            before={"account": None},
+            after=shown,
+            now=now,
         )
+
+
+def _first(tx: Connection, connection_id: str, who: str, now: dt.datetime) -> None:
+    """The defaults as a row of their own, where nobody saved anything yet."""
+    insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(settings)
+    values = {"connection_id": connection_id, "revision": 0, "updated_by": who, "updated_at": now}
+    tx.execute(insert.values(**_DEFAULTS, **values).on_conflict_do_nothing())
 
 
 def clearing_doubted(tx: Connection, connection_id: str) -> None:
@@ -280,19 +290,12 @@ def _save(
     now: dt.datetime,
     what: str,
     after: dict[str, Any],
-    *,
-    revision: int | None = None,
 ) -> Settings:
-    values = values | {
-        "revision": before.revision + 1 if revision is None else revision,
-        "updated_by": who,
-        "updated_at": now,
-    }
+    values = values | {"revision": before.revision + 1, "updated_by": who, "updated_at": now}
     where = sa.and_(settings.c.connection_id == before.connection_id, settings.c.revision == before.revision)
     if not tx.execute(sa.update(settings).where(where).values(**values)).rowcount:
-        defaults: dict[str, Any] = {"policy": Policy().to_json(), "clearing": AUTO, "live": False}
         try:
-            tx.execute(sa.insert(settings).values(connection_id=before.connection_id, **(defaults | values)))
+            tx.execute(sa.insert(settings).values(connection_id=before.connection_id, **(_DEFAULTS | values)))
         except IntegrityError:
             raise EditedMeanwhile("Somebody else saved these settings a moment ago. Try again.") from None
     shown = {key: _shown(before, key) for key in after} if "policy" not in values else before.policy.to_json()

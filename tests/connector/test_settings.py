@@ -52,6 +52,21 @@ def test_the_second_of_two_people_saving_is_told(engine: Engine, connection_id: 
         assert settings.load(tx, connection_id).policy.plan.installments == 4
 
 
+def test_what_the_ledger_says_of_the_clearing_account_is_in_nobodys_way(
+    engine: Engine, connection_id: str
+) -> None:
+    """2026-11-22: it went through the same save as decisions, so a delivery could stop at "somebody else saved"."""
+    found = Clearing("84", "1190", "Payment plan clearing")
+    with db.transaction(engine) as tx:
+        seen = settings.load(tx, connection_id)  # nobody saved anything yet
+        for _ in range(2):
+            settings.clearing_confirmed(tx, connection_id, settings.AUTO, found, NOON)
+        assert settings.load(tx, connection_id) == replace(seen, clearing_found=found, clearing_seen_at=NOON)
+        weekly = replace(seen.policy, plan=PlanPolicy(installments=4))
+        settings.save_policy(tx, connection_id, weekly, revision=seen.revision, who="Ann", now=NOON)
+        assert settings.load(tx, connection_id).clearing_found == found
+
+
 def test_live_clearing_and_the_ledgers_own_reminders(engine: Engine, connection_id: str) -> None:
     found = Clearing("84", "1190", "Payment plan clearing", item_id="31")
     with db.transaction(engine) as tx:
