@@ -1,7 +1,8 @@
 """What the law of a country makes of a plan, as data with its source and date. This is not legal advice.
 
-Rows come from accounting.md sections 1.6 and 5 (2026-11-21); the networks of Italy, Romania, Croatia and Poland from
-their own laws. A country without a row has no special rule.
+Rows come from accounting.md sections 1.6 and 5 (2026-11-21); the networks of Italy, Romania, Croatia, Poland and
+Greece from the laws named with them, dates as tax advisers and authorities gave them on 2026-11-22 (the first day on
+which a large business must). A country without a row has no special rule.
 """
 
 from __future__ import annotations
@@ -51,10 +52,23 @@ _REGIONS = {code: replace(_EU, country=code) for code in _EU_COUNTRIES} | {
     **{
         code: replace(_EU, country=code, einvoice_from=since, source=f"{law}; {_EU.source}")
         for code, since, law in (
-            ("IT", dt.date(2019, 1, 1), "FatturaPA between businesses since 2019-01-01"),
-            ("RO", dt.date(2024, 7, 1), "RO e-Factura between businesses since 2024-07-01"),
-            ("HR", dt.date(2026, 1, 1), "Fiscalization 2.0 since 2026-01-01"),
-            ("PL", dt.date(2026, 2, 1), "KSeF since 2026-02-01, for all from 2026-04-01"),
+            (
+                "IT",
+                dt.date(2019, 1, 1),
+                "FatturaPA between businesses since 2019-01-01: law 205/2017, article 1, 909",
+            ),
+            ("RO", dt.date(2024, 7, 1), "RO e-Factura alone since 2024-07-01: law 296/2023, article LIX"),
+            ("HR", dt.date(2026, 1, 1), "eRačun since 2026-01-01: Fiscalization Act, NN 89/25"),
+            (
+                "PL",
+                dt.date(2026, 2, 1),
+                "KSeF since 2026-02-01, for all but the smallest from 2026-04-01: act of 2025-08-05",
+            ),
+            (
+                "GR",
+                dt.date(2026, 3, 2),
+                "myDATA since 2026-03-02, for all from 2026-10-01: joint decision of 2026-02-17",
+            ),
         )
     },
     "GB": Region(

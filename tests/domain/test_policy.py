@@ -165,6 +165,7 @@ def test_countries_differ():
     assert region("gb-sct").installment == "Instalment"
     assert region("DE").consumer_needs_legal_review
     assert region("BE").einvoice_from == date(2026, 1, 1)
+    assert region("GR").einvoice_from == date(2026, 3, 2)
     assert region("").installment == "Installment"
 
 
