@@ -129,16 +129,18 @@ def _answers(learned: model.Model, whole: History, asked: Days, cut: int, end: i
     asks = replace(learned, alike=Alike(whole, own))
     day, who, due, settled = (c[asked] for c in (whole.issued, whole.customer, whole.due, whole.settled))
     late_30 = asks.chance(asked, day, 30)
-    days = day[:, None] + np.round(asks.alike.remaining(asked, day, learned.lasting)) - due[:, None]
+    late = np.maximum(asks.chance(asked, day), late_30)
+    ahead = np.maximum(np.round(asks.alike.remaining(asked, day, learned.lasting)), 1).astype(np.int64)
+    low, middle, high = model.likelier(day[:, None] + ahead, due, day, late, late_30) - due
     usual = float(np.median((settled - due)[settled <= cut])) if (settled <= cut).any() else 0.0
     return Answers(
-        late=np.maximum(asks.chance(asked, day), late_30),
+        late=late,
         late_30=late_30,
         rate=own.late(who, day),
         rate_30=own.late(who, day, 30),
-        days=days[:, 1],
-        low=days[:, 0],
-        high=days[:, 2],
+        days=middle.astype(float),
+        low=low.astype(float),
+        high=high.astype(float),
         usual_days=_usual(whole, asked, usual),
         was_late=settled > due,
         was_late_3=settled > due + 3,

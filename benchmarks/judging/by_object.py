@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +24,7 @@ from connector.domain.findings import Share
 from connector.domain.policy import Policy
 from connector.domain.prediction.alike import HALF_LIFE, NEWEST, _others
 from connector.domain.prediction.model import Model
+from connector.domain.prediction.survival import FARTHEST
 from connector.domain.prediction.timeline import FAR, STRENGTH
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
 from connector.reviewing import judging
@@ -70,8 +71,8 @@ class ByObject:
         return float(self.model.alike.book.late(day, np.array([self.waits[weekday]]), ago)[0])
 
     @cache  # noqa: B019
-    def lasts(self, age: int) -> int:
-        return age + int(self.model.lasting.remaining(np.array([age]), 0.5)[0])
+    def lasts(self, age: int, share: float) -> int:
+        return age + int(self.model.lasting.remaining(np.array([age]), share)[0])
 
     @cache  # noqa: B019
     def others(self, elapsed: int) -> list[tuple[int, float]]:
@@ -106,7 +107,13 @@ class ByObject:
     def _answer(self, one: Any, past: list[Any], known: list[Any]) -> Answer:
         late_30 = self._chance(one, past, known, 30)
         late = max(self._chance(one, past, known, 0), late_30)
-        return late, late_30, *self._days(one, past)
+        earliest, expected, latest = self._days(one, past)
+        for limit, chance in ((0, late), (30, late_30)):
+            if chance > 0.5:
+                expected = max(expected, one.due + limit + 1)
+            else:
+                expected = min(expected, max(one.due + limit, self.day + 1))
+        return late, late_30, min(earliest, expected), expected, max(latest, expected)
 
     def _chance(self, one: Any, past: list[Any], known: list[Any], limit: int) -> float:
         elapsed = self.day - one.due
@@ -152,16 +159,22 @@ class ByObject:
 
     def _days(self, one: Any, past: list[Any]) -> tuple[int, int, int]:
         elapsed = self.day - one.due
-        weighted = list(self.others(elapsed))
+        weighted: list[tuple[int, float, int | None]] = []
         for k, gap, recent, near in self._compared(one, past, elapsed):
-            lasts = gap if gap < FAR // 2 else self.lasts(max(self.day - k.due, elapsed))
-            weighted.append((lasts - elapsed, recent * near * (STRENGTH if k.due % 7 == one.due % 7 else 1)))
-        weighted.sort(key=lambda pair: pair[0])
-        whole, sums, found = sum(w for _, w in weighted), 0.0, list[int]()
-        for days, weight in weighted:
+            age = None if gap < FAR // 2 else max(self.day - k.due, elapsed)
+            lasts = gap if age is None else self.lasts(age, 0.5)
+            weight = recent * near * (STRENGTH if k.due % 7 == one.due % 7 else 1)
+            weighted.append((lasts - elapsed, weight, age))
+        weighted.reverse()  # the newest first, and the book's last
+        weighted += [(days, weight, None) for days, weight in self.others(elapsed)]
+        weighted.sort(key=itemgetter(0))
+        whole, sums, found = sum(w for _, w, _ in weighted), 0.0, list[int]()
+        for days, weight, age in weighted:
             sums += weight
-            while len(found) < 3 and sums >= whole * (0.1, 0.5, 0.9)[len(found)]:
-                found.append(self.day + max(days, 1))
+            while len(found) < 3 and sums >= whole * (share := (0.1, 0.5, 0.9)[len(found)]):
+                if age is not None:
+                    days = self.lasts(age, share) - elapsed
+                found.append(self.day + min(max(days, 1), FARTHEST))
         return found[0], found[1], found[2]
 
 

@@ -188,3 +188,19 @@ def test_a_year_later_and_in_another_size_of_money_the_same_is_said():
         id: replace(o, expected=o.expected + year, earliest=o.earliest + year, latest=o.latest + year)
         for id, o in before.items()
     }
+
+
+def test_a_book_of_two_months_expects_what_is_days_overdue_within_weeks():
+    invoices, payments = books({"a": -2, "b": 3, "c": 0, "d": 5, "new": None}, weeks=4)
+    found = outlooks(invoices, payments, [], TODAY)["new-0"]  # due two weeks ago
+    assert found.late_30 < 0.5
+    assert TODAY < found.earliest < found.expected <= TODAY + timedelta(30)
+    assert found.latest > found.expected + timedelta(14)
+
+
+def test_where_everybody_paid_on_one_day_nobody_who_has_not_is_expected_tomorrow():
+    invoices, payments = books({f"c{n}": 12 for n in range(9)})
+    open_ = Invoice("x", "x", "c1", date(2026, 8, 10), date(2026, 8, 24), "USD", 10000, 10000, Status.OPEN)
+    found = outlooks([*invoices, open_], payments, [], TODAY)["x"]
+    assert found.expected > TODAY + timedelta(30)
+    assert found.latest > found.expected > found.earliest

@@ -84,7 +84,12 @@ def test_a_prediction_is_a_chance_and_days_in_order(name: str) -> None:
         if one := said.get(invoice.id):
             assert 0 <= one.late_30 <= one.late <= 1
             assert one.stays_open is None or 0 <= one.stays_open <= 1
-            assert TODAY < one.earliest <= one.expected <= one.latest
+            assert TODAY < one.earliest <= one.expected <= one.latest <= TODAY + dt.timedelta(5 * 365)
+            for limit, chance in ((0, one.late), (30, one.late_30)):  # the day says what the chance says
+                edge = invoice.due + dt.timedelta(limit)
+                assert one.expected > edge if chance > 0.5 else one.expected <= max(edge, TODAY + dt.timedelta(1))
+            if TODAY - invoice.due > dt.timedelta(60):
+                assert one.earliest < one.latest
             assert one.basis in ("history", "pooled", "none")
             assert (one.late == 1) or invoice.due >= TODAY
     assert all(amount >= 0 for weeks in expected_weeks(invoices, said, TODAY).values() for _, amount in weeks)

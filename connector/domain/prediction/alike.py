@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from connector.domain.prediction.book import Book
-from connector.domain.prediction.survival import Survival
+from connector.domain.prediction.survival import Survival, again
 from connector.domain.prediction.timeline import (
     FAR,
     PRIOR_WEIGHT,
@@ -120,11 +120,20 @@ class Alike:
         both |= np.arange(weights.shape[1])
         both.sort(axis=1)
         days = both >> PLACE
-        sums = np.cumsum(np.take_along_axis(weights, both & ((1 << PLACE) - 1), axis=1), axis=1)
+        places = both & ((1 << PLACE) - 1)
+        sums = np.cumsum(np.take_along_axis(weights, places, axis=1), axis=1)
         rows = np.arange(len(day))
-        return np.stack(
-            [days[rows, (sums >= sums[:, -1:] * share).argmax(axis=1)] for share in (0.1, 0.5, 0.9)], axis=1
-        ).astype(float)
+        found = []
+        for share in (0.1, 0.5, 0.9):
+            at = (sums >= sums[:, -1:] * share).argmax(axis=1)
+            said, column = days[rows, at], places[rows, at]
+            if share != 0.5:  # what is open stood at its middle, for the whole stretch of its days
+                mine = np.flatnonzero(column < NEWEST)
+                mine = mine[look.gap[mine, column[mine]] >= FAR // 2]
+                lasts = age[mine, column[mine]]
+                said[mine] = lasts + lasting.remaining(lasts, share) - elapsed[mine]
+            found.append(said)
+        return np.stack(found, axis=1).astype(float)
 
     def looks(self, at: Days, day: Days) -> Iterator[Look]:
         """The rows and what lies beside them, a part at a time."""
@@ -176,7 +185,8 @@ def _others(elapsed: Days, lasting: Survival) -> tuple[Days, Floats]:
     share = lasting.seen / (lasting.seen + PRIOR_WEIGHT) if len(lasting.ages) else 0.0
     ahead = PRIOR_DAYS[None, :] - elapsed[:, None]
     stuck: Flags = np.all(ahead <= 0, axis=1, keepdims=True)  # as long again
-    prior = np.where(ahead > 0, ahead, np.maximum(elapsed, PRIOR_DAYS[-1])[:, None])
+    longer = again(elapsed)[:, None] * (POINTS / (1 - POINTS))
+    prior = np.where(ahead > 0, ahead, np.round(longer).astype(np.int64))
     possible = ((ahead > 0) | stuck).astype(float)
     weight = np.concatenate(
         [

@@ -17,7 +17,7 @@ import numpy as np
 
 from connector.domain.prediction.alike import Alike, Look, parts, together
 from connector.domain.prediction.record import Record, record
-from connector.domain.prediction.survival import Survival, survival
+from connector.domain.prediction.survival import FARTHEST, Survival, survival
 from connector.domain.prediction.timeline import FAR, Days, Floats, History, OwnRate
 
 A_YEAR = 365
@@ -80,8 +80,8 @@ class Model:
         answers = np.concatenate(found) if found else np.zeros((0, 5))
         late_30 = answers[:, 1]
         late = np.maximum(answers[:, 0], late_30)
-        ahead = np.maximum(np.round(answers[:, 2:]).astype(np.int64), 1)
-        earliest, expected, latest = (self.day + ahead).T
+        ahead = np.clip(np.round(answers[:, 2:]).astype(np.int64), 1, FARTHEST)
+        earliest, expected, latest = likelier(self.day + ahead, h.due[at], self.day, late, late_30)
         since_part = self.day - h.parted[at]
         stays_open = np.full(len(at), np.nan)
         if self.unfinished is not None:
@@ -89,6 +89,17 @@ class Model:
             stays_open[known] = self.unfinished.stays(since_part[known], A_YEAR)
         settled = self.alike.own.count(h.customer[at], day)
         return Predicted(late, late_30, earliest, expected, latest, settled, stays_open)
+
+
+def likelier(days: Days, due: Days, day: Days | int, late: Floats, late_30: Floats) -> Days:
+    """(earliest, expected, latest), each a row: the middle on the side of the due date, and of 30 days after it, on
+    which it is likelier to be; the range holds it."""
+    earliest, expected, latest = days.T
+    for limit, chance in ((0, late), (30, late_30)):
+        edge = due + limit
+        on_time = np.minimum(expected, np.maximum(edge, day + 1))
+        expected = np.where(chance > 0.5, np.maximum(expected, edge + 1), on_time)
+    return np.stack([np.minimum(earliest, expected), expected, np.maximum(latest, expected)])
 
 
 def fit(history: History, day: int) -> Model:
