@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from connector.domain import money
 from connector.domain.calendar import due_dates
 from connector.domain.installments import draft_rows
 from connector.domain.plan import BadPlan, Installment, Plan
@@ -99,6 +100,7 @@ def _rows(plan: Plan, number: int, country: str) -> tuple[Installment, ...]:
             start=plan.drafted_on,
             rhythm=terms.rhythm,
             deposit=terms.deposit,
+            step=money.step(plan.currency, plan.principal, terms.deposit),
         )
     except BadPlan:
         return ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -94,14 +94,27 @@ def draft_rows(
     start: dt.date,
     rhythm: Rhythm = Rhythm.MONTHLY,
     deposit: int = 0,
+    step: int = 1,
 ) -> tuple[Installment, ...]:
-    """The rows of a plan over `principal` with these due dates.
+    """The rows of a plan over `principal` with these due dates, in multiples of `step` (see money.step).
 
     `start` is the day from which interest counts. A deposit is the whole first row, free of interest; the
     rest follows on the other dates and its interest counts from the deposit's due date. Raises BadPlan.
     """
     if not dates:
         raise BadPlan("NO_INSTALLMENTS", "A plan needs at least one installment. Choose how many.")
+    if step > 1:
+        rows = draft_rows(
+            principal // step,
+            dates,
+            method=method,
+            annual_percent=annual_percent,
+            flat_percent=flat_percent,
+            start=start,
+            rhythm=rhythm,
+            deposit=deposit // step,
+        )
+        return _times(rows, step)
     if deposit:
         if not 0 < deposit < principal or len(dates) < 2:
             raise BadPlan("DEPOSIT", BAD_DEPOSIT)
@@ -126,6 +139,10 @@ def draft_rows(
     if method is Method.ANNUITY:
         principals = _annuity_principals(principal, annual_percent, periods)
     return _rows(dates, principals, _declining(principals, annual_percent, periods))
+
+
+def _times(rows: Iterable[Installment], step: int) -> tuple[Installment, ...]:
+    return tuple(replace(r, principal=r.principal * step, interest=r.interest * step) for r in rows)
 
 
 def _declining(principals: Sequence[int], annual_percent: Decimal, periods: Sequence[Fraction]) -> list[int]:
@@ -215,6 +232,27 @@ def edit_rows(
     Rows without a changed amount share what is left equally, odd units last; with none of those the changed
     amounts must add up themselves. A changed date is taken as it is. Raises BadPlan.
     """
+    typed = [c.amount for c in changes.values() if c.amount is not None]
+    step = money.step(currency, *typed, *(x for r in rows for x in (r.principal, r.interest)))
+    if step > 1:
+        smaller = [replace(r, principal=r.principal // step, interest=r.interest // step) for r in rows]
+        asked = {
+            n: replace(c, amount=None if c.amount is None else c.amount // step) for n, c in changes.items()
+        }
+        return _times(_edited(smaller, asked, method, annual_percent, start, currency, step), step)
+    return _edited(rows, changes, method, annual_percent, start, currency)
+
+
+def _edited(
+    rows: Sequence[Installment],
+    changes: Mapping[int, Change],
+    method: Method,
+    annual_percent: Decimal,
+    start: dt.date,
+    currency: str,
+    step: int = 1,
+) -> tuple[Installment, ...]:
+    """`edit_rows` with amounts in multiples of `step`."""
     unknown = set(changes) - {r.n for r in rows}
     if unknown:
         raise BadPlan(
@@ -225,7 +263,7 @@ def edit_rows(
     by_balance = method in (Method.EQUAL_PRINCIPAL, Method.ANNUITY)
     whole = principal if by_balance else principal + interest
     fixed = {n: c.amount for n, c in changes.items() if c.amount is not None}
-    amounts = _absorb(whole, [r.n for r in rows], fixed, currency)
+    amounts = _absorb(whole, [r.n for r in rows], fixed, currency, step)
     if by_balance:
         return _rows(dates, amounts, _declining(amounts, annual_percent, _periods_of(start, dates, rows)))
     principals = _under(amounts, money.split_weighted(principal, amounts))
@@ -248,7 +286,9 @@ def _periods_of(start: dt.date, dates: Sequence[DueDate], rows: Sequence[Install
     return _periods(start, dates, Rhythm.MONTHLY if untouched else Rhythm.WEEKLY)
 
 
-def _absorb(whole: int, numbers: Sequence[int], fixed: Mapping[int, int], currency: str) -> list[int]:
+def _absorb(
+    whole: int, numbers: Sequence[int], fixed: Mapping[int, int], currency: str, step: int
+) -> list[int]:
     for n, amount in fixed.items():
         if amount < 1:
             raise BadPlan("ROW_NOT_POSITIVE", f"Installment {n} must be more than zero.")
@@ -256,13 +296,13 @@ def _absorb(whole: int, numbers: Sequence[int], fixed: Mapping[int, int], curren
     if not free and rest:
         raise BadPlan(
             "SUM",
-            f"The rows add up to {money.Money(whole - rest, currency)}; the plan is for "
-            f"{money.Money(whole, currency)}. Change a row, or leave one open to take the rest.",
+            f"The rows add up to {money.Money((whole - rest) * step, currency)}; the plan is for "
+            f"{money.Money(whole * step, currency)}. Change a row, or leave one open to take the rest.",
         )
     if free and rest < len(free):
         raise BadPlan(
             "AMOUNT_OVER_BALANCE",
-            f"The changed rows leave too little of {money.Money(whole, currency)} for the others. Lower one of them.",
+            f"The changed rows leave too little of {money.Money(whole * step, currency)} for the others. Lower one of them.",
         )
     shares = dict(zip(free, money.split(rest, len(free)), strict=True)) if free else {}
     return [fixed.get(n, shares.get(n, 0)) for n in numbers]

@@ -99,6 +99,12 @@ class Money:
         return f"{self.decimal:,} {self.currency}"
 
 
+def step(currency: str, *amounts: int) -> int:
+    """The minor units in which these amounts are parted: one, or ten where the currency has thousandths and none of
+    the amounts does. Ledgers keep two decimals of every currency, and would round a thousandth of ours away."""
+    return 10 if exponent(currency) == 3 and not any(amount % 10 for amount in amounts) else 1
+
+
 def split(total: int, parts: int) -> list[int]:
     """`total` minor units in `parts` that differ by at most one; the odd units go to the last parts.
 

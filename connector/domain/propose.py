@@ -14,7 +14,7 @@ from statistics import median
 
 from connector.domain.calendar import Rhythm, add_months, business_day, due_dates, next_business_day
 from connector.domain.installments import BAD_DEPOSIT, affordable_count, deposit_amount, draft_rows
-from connector.domain.money import Money
+from connector.domain.money import Money, step
 from connector.domain.plan import BadPlan, Installment, Source, Terms
 from connector.domain.policy import Method, PlanPolicy, minor
 from connector.domain.rails import LONGEST, rows_within
@@ -109,6 +109,8 @@ def propose(
     reasons = [_what(ordered, balance, currency, today)]
     able = affordable(invoices or ordered, payments, currency, rhythm, policy, today)
     deposit = wish.deposit if wish.deposit is not None else deposit_amount(balance, policy.deposit_percent)
+    if wish.deposit is None:  # a share of the balance, rounded up to what a ledger keeps
+        deposit += -deposit % step(currency, balance)
     if deposit and not 0 < deposit < balance:
         raise BadPlan("DEPOSIT", BAD_DEPOSIT)
     count, why = _count(balance - deposit, currency, rhythm, able, policy, wish)
@@ -152,6 +154,7 @@ def propose(
         start=today,
         rhythm=rhythm,
         deposit=deposit,
+        step=step(currency, balance, deposit),
     )
     if left_out := [i for i in invoices if i not in ordered and not i.marker and _is_overdue(i, today)]:
         more = (
@@ -209,6 +212,7 @@ def _count(
             raise BadPlan("NO_INSTALLMENTS", "A plan needs at least one installment. Choose how many.")
         return wish.installments, [f"{_many(wish.installments)}, as asked for."]
     minimum = policy.minimum(balance, currency)
+    minimum += -minimum % step(currency, balance)
     most = max(1, balance // minimum) if minimum else balance
     usual = rows_within(policy.soft_cap_months, rhythm)
     if able is None:

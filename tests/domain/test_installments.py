@@ -332,3 +332,14 @@ def test_embedded_tax_adds_up_to_the_tax_of_the_balance(invoices, count):
     whole = sum(s.balance for s in sources)
     parts = money.split(whole, min(count, whole))
     assert sum(embedded_tax(sources, parts)) == sum(rounded(Decimal(s.tax) / 2) for s in sources)  # I19
+
+
+def test_edited_rows_of_three_decimals_stay_at_two():
+    dates = due_dates(date(2026, 12, 21), Rhythm.MONTHLY, 3, "KW")
+    rows = draft_rows(850000, dates, start=date(2026, 11, 21), step=10)
+    asked = {1: Change(amount=300000)}
+    made = edit_rows(rows, asked, method=Method.EQUAL, start=date(2026, 11, 21), currency="KWD")
+    assert [r.principal for r in made] == [300000, 275000, 275000]
+    two = {1: Change(amount=300010), 2: Change(amount=100000), 3: Change(amount=100000)}
+    with pytest.raises(BadPlan, match=r"add up to 500.010 KWD; the plan is for 850.000 KWD"):
+        edit_rows(rows, two, method=Method.EQUAL, start=date(2026, 11, 21), currency="KWD")

@@ -254,6 +254,21 @@ def test_the_snapshot_is_what_the_books_say():
     assert not sources([an_invoice(balance=115000)])[0].settled
 
 
+@pytest.mark.parametrize(
+    ("balance", "wish", "rows"),
+    [
+        (850000, Wish(installments=3), [283330, 283330, 283340]),
+        (850000, Wish(installments=2, deposit=100000), [100000, 375000, 375000]),
+        (850005, Wish(installments=3), [283335, 283335, 283335]),
+    ],
+)
+def test_where_the_sum_has_no_thousandths_no_installment_has(balance, wish, rows):
+    """Ledgers keep two decimals of every currency: 283.333 would come back as 283.33, and the plan be taken back."""
+    invoice = an_invoice(due=date(2026, 5, 1), total=balance, balance=balance, currency="KWD")
+    found = propose([invoice], POLICY, TODAY, "KW", wish=wish)
+    assert [r.principal for r in found.rows] == rows
+
+
 @given(
     st.integers(1, 10**9),
     st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 170)), max_size=8),
