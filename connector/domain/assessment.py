@@ -169,7 +169,7 @@ def judge(
         more = [f"{_many(whole.open)} overdue, but that alone shows no habit."] if whole.open else []
         return (
             NOT_ENOUGH,
-            (f"{many} been paid so far; three make a first judgement.", *more),
+            (f"{many} been paid in full so far; three make a first judgement.", *more),
             ("Three or more paid invoices.",),
         )
     before = now = severity(earlier if earlier.count >= HABIT else whole)

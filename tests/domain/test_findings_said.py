@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from connector.domain.assessment import assess
 from connector.domain.findings import Event, Receivables, detect
 from connector.domain.policy import Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
@@ -56,3 +57,19 @@ def test_a_dispute_that_was_closed_and_opened_again_counts_from_the_second_time(
 def test_a_word_breaks_the_silence():
     assert found()["silent"].since == date(2026, 11, 15)
     assert "silent" not in found(Event("replied", date(2026, 10, 30)))
+
+
+def test_a_silence_names_all_that_is_overdue():
+    newer = Invoice("2", "1002", "58", date(2026, 10, 1), date(2026, 10, 31), "USD", 700, 700, Status.OPEN)
+    silent = found(invoices=(OPEN, newer))["silent"]
+    assert silent.text == "No payment and no word on record for 50 days, while 507.00 USD is overdue."
+    assert sum(e.amount for e in silent.evidence) == 50700
+
+
+def test_parts_that_came_are_not_said_to_be_nothing():
+    partly = Invoice(
+        "1", "1001", "58", date(2026, 9, 1), date(2026, 10, 1), "USD", 50000, 1000, Status.PARTLY_PAID
+    )
+    payment = Payment("p", "58", date(2026, 9, 20), "USD", 49000, 0, (Allocation("1", 49000),))
+    said = assess(Receivables(CUSTOMER, (partly,), (payment,)), Policy(), TODAY)
+    assert said.reasons[0] == "No invoice has been paid in full so far; three make a first judgement."

@@ -135,7 +135,8 @@ def details_changed(receivables: Receivables, policy: Policy, today: dt.date) ->
 
 def silent(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Long overdue, and since the due date no payment of any kind and not a word, for longer than is usual for them."""
-    waiting = [p for p in record(receivables, policy, today) if p.settled is None and p.late >= SILENCE]
+    overdue = [p for p in record(receivables, policy, today) if p.settled is None and p.late]
+    waiting = [p for p in overdue if p.late >= SILENCE]
     if not waiting:
         return []
     came = sorted({p.date for p in receivables.payments if not p.void and p.date <= today})
@@ -147,7 +148,7 @@ def silent(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fin
     if quiet < max(SILENCE, usual):
         return []
     currency = waiting[0].invoice.currency
-    late = [p for p in waiting if p.invoice.currency == currency]
+    late = [p for p in overdue if p.invoice.currency == currency]
     evidence = tuple(Evidence(p.invoice.id, p.due, p.invoice.balance) for p in late)
     owed = Money(sum(p.invoice.balance for p in late), currency)
     text = f"No payment and no word on record for {days(quiet)}, while {owed} is overdue."
