@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from connector import db
+from connector import bulk, db
 from connector.db import reminders
 from connector.domain.dunning import Contact
 from connector.record import audit
@@ -137,21 +136,16 @@ def keep_of(
             due.text,
             due.held_because,
         ):
-            changed.append({"row": old.id, **values})
+            changed.append({"id": old.id, "updated_at": now, **values})
         if old is not None:
             stay.add(old.id)
         kept.append(due)
     gone = [r.id for id in found for r in earlier.get(id, ()) if r.state in OPEN and r.id not in stay]
     if gone:
         tx.execute(sa.delete(reminders).where(reminders.c.id.in_(gone), reminders.c.state.in_(OPEN)))
-    if changed:
-        still = sa.or_(*(reminders.c.state == state for state in OPEN))
-        anew = sa.update(reminders).where(reminders.c.id == sa.bindparam("row"), still)
-        tx.execute(anew.values(updated_at=now), changed)
-    if new:
-        insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(reminders)
-        always = {"channel": "note", "created_at": now, "updated_at": now}
-        tx.execute(insert.on_conflict_do_nothing(), [always | row for row in new])
+    bulk.update(tx, reminders, ("id",), changed, where="reminders.state IN ('due', 'held')")
+    always = {"channel": "note", "created_at": now, "updated_at": now}
+    bulk.insert(tx, reminders, [always | row for row in new], unless_there=True)
     return kept
 
 

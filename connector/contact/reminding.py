@@ -145,7 +145,7 @@ def next_day(
     days = {dunning.next_day(documents, reminders.contacts(earlier), policy.reminders, today)}
     rest = policy.page.holdout_since is not None or any(i.expected_payment for i in picture.invoices)
     oldest = documents if rest else sorted(documents, key=attrgetter("due"))[:1]
-    days |= {d.due + dt.timedelta(reminder_words.OLD + 1) for d in oldest}
+    days |= {d.due + dt.timedelta(late) for d in oldest for late in (1, reminder_words.OLD + 1)}
     if not waits:
         days |= {d.due + dt.timedelta(policy.plan.propose_after_days) for d in documents}
         days.add(policy_drafts.affords_otherwise(picture, decided, today, today + dt.timedelta(AHEAD)))

@@ -8,9 +8,8 @@ friendly words, however old the debt behind it is. The words are in `reminder_wo
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from connector.domain.calendar import next_sending_day
 from connector.domain.money import Money
@@ -94,17 +93,26 @@ def next_step(
     reached = [n for n, step in enumerate(ladder) if step.days <= days]
     if not reached:
         return None
-    position = {step.level: n for n, step in enumerate(ladder)}
-    sent = [(position[level], c.date) for c in contacts if (level := c.levels.get(document.key)) in position]
+    sent = _sent(document, contacts, policy)
     first = max(sent)[0] + 1 if sent else 0
     for n in range(first, reached[-1] + 1):
         if ladder[n].days <= 0 and n < reached[-1]:
             continue  # lapsed
-        spacing = ladder[n].days - ladder[n - 1].days if n else 0
-        if sent and (today - max(date for _, date in sent)).days < spacing:
+        if sent and (today - max(date for _, date in sent)).days < _spacing(ladder, n):
             return None
         return ladder[n]
     return None
+
+
+def _sent(document: Open, contacts: Iterable[Contact], policy: ReminderPolicy) -> list[tuple[int, dt.date]]:
+    """The steps of its ladder that reached the customer, by their place, each with its day."""
+    place = {step.level: n for n, step in enumerate(ladder_of(document, policy))}
+    return [(place[level], c.date) for c in contacts if (level := c.levels.get(document.key)) in place]
+
+
+def _spacing(ladder: Sequence[Step], n: int) -> int:
+    """How many days lie between a step and the one before."""
+    return ladder[n].days - ladder[n - 1].days if n else 0
 
 
 def next_reminder(
@@ -194,13 +202,25 @@ def next_day(
 
     Without the days of the week: `send_on` follows from the calendar alone.
     """
-    days, ladders = set[dt.date](), {policy.invoice_ladder, policy.installment_ladder}
+    heard, days = list(contacts), set[dt.date]()
     for document in documents:
         days.add(document.due)
-        days.update(document.due + dt.timedelta(step.days) for step in ladder_of(document, policy))
-    gaps = {1, 7, *(after.days - step.days for ladder in ladders for step, after in pairwise(ladder))}
-    days.update(c.date + dt.timedelta(gap) for c in contacts for gap in gaps)
+        days.update(_marks(document, heard, policy))
+    days.update(c.date + dt.timedelta(gap) for c in heard for gap in (1, 7))
     return min((day for day in days if day > today), default=dt.date.max)
+
+
+def _marks(document: Open, contacts: Iterable[Contact], policy: ReminderPolicy) -> Iterator[dt.date]:
+    """The days on which `next_step` may give another step: from the one after the last that was sent, to the first
+    after the due date, which none overtakes."""
+    ladder, sent = ladder_of(document, policy), _sent(document, contacts, policy)
+    last = max((date for _, date in sent), default=None)
+    for n in range(max(sent)[0] + 1 if sent else 0, len(ladder)):
+        yield document.due + dt.timedelta(ladder[n].days)
+        if last is not None:
+            yield last + dt.timedelta(_spacing(ladder, n))
+        if ladder[n].days > 0:
+            return
 
 
 # The payer guard: asked for the message, and asked again right before it leaves

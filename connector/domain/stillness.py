@@ -40,13 +40,17 @@ MISSED = (8, 731)  # days after a due date: a first miss, and the last day that 
 _PART = 181  # days after which a payment in part no longer counts (findings)
 
 
-def next_change(receivables: Receivables, policy: Policy, today: dt.date) -> dt.date:
-    """The first day after `today` that may bring another conclusion; NEVER when none does."""
+def next_change(receivables: Receivables, policy: Policy, today: dt.date, before: dt.date = NEVER) -> dt.date:
+    """The first day after `today` that may bring another conclusion; NEVER when none does. Of whoever owes, `before`
+    if there is none until then: no need to look further than to a day on which they are looked at anyway.
+
+    How much of what is open is overdue is no other conclusion: it is counted every night (`reviewing.ageing`).
+    """
     live = [i for i in receivables.invoices if i.status not in (Status.VOID, Status.DRAFT)]
     if receivables.events or receivables.agreed:
         return today + dt.timedelta(1)
     if any(i.balance > 0 for i in live):
-        return _while_owing(receivables, live, policy, today)
+        return _while_owing(receivables, live, policy, today, before)
     received = receivables.received(today)
     windows = [RECENTLY + 1]
     if any(p.late for p in record(receivables, policy, today)):
@@ -66,7 +70,9 @@ def _dated(receivables: Receivables, live: list[Invoice], today: dt.date) -> Ite
     yield from (part.date for part in parts if part.date and part.date > today)
 
 
-def _while_owing(receivables: Receivables, live: list[Invoice], policy: Policy, today: dt.date) -> dt.date:
+def _while_owing(
+    receivables: Receivables, live: list[Invoice], policy: Policy, today: dt.date, before: dt.date
+) -> dt.date:
     tomorrow, open_ = today + dt.timedelta(1), receivables.open()
     spare = any(p.unapplied for p in receivables.payments if not p.void)
     spare = spare or any(c.remaining for c in receivables.credits if not c.void)
@@ -75,7 +81,7 @@ def _while_owing(receivables: Receivables, live: list[Invoice], policy: Policy, 
         return tomorrow  # money that waits to be matched, or a document of which the balance does not say all
     paid = record(receivables, policy, today)
     missed = [i for i in open_ if not is_trifle(i, policy.plan)]
-    days = {today + dt.timedelta(AHEAD), *_dated(receivables, live, today)}
+    days = {min(before, today + dt.timedelta(AHEAD)), *_dated(receivables, live, today)}
     days.update(_of_due_dates(receivables, open_, policy, today))
     days.update(_of_parts(receivables, open_, live, today))
     days.update(_of_habits(receivables, paid, missed, today))
@@ -87,12 +93,12 @@ def _while_owing(receivables: Receivables, live: list[Invoice], policy: Policy, 
 def _of_due_dates(
     receivables: Receivables, open_: list[Invoice], policy: Policy, today: dt.date
 ) -> Iterator[dt.date]:
-    """When something is overdue, in the ledger's count and in ours; the second in a currency in which nothing is."""
+    """When something is overdue in a currency in which nothing is, in the ledger's count and in ours."""
     known = {i.currency for i in open_ if is_late(receivables, i, policy, today)}
     for invoice in open_:
-        due = receivables.due(invoice)
-        yield due + dt.timedelta(1)
         if invoice.currency not in known:
+            due = receivables.due(invoice)
+            yield due + dt.timedelta(1)
             business = next_business_day(due, receivables.country)
             yield business + dt.timedelta(policy.findings.grace_days + 1)
 
@@ -105,6 +111,7 @@ def _of_parts(
     came = [day for i in open_ for day, _ in received.get(i.id, ())]
     if len(came) >= HABIT:
         yield from (day + dt.timedelta(_PART) for day in came)
+        yield from (receivables.due(i) + dt.timedelta(1) for i in open_ if i.id in received)
     if sum(i.balance > 0 or len(received[i.id]) > 1 for i in live if i.id in received) >= HABIT:
         since = today - dt.timedelta(A_YEAR + 1)
         yield from (i.date + dt.timedelta(A_YEAR + 1) for i in live if i.date > since)

@@ -18,6 +18,10 @@ from connector.domain.wording_text import TOKEN
 
 FORCED = " # "  # stands where "no choice but", "will not hesitate" and the like were
 REACH = 9  # words that a negation reaches
+_DIGIT = re.compile(r"[0-9]")
+_OWN_DIGIT = re.compile(
+    r"\\.|\{[0-9,]*\}|\(\?P<\w+>|([0-9])"
+)  # in a pattern; a class such as \d is none, nor a count of repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,14 @@ class Tone:
     words: Mapping[str, frozenset[str]]
     stress: frozenset[str]  # words that shout when they stand in capitals
     groups: Mapping[str, Mapping[str, re.Pattern[str]]]
+    knows_numbers: bool  # some pattern tells one number from another of as many digits
 
     def hits(self, sentence: str, around: str) -> tuple[Hit, ...]:
         """What is wrong with a plain sentence. `around` is the text before and after it, for what it refers to."""
-        return _hits(self.language, sentence, bool(self.groups["guilt"]["failing"].search(around)))
+        failing = bool(self.groups["guilt"]["failing"].search(around))
+        alike = sentence if self.knows_numbers else _DIGIT.sub("0", sentence)
+        found = _hits(self.language, alike, failing)
+        return tuple(self.look(sentence, failing)) if found and alike != sentence else found
 
     def look(self, sentence: str, failing: bool) -> Iterator[Hit]:
         """As `hits`; `failing` says whether the text speaks of somebody who did not pay."""
@@ -170,7 +178,7 @@ class Tone:
 
 @lru_cache(maxsize=8192)
 def _hits(language: str, sentence: str, failing: bool) -> tuple[Hit, ...]:
-    """Letters are made of the same few sentences again and again: each is looked at once."""
+    """Letters are made of the same few sentences again and again, but for their numbers: each is looked at once."""
     return tuple(tone(language).look(sentence, failing))
 
 
@@ -209,7 +217,21 @@ def tone(language: str) -> Tone:
         words={k: frozenset(v) for k, v in data["syntax"].items() if isinstance(v, list)},
         stress=frozenset(data["needed"]["stress"]),
         groups=compiled,
+        knows_numbers=knows_numbers(data),
     )
+
+
+def knows_numbers(data: Any) -> bool:
+    """Whether a pattern in it tells one number from another of as many digits."""
+    return any(found[1] for text in _texts(data) for found in _OWN_DIGIT.finditer(text))
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict | list):
+        for each in data.values() if isinstance(data, dict) else data:
+            yield from _texts(each)
 
 
 def _compile(pattern: str, parts: Mapping[str, str]) -> re.Pattern[str]:

@@ -1,7 +1,7 @@
 """What grows older by itself: of customers whom a night leaves alone, the few stored things that lists are ordered and
 counted by. A few statements for as many organizations as there are.
 
-How pressing a customer is rises with every day; a reminder waits for a day of the week; and what one customer owes may
+How pressing a customer is rises with every day, and so does what of it is overdue; a reminder waits for a day of the week; and what one customer owes may
 become much of everything because another one paid. The words are counted when somebody looks (`current`).
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import db
+from connector import bulk, db
 from connector.contact import guarding, reminders
 from connector.db import assessments, customers, findings, invoices
 from connector.domain import assessment, dunning
@@ -25,16 +25,6 @@ from connector.domain.findings.owed import is_much
 from connector.reviewing.looking import Circle
 
 _OPEN = ("open", "partly_paid")
-_BEHIND = sa.and_(
-    assessments.c.connection_id == sa.bindparam("connection"),
-    assessments.c.customer_id == sa.bindparam("customer"),
-)
-_PRIORITY = sa.update(assessments).where(_BEHIND).values(priority=sa.bindparam("priority"))
-_HELD = (
-    sa.update(db.reminders)
-    .where(db.reminders.c.id == sa.bindparam("row"))
-    .values(held_because=sa.bindparam("held_because"), state=sa.bindparam("state"))
-)
 
 Key = tuple[str, str]  # connection, customer
 
@@ -45,6 +35,7 @@ class Standing:
 
     segment: str | None
     priority: float | None
+    overdue: int | None
     as_of: dt.date | None
     owed: tuple[Owed, ...]
 
@@ -55,7 +46,7 @@ def standing(tx: Connection, connection_ids: Iterable[str]) -> dict[Key, Standin
     same = sa.and_(a.connection_id == i.connection_id, a.customer_id == i.customer_id)
     query = (
         sa.select(
-            i.connection_id, i.customer_id, a.segment, a.priority, a.as_of,
+            i.connection_id, i.customer_id, a.segment, a.priority, a.overdue, a.as_of,
             i.due, i.date, i.number, i.id, i.balance, i.currency, i.rate,
         )
         .outerjoin(assessments, same)
@@ -69,14 +60,15 @@ def standing(tx: Connection, connection_ids: Iterable[str]) -> dict[Key, Standin
             rows[0][0],
             rows[0][1],
             rows[0][2],
-            tuple((r[3], r[7], r[8], float(r[9] or 1)) for r in sorted(rows, key=_place)),
+            rows[0][3],
+            tuple((r[4], r[8], r[9], float(r[10] or 1)) for r in sorted(rows, key=_place)),
         )
         for key, rows in found.items()
     }
 
 
 def _place(row: Any) -> Any:
-    return row[3:7]
+    return row[4:8]
 
 
 def shifted(tx: Connection, connection_ids: Iterable[str], known: Mapping[Key, Standing]) -> set[Key]:
@@ -113,11 +105,20 @@ def keep(
         if each.as_of is None or each.segment is None or each.as_of > today:
             continue
         priority = assessment.at_risk(each.owed, each.segment, today)
-        if priority != each.priority:
-            rows.append({"connection": connection_id, "customer": customer_id, "priority": priority})
-    if rows:
-        tx.execute(_PRIORITY, rows)
+        overdue = _overdue(each.owed, today)
+        if (priority, overdue) != (each.priority, each.overdue):
+            key = {"connection_id": connection_id, "customer_id": customer_id}
+            rows.append({**key, "priority": priority, "overdue": overdue})
+    bulk.update(tx, assessments, ("connection_id", "customer_id"), rows)
     _on_this_day(tx, circles, known)
+
+
+def _overdue(owed: Iterable[Owed], today: dt.date) -> int:
+    """In the currency in which it is most."""
+    sums: dict[str, int] = {}
+    for due, minor, currency, _ in owed:
+        sums[currency] = sums.get(currency, 0) + (minor if due < today else 0)
+    return max(sums.values())
 
 
 def _on_this_day(tx: Connection, circles: Mapping[str, Circle], known: Mapping[Key, Standing]) -> None:
@@ -137,6 +138,5 @@ def _on_this_day(tx: Connection, circles: Mapping[str, Circle], known: Mapping[K
         where = country or guarding.home(circle.organization, decided)
         held = dunning.on_this_day(because, reminders.NEEDS_PERSON, decided.policy.reminders, today, where)
         if held != because:
-            changed.append({"row": id, "held_because": held, "state": "held" if held else "due"})
-    if changed:
-        tx.execute(_HELD, changed)
+            changed.append({"id": id, "held_because": held, "state": "held" if held else "due"})
+    bulk.update(tx, db.reminders, ("id",), changed)

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import db
+from connector import bulk, db
 from connector.db import assessments, customers, findings, invoices, predictions
 from connector.domain import assessment, codec
 from connector.domain.assessment import NOT_ENOUGH
@@ -163,17 +163,17 @@ def store_of(
             "overdue": max((b.overdue for b in c.balances if b.open), default=None),
             "findings": len(c.findings),
         }
+        key = {"connection_id": connection_id, "customer_id": c.customer_id}
+        seen = {**key, "as_of": day, "reviewed_at": now}
         if old is None:
-            key = {"connection_id": connection_id, "customer_id": c.customer_id}
-            new.append({**key, "as_of": day, "reviewed_at": now, **said})
+            new.append(seen | said)
+        elif all(getattr(old, name) == value for name, value in said.items()):
+            same.append(seen)
         else:
-            key = {"connection": connection_id, "customer": c.customer_id}
-            kept = all(getattr(old, name) == value for name, value in said.items())
-            row = {**key, "as_of": day, "reviewed_at": now, **({} if kept else said)}
-            (same if kept else other).append(row)
-    for statement, rows in ((_NEW, new), (_OTHER, other), (_SAME, same)):
-        if rows:
-            tx.execute(statement, rows)
+            other.append(seen | said)
+    bulk.insert(tx, assessments, new)
+    for rows in (other, same):
+        bulk.update(tx, assessments, ("connection_id", "customer_id"), rows)
 
 
 # Made once: building a statement takes several times as long as running it for one customer.
@@ -198,15 +198,6 @@ def _of_one(keys: Collection[Key]) -> dict[str, str] | None:
     for connection_id, customer_id in keys if len(keys) == 1 else ():
         return {"connection": connection_id, "customer": customer_id}
     return None
-
-
-_NEW = sa.insert(assessments)
-_SAME = (
-    sa.update(assessments)
-    .where(_MINE)
-    .values(as_of=sa.bindparam("as_of"), reviewed_at=sa.bindparam("reviewed_at"))
-)
-_OTHER = _SAME.values({name: sa.bindparam(name) for name in _SAID})
 
 
 def every(tx: Connection, connection_id: str) -> list[str]:
@@ -314,13 +305,6 @@ def override(
     )
 
 
-_CHANGED_FINDING = (
-    sa.update(findings)
-    .where(findings.c.id == sa.bindparam("row"))
-    .values({name: sa.bindparam(name) for name in ("position", "since", "evidence", "text", "seen_on")})
-)
-
-
 def _shown(evidence: Evidence) -> dict[str, Any]:
     return {"invoice": evidence.invoice, "date": evidence.date.isoformat(), "amount": evidence.amount}
 
@@ -358,11 +342,9 @@ def _store_findings(
                     }
                 )
             elif any(getattr(old, name) != value for name, value in values.items()):
-                changed.append({"row": old.id, "seen_on": day, **values})
-    if changed:
-        tx.execute(_CHANGED_FINDING, changed)
-    if new:
-        tx.execute(sa.insert(findings), new)
+                changed.append({"id": old.id, "seen_on": day, **values})
+    bulk.update(tx, findings, ("id",), changed)
+    bulk.insert(tx, findings, new)
     if open_:
         gone: dict[dt.date, list[int]] = defaultdict(list)
         for row in open_.values():
@@ -482,25 +464,22 @@ def add_predictions(
 def _insert_predictions(
     tx: Connection, connection_id: str, found: Collection[Prediction], today: dt.date
 ) -> None:
-    if found:
-        tx.execute(
-            sa.insert(predictions),
-            [
-                {
-                    "connection_id": connection_id,
-                    "invoice_id": p.invoice_id,
-                    "late": p.late,
-                    "late_30": p.late_30,
-                    "expected_payment": p.expected_payment,
-                    "basis": p.basis,
-                    "earliest": p.earliest,
-                    "latest": p.latest,
-                    "stays_open": p.stays_open,
-                    "as_of": today,
-                }
-                for p in found
-            ],
-        )
+    rows = [
+        {
+            "connection_id": connection_id,
+            "invoice_id": p.invoice_id,
+            "late": p.late,
+            "late_30": p.late_30,
+            "expected_payment": p.expected_payment,
+            "basis": p.basis,
+            "earliest": p.earliest,
+            "latest": p.latest,
+            "stays_open": p.stays_open,
+            "as_of": today,
+        }
+        for p in found
+    ]
+    bulk.insert(tx, predictions, rows)
 
 
 def unpredicted(

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector import db
+from connector import bulk, db
 from connector.domain import expected
 from connector.domain.expected import Coming, Week, monday
 from connector.domain.policy import Mode
@@ -131,8 +131,7 @@ def _store(
         for currency, weeks in said.items()
         for w in weeks
     ]  # fmt: skip
-    if rows:
-        tx.execute(sa.insert(db.expected_weeks), rows)
+    bulk.insert(tx, db.expected_weeks, rows)
 
 
 # ---------------------------------------------------------------- what was not said in time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from connector.domain import aging, assessment, findings, plan_writes, progress, stillness
 from connector.domain.aging import Debt
@@ -27,12 +28,38 @@ def judge(
     country: str = "",
     running: Iterable[tuple[Plan, Progress]] = (),
     contract: Mapping[str, Sequence[Debt]] | None = None,
-    events: Iterable[Event] = (),
+    events: Sequence[Event] = (),
     book: Mapping[str, Share] | None = None,
     ahead: bool = True,
 ) -> Conclusion:
-    """What the books say about one customer on `today`; `ahead`: with the day on which it can be different, else that
-    is the next one.
+    """What the books say about one customer on `today`, of what `receivables` wants to know; `contract` as `concluded`.
+
+    `ahead`: with the day on which it can be different, else that is the next one.
+    """
+    money = (invoices, payments, credits)
+    known = receivables(
+        customer, *money, policy, today, country=country, running=running, events=events, book=book
+    )
+    found = concluded(known, policy, today, contract=contract)
+    if not ahead or events:
+        return found
+    return replace(found, next_on=stillness.next_change(known, policy, today))
+
+
+def receivables(
+    customer: Customer,
+    invoices: Sequence[Invoice],
+    payments: Sequence[Payment],
+    credits: Sequence[CreditNote],
+    policy: Policy,
+    today: dt.date,
+    *,
+    country: str = "",
+    running: Iterable[tuple[Plan, Progress]] = (),
+    events: Iterable[Event] = (),
+    book: Mapping[str, Share] | None = None,
+) -> Receivables:
+    """What one customer is judged by on `today`.
 
     `running` are the plans that count, as they stand; `events` what was said or happened beside the documents;
     `book` what all customers owe, by currency.
@@ -41,30 +68,40 @@ def judge(
     for plan, stands in running:
         if plan.mode is Mode.NOTES:
             agreed |= plan_writes.next_dates(plan, {r.n: r.open for r in stands.rows})
-    said, tomorrow = tuple(events), today + dt.timedelta(1)
-    receivables = Receivables(
+    return Receivables(
         customer=customer,
         invoices=tuple(invoices),
         payments=tuple(payments),
         credits=tuple(credits),
         agreed=agreed,
         country=customer.country or policy.country or country,
-        events=tuple(e for e in said if e.date <= today),
+        events=tuple(e for e in events if e.date <= today),
         book=book or {},
     )
-    found = tuple(findings.detect(receivables, policy, today))
-    assessed = assessment.assess(receivables, policy, today)
+
+
+def concluded(
+    known: Receivables,
+    policy: Policy,
+    today: dt.date,
+    *,
+    contract: Mapping[str, Sequence[Debt]] | None = None,
+) -> Conclusion:
+    """What the books say about one customer on `today`. It may be different on the next day, until somebody has asked
+    `stillness`."""
+    found = tuple(findings.detect(known, policy, today))
+    assessed = assessment.assess(known, policy, today)
     return Conclusion(
-        customer_id=customer.id,
+        customer_id=known.customer.id,
         findings=found,
-        balances=balances(invoices, payments, credits, today, contract),
+        balances=balances(known.invoices, known.payments, known.credits, today, contract),
         segment=assessed.segment,
         reasons=assessed.reasons,
         changes=assessed.changes,
         path=assessed.path,
         priority=assessed.priority,
         as_of=today,
-        next_on=stillness.next_change(receivables, policy, today) if ahead and not said else tomorrow,
+        next_on=today + dt.timedelta(1),
     )
 
 

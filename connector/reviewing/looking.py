@@ -17,7 +17,7 @@ from connector.connecting.connections import Connection as Organization
 from connector.contact import charging, contacts, guarding, reminders, reminding
 from connector.contact.contacts import Heard
 from connector.contact.reminders import Due, Reminder
-from connector.domain import aging
+from connector.domain import aging, stillness
 from connector.domain.aging import Debt
 from connector.domain.findings import Event, Share
 from connector.domain.policy import Mode
@@ -152,8 +152,7 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
     picture, mine, told = known.picture, known.plans, known.told
     who = picture.customer.id
     standing = [(r, _stand(r, picture, today)) for r in mine if r.state in LIVING]
-    alone = not mine and not known.events
-    conclusion = (circle.known.get(who) if alone else None) or judging.judge(
+    receivables = judging.receivables(
         picture.customer,
         picture.invoices,
         picture.payments,
@@ -162,10 +161,12 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
         today,
         country=organization.country,
         running=[(r.plan, p) for r, p in standing if r.state == "running"],
-        contract=_contract(standing),
         events=known.events,
         book=known.book,
-        ahead=circle.ahead,
+    )
+    of_books = circle.known.get(who) if not mine and not known.events else None
+    conclusion = of_books or judging.concluded(
+        receivables, decided.policy, today, contract=_contract(standing)
     )
     moved = sum(_move(tx, r, p, now) for r, p in standing)
     for record, _ in standing:
@@ -194,18 +195,22 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
         segment=known.judged or conclusion.segment,
         same_rules=known.same_rules,
     )
-    return _Seen(
-        _until(circle, replace(known, plans=mine), due, drafted, conclusion), due, drafted.new, moved
-    )
+    next_on = circle.today + dt.timedelta(1)
+    if circle.ahead and not known.events:
+        reminded = _reminded_on(circle, replace(known, plans=mine), due, drafted)
+        judged = of_books and of_books.next_on
+        next_on = min(
+            reminded,
+            judged or stillness.next_change(receivables, decided.policy, today, before=reminded),
+        )
+    return _Seen(replace(conclusion, next_on=next_on), due, drafted.new, moved)
 
 
-def _until(
-    circle: Circle, known: _OnRecord, due: Due | None, drafted: Drafted, conclusion: Conclusion
-) -> Conclusion:
-    """With the day until which nothing else follows: neither said, nor reminded of, nor drafted."""
-    if not circle.ahead or not known.plans and not any(i.balance > 0 for i in known.picture.invoices):
-        return conclusion
-    next_on = reminding.next_day(
+def _reminded_on(circle: Circle, known: _OnRecord, due: Due | None, drafted: Drafted) -> dt.date:
+    """The day until which nothing else is reminded of or drafted, whatever is said of the customer."""
+    if not known.plans and not any(i.balance > 0 for i in known.picture.invoices):
+        return stillness.NEVER
+    return reminding.next_day(
         circle.organization,
         circle.decided,
         known.picture,
@@ -216,7 +221,6 @@ def _until(
         today=circle.today,
         told=known.told,
     )
-    return replace(conclusion, next_on=min(next_on, conclusion.next_on or next_on))
 
 
 def _events(

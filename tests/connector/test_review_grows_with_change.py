@@ -223,6 +223,19 @@ def test_a_message_waits_for_a_day_of_the_week_although_nobody_looks_at_its_cust
     assert looked.count(0) >= 5
 
 
+def test_what_is_overdue_grows_although_nobody_looks_at_its_customer(both: Engine) -> None:
+    who = Customer("c00", "Customer 0", currency="USD")
+    old = Invoice("i1", "1", "c00", START, dt.date(2025, 12, 1), "USD", 500, 500, Status.OPEN)
+    next_ = Invoice("i2", "2", "c00", START, dt.date(2026, 1, 12), "USD", 700, 700, Status.OPEN)
+    store(both, Batch(customers=(who,), invoices=(old, next_)))
+    looked = [look(both, dt.date(2026, 1, day))[1] for day in (8, 9, 12, 13)]
+    assert looked == [1, 1, 1, 0]  # before the due date, and on it, a reminder speaks of it
+    assert everything(both, SOME) == everything(both, EVERY_ONE)
+    a = db.assessments.c
+    with db.reading(both) as tx:
+        assert tx.scalar(sa.select(a.overdue).where(a.connection_id == SOME)) == 1200
+
+
 def a_late_payer(engine: Engine) -> None:
     who = Customer("c00", "Customer 0", currency="USD")
     open_ = Invoice("i1", "1", "c00", START, START, "USD", 500, 500, Status.OPEN)

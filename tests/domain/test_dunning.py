@@ -1,5 +1,6 @@
 """The ladder: one level at a time, no burst, never chasing a payer (accounting.md 6, issue of contact)."""
 
+import random
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.domain.dunning import Contact, Guard, Open, caps, guard, next_reminder, next_step
+from connector.domain.dunning import Contact, Guard, Open, caps, guard, next_day, next_reminder, next_step
 from connector.domain.policy import ReminderPolicy, Step
 from connector.domain.receivables import Invoice, Payment, Status
 from connector.domain.reminder_words import Sender, text
@@ -353,3 +354,36 @@ def test_whatever_days_the_clock_runs_each_level_comes_once_in_order_and_apart(d
             if key in contact.levels:
                 step = POLICY.invoice_ladder[order.index(contact.levels[key])]
                 assert (contact.date - document.due).days >= step.days
+
+
+def test_no_other_step_comes_before_the_day_that_is_named():
+    chance, named, far = random.Random(3), 0, 0
+    for _ in range(300):
+        days = sorted(chance.sample(range(-10, 70), chance.randint(1, 6)))
+        ladder = tuple(Step(f"step {n}", day) for n, day in enumerate(days))
+        policy = ReminderPolicy(invoice_ladder=ladder, per_week=chance.randint(1, 3))
+        documents = [an_open(str(n), after(chance.randint(-80, 30))) for n in range(3)]
+        contacts = [
+            sent(chance.randint(-60, 0), chance.choice(ladder).level, str(chance.randint(0, 2)))
+            for _ in range(chance.randint(0, 4))
+        ]
+
+        def decided(today, documents=documents, contacts=contacts, policy=policy):
+            steps = [next_step(d, contacts, policy, today) for d in documents]
+            return steps, [d.due <= today for d in documents], caps(contacts, policy, today)
+
+        until = next_day(documents, contacts, policy, DUE)
+        assert until > DUE
+        last = min((until - DUE).days, 120)
+        assert all(decided(after(n)) == decided(DUE) for n in range(1, last))
+        named += until < date.max and decided(until) != decided(DUE)
+        far += until == date.max
+    assert named > 150
+    assert far > 5
+
+
+def test_what_nobody_was_reminded_of_waits_for_no_step_after_the_first():
+    assert next_day([an_open()], [], POLICY, after(-9)) == after(-3)
+    assert next_day([an_open()], [], POLICY, after(0)) == after(3)
+    assert next_day([an_open()], [], POLICY, after(3)) == date.max
+    assert next_day([an_open()], [sent(3, "check")], POLICY, after(4)) == after(7)

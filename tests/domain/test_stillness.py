@@ -101,7 +101,7 @@ def who_owes(chance):
 
 def kinds(made):
     """What of a conclusion is more than a count."""
-    sums = [(b.currency, b.open, b.overdue) for b in made.balances]
+    sums = [(b.currency, b.open) for b in made.balances]
     return [(f.kind, f.currency) for f in made.findings], made.segment, made.path, sums
 
 

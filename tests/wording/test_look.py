@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector.domain import wording, wording_look
+from connector.domain import wording, wording_look, wording_tone
 from connector.domain.letters import letters, variants
 from connector.domain.wording_context import Context
 from connector.domain.wording_look import look
@@ -84,3 +84,16 @@ def test_an_added_list_that_is_not_whole_says_nothing(written, tmp_path, monkeyp
     monkeypatch.setenv("FORBEAR_WORDS", str(tmp_path))
     (tmp_path / "look.xx.toml").write_text(written)
     assert wording_look._known.__wrapped__("xx") is None
+
+
+def test_an_objection_names_the_numbers_that_were_written():
+    for hours in (24, 36, 24):
+        [found] = [o for o in wording.check(f"Please pay within {hours} hours.") if o.kind == "pressure"]
+        assert found.words == f"within {hours} hours"
+
+
+def test_a_pattern_that_knows_a_number_of_its_own_is_asked_about_each():
+    names = ("en", "de", "fr", "es")
+    assert not any(wording_tone.tone(name).knows_numbers for name in names)
+    assert wording_tone.knows_numbers({"urgency": {"haste": r"within (?:24|\d{1,2}) hours"}})
+    assert not wording_tone.knows_numbers({"urgency": [r"(?P<verb2>\w+) in \d{1,2}:\d\d"]})
