@@ -39,7 +39,8 @@ class Survival:
             return self._remaining(overdue, share)
         if share not in self.memory:
             self.memory[share] = self._remaining(TABLE, share)
-        return self.memory[share][overdue - TABLE[0]]
+        known: Days = self.memory[share][overdue - TABLE[0]]
+        return known
 
     def _remaining(self, overdue: Days, share: float) -> Days:
         now = np.concatenate(([1.0], self.open_))[np.searchsorted(self.ages, overdue, side="right")]
@@ -52,7 +53,7 @@ class Survival:
         left = np.where(still > 0, wanted / np.maximum(still, 1e-9), 1 - share)
         more = end - overdue + np.round(again(end) * np.maximum(1 / left - 1, 0)).astype(np.int64)
         found: Days = np.where(known, np.append(self.ages, 0)[at] - overdue, more)
-        return np.clip(found, 1, FARTHEST)
+        return np.minimum(np.maximum(found, 1), FARTHEST)
 
     def stays(self, age: Days, until: int) -> Floats:
         """The chance to be open at age `until` for what is open at `age`; where the book ends, its last word."""
