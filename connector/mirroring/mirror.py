@@ -266,44 +266,66 @@ def put_pay_link(tx: Transaction, connection_id: str, invoice_id: str, link: str
 
 def put_document(tx: Transaction, connection_id: str, document: Document) -> set[str]:
     """Take one document that was just read from the ledger into the mirror, ahead of the next sync."""
+    return put_documents(tx, connection_id, [document])
+
+
+def put_documents(tx: Transaction, connection_id: str, documents: Iterable[Document]) -> set[str]:
+    """The same with several: the last word on each counts. Returns the customers concerned."""
+    last = {(document.kind, document.id): document for document in documents}
+    invoices = [d for d in last.values() if d.kind is Kind.INVOICE]
+    credits = [d for d in last.values() if d.kind is Kind.CREDIT]
+    if not invoices and not credits:
+        return set()
     c = db.connections.c
     seen = tx.scalar(sa.select(c.generation).where(c.id == connection_id)) or 0
-    if document.kind is Kind.INVOICE:
-        old = books.invoice(tx, connection_id, document.id)
-        base = old or Invoice(
-            document.id,
-            document.number,
-            document.customer_id,
-            document.date,
-            document.due or document.date,
-            document.currency,
-            0,
-            0,
-            document.status,
-        )
-        same = ("number", "customer_id", "date", "currency", "total", "balance", "status", "tax")
-        more = ("marker", "note", "rate", "version")
-        values = {name: getattr(document, name) for name in (*same, *more)}
-        made = replace(base, due=document.due or base.due, **values)
-        return store(tx, connection_id, Batch(invoices=(made,)), seen)
-    if document.kind is Kind.CREDIT:
-        known = [c for c in books.credits(tx, connection_id, document.customer_id) if c.id == document.id]
-        note = CreditNote(
-            id=document.id,
-            number=document.number,
-            customer_id=document.customer_id,
-            date=document.date,
-            currency=document.currency,
-            total=document.total,
-            remaining=document.balance,
-            allocations=known[0].allocations if known else (),
-            void=document.status is Status.VOID,
-            marker=document.marker,
-            version=document.version,
-            updated_at=known[0].updated_at if known else None,
-        )
-        return store(tx, connection_id, Batch(credits=(note,)), seen)
-    return set()
+    old = books.invoices(tx, connection_id, ids=[d.id for d in invoices]) if invoices else []
+    before = {invoice.id: invoice for invoice in old}
+    known = {
+        credit.id: credit
+        for owner in sorted({d.customer_id for d in credits})
+        for credit in books.credits(tx, connection_id, owner)
+    }
+    batch = Batch(
+        invoices=tuple(_invoice(d, before.get(d.id)) for d in invoices),
+        credits=tuple(_credit(d, known.get(d.id)) for d in credits),
+    )
+    return store(tx, connection_id, batch, seen)
+
+
+def _invoice(document: Document, old: Invoice | None) -> Invoice:
+    """The document as a record; what only a list tells stays as it was."""
+    base = old or Invoice(
+        document.id,
+        document.number,
+        document.customer_id,
+        document.date,
+        document.due or document.date,
+        document.currency,
+        0,
+        0,
+        document.status,
+    )
+    same = ("number", "customer_id", "date", "currency", "total", "balance", "status", "tax")
+    more = ("marker", "note", "rate", "version")
+    values = {name: getattr(document, name) for name in (*same, *more)}
+    return replace(base, due=document.due or base.due, **values)
+
+
+def _credit(document: Document, old: CreditNote | None) -> CreditNote:
+    return CreditNote(
+        id=document.id,
+        number=document.number,
+        customer_id=document.customer_id,
+        date=document.date,
+        currency=document.currency,
+        total=document.total,
+        remaining=document.balance,
+        allocations=old.allocations if old else (),
+        void=document.status is Status.VOID,
+        marker=document.marker,
+        version=document.version,
+        updated_at=old.updated_at if old else None,
+    )
 
 
 def drop_invoice(tx: Transaction, connection_id: str, invoice_id: str) -> set[str]:

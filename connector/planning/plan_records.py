@@ -103,6 +103,11 @@ def get(tx: Connection, plan_id: str) -> Record:
     return found[0]
 
 
+def revision(tx: Connection, plan_id: str) -> int | None:
+    """How often the plan was changed; None for an unknown number. Whoever holds a record of the same has all of it."""
+    return tx.scalar(sa.select(plans.c.revision).where(plans.c.number == number_of(plan_id)))
+
+
 def of_connection(
     tx: Connection, connection_id: str, states: Collection[str] | None = None, limit: int | None = None
 ) -> list[Record]:

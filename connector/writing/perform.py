@@ -45,6 +45,8 @@ FIRST_WAIT = 5.0  # seconds; doubled with each attempt
 LONGEST_WAIT = 15 * 60.0
 LARGEST_GROUP = 30  # what one QuickBooks batch takes
 
+_Made = tuple[Write, CreditDraft | InvoiceDraft, Document]  # a write, and what the ledger made of it
+
 
 class Stopped(Exception):
     """A write cannot be made as intended: a person, or an undo, is next. `code` as in accounting.md 1.7."""
@@ -151,13 +153,20 @@ class Performer:
         wanted = [(w, d) for w, d in zip(group, drafts, strict=True) if isinstance(d, InvoiceDraft)]
         doubtful = [d.number for w, d in wanted if self._may_exist(w, d)]
         found = self.ledger.find(Kind.INVOICE, doubtful) if doubtful else []
-        missing = []
-        for write, draft in wanted:
-            document = self._known(draft, found)
-            if document is None:
-                missing.append((write, draft))
-            else:
-                self._made(write, draft, document)
+        adopted: list[_Made] = []
+        missing: list[tuple[Write, InvoiceDraft]] = []
+        trouble: Exception | None = None
+        try:
+            for write, draft in wanted:
+                document = self._known(draft, found)
+                if document is None:
+                    missing.append((write, draft))
+                else:
+                    adopted.append((write, draft, document))
+        finally:
+            trouble = self._all_made(adopted)
+        if trouble:
+            raise trouble
         if missing:
             self._create(missing)
 
@@ -167,6 +176,7 @@ class Performer:
         # A smaller set needs a key of its own: both ledgers refuse a known key with another body.
         key = first.key if first is last else f"{first.key}..{last.position - first.position + 1}"
         outcomes = self.ledger.create_invoices([d for _, d in missing], key[: outbox.KEY_LENGTH])
+        made: list[_Made] = []
         trouble: Exception | None = None
         for (write, draft), outcome in zip(missing, outcomes, strict=True):
             try:
@@ -177,9 +187,10 @@ class Performer:
                     outcome = document
                 if isinstance(outcome, PlatformError):
                     raise outcome
-                self._made(write, draft, outcome)
+                made.append((write, draft, outcome))
             except (PlatformError, Stopped) as wrong:
                 trouble = trouble or wrong
+        trouble = self._all_made(made) or trouble
         if trouble:
             raise trouble
 
@@ -272,20 +283,32 @@ class Performer:
         return live[0]
 
     def _made(self, write: Write, draft: CreditDraft | InvoiceDraft, document: Document) -> None:
-        """Store what the ledger has, then compare: a document that came out wrong must be known to be undone."""
-        self._done(write, document.id, document)
-        if wrong := unlike(draft, document):
+        if wrong := self._all_made([(write, draft, document)]):
             raise wrong
 
+    def _all_made(self, made: Sequence[_Made]) -> Stopped | None:
+        """Store what the ledger has, then compare: a document that came out wrong must be known to be undone.
+
+        Returns what is wrong with the first that did.
+        """
+        self._all_done([(write, document.id, document) for write, _, document in made])
+        return next((wrong for _, draft, document in made if (wrong := unlike(draft, document))), None)
+
     def _done(self, write: Write, external_id: str, document: Document | None = None) -> None:
-        with db.transaction(self.engine) as tx:
-            answer = codec.to_json(document) if document else None
-            outbox.done(tx, write.id, external_id, self.clock(), answer)
-            if document:
-                mirror.put_document(tx, self.connection_id, document)
-        if document:
-            self.made.append(document)
-        log.info("write done connection=%s write=%s kind=%s", self.connection_id, write.id, write.kind)
+        self._all_done([(write, external_id, document)])
+
+    def _all_done(self, finished: Sequence[tuple[Write, str, Document | None]]) -> None:
+        """What one call brought, in one transaction."""
+        documents = [document for _, _, document in finished if document]
+        if finished:
+            with db.transaction(self.engine) as tx:
+                for write, external_id, document in finished:
+                    answer = codec.to_json(document) if document else None
+                    outbox.done(tx, write.id, external_id, self.clock(), answer)
+                mirror.put_documents(tx, self.connection_id, documents)
+        self.made.extend(documents)
+        for write, _, _ in finished:
+            log.info("write done connection=%s write=%s kind=%s", self.connection_id, write.id, write.kind)
 
     def _fail(self, group: Sequence[Write], error: PlatformError) -> None:
         with db.transaction(self.engine) as tx:

@@ -142,8 +142,7 @@ def _finish(p: Performer, record: Record) -> None:
     plan = record.plan
     now = proving.read(p.ledger, Kind.INVOICE, {s.invoice_id: s.number for s in plan.sources})
     with db.transaction(p.engine) as tx:
-        for document in now:
-            mirror.put_document(tx, p.connection_id, document)
+        mirror.put_documents(tx, p.connection_id, now)
         if record.progress == "cancelling":
             plans.cancelled(tx, plan.id, p.clock())
         else:

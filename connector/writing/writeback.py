@@ -191,9 +191,10 @@ def _forward(p: Performer, plan_id: str, seen: Sequence[Document] = ()) -> None:
 
     `seen`: the plan's invoices as the preflight of this very delivery read them.
     """
+    record = _record(p, plan_id)
     try:
         while True:
-            record = _record(p, plan_id)
+            record = _now(p, record)
             if record.progress in plans.UNDER_WAY:
                 undoing.take_back(p, record)
                 return
@@ -244,8 +245,7 @@ def _prove(p: Performer, record: Record, seen: Sequence[Document]) -> None:
         plans.written(
             tx, record.id, invoice_ids=rows, proof=proven.to_json(p.clock()), attention="", now=p.clock()
         )
-        for document in (*proven.sources, *proven.written):
-            mirror.put_document(tx, p.connection_id, document)
+        mirror.put_documents(tx, p.connection_id, (*proven.sources, *proven.written))
     p.say(f"{record.id}: read back and proven")
 
 
@@ -290,3 +290,9 @@ def _take_off(p: Performer, credit: Write, why: Stopped) -> None:
 def _record(p: Performer, plan_id: str) -> Record:
     with db.reading(p.engine) as tx:
         return plans.get(tx, plan_id)
+
+
+def _now(p: Performer, record: Record) -> Record:
+    """The plan as it stands now; read anew only where somebody changed it."""
+    with db.reading(p.engine) as tx:
+        return record if plans.revision(tx, record.id) == record.revision else plans.get(tx, record.id)
