@@ -155,7 +155,8 @@ class _Soak:
     # ------------------------------------------------------------ the trouble
 
     def kill(self) -> None:
-        """Any process, or the job that a worker has under way."""
+        """Any process, or the job that a worker has under way. Each is as likely whether it runs just now or not: else
+        those that run would be killed the more often, the fewer there are, until none is left."""
         running = self.practice.installation.processes()
         horses = {
             f"job of {name}": pid
@@ -163,7 +164,11 @@ class _Soak:
             if "worker" in name
             for pid in _children(parent)
         }
-        name, pid = self.chance.choice(sorted({**running, **horses}.items()))
+        names = {child.name for child in self.practice.installation._children}
+        name = self.chance.choice(sorted(names | horses.keys()))
+        pid = (running | horses).get(name)
+        if pid is None:
+            return
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
