@@ -7,7 +7,7 @@ the plan's invoices since the snapshot pays the rows in their order. Amounts are
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -115,22 +115,24 @@ def progress(
     sources: Mapping[str, Invoice] | None = None,
     interest: Mapping[int, Invoice] | None = None,
     payments: Iterable[Payment] = (),
-    credits: Iterable[CreditNote] = (),
+    credits: Iterable[CreditNote] | None = None,
 ) -> Progress:
     """Where the plan stands today, by what the books say.
 
     `installments` are a split's invoices by row number, `interest` the interest invoices by row number,
     `sources` the plan's own invoices by ledger id; a document that is missing there is gone from the ledger.
+    `credits` are all of the customer's, or None where nobody looked: then the plan's own is not missed.
     """
-    settlements = _settlements(payments, credits)
+    known = None if credits is None else tuple(credits)
+    settlements = _settlements(payments, known or ())
     billed = interest or {}
     if plan.mode is Mode.SPLIT:
         rows, attention = _split_rows(plan, today, installments or {}, settlements)
     else:
         rows, attention = _notes_rows(plan, today, sources or {}, settlements)
     rows = [_with_interest(r, billed.get(r.n), today) for r in rows]
-    if plan.mode is Mode.SPLIT and sources:
-        attention += _reopened(plan, sources)
+    if plan.mode is Mode.SPLIT and sources is not None:
+        attention += _unsettled(plan, sources, known)
     return Progress(_pace(plan, rows, today), tuple(rows), tuple(attention))
 
 
@@ -258,16 +260,30 @@ def _with_interest(row: RowProgress, invoice: Invoice | None, today: dt.date) ->
     return replace(row, interest_open=invoice.balance, interest_paid=max(0, invoice.total - invoice.balance))
 
 
-def _reopened(plan: Plan, sources: Mapping[str, Invoice]) -> list[str]:
-    """A split's own invoices must stay settled by its credit note."""
+def _unsettled(plan: Plan, sources: Mapping[str, Invoice], credits: Sequence[CreditNote] | None) -> list[str]:
+    """A split's own invoices must stay as they are, settled by its credit note."""
     found = []
     for source in plan.sources:
         invoice = sources.get(source.invoice_id)
-        if invoice is not None and invoice.status is not Status.VOID and invoice.balance > 0:
+        if invoice is None or invoice.status is Status.VOID:
+            what = "is no longer in the ledger" if invoice is None else "was voided in the ledger"
+            found.append(
+                f"Invoice {source.number} {what}, and its installments still ask for it. End the plan, or draft it "
+                "again for what is still owed."
+            )
+        elif invoice.balance > 0:
             found.append(
                 f"Invoice {source.number} is open again with {Money(invoice.balance, plan.currency)}: "
                 "the plan's credit was taken off it. Apply it again, or draft the plan again."
             )
+    mark = f"plan={plan.id} v={plan.version} role=credit "
+    credited = sum(c.total for c in credits or () if c.marker.startswith(mark) and not c.void)
+    if credits is not None and not found and credited != plan.balance:
+        found.append(
+            f"The plan's credit is {Money(credited, plan.currency)} in the ledger, and was "
+            f"{Money(plan.balance, plan.currency)}: the clearing account no longer comes to zero. Put it right there, "
+            "or end the plan and draft it again."
+        )
     return found
 
 

@@ -135,6 +135,18 @@ def test_what_a_bookkeeper_changes_by_hand_is_met_with_a_proposal():
     reopened = split(FIRST, sources={"147": an_invoice("147", 115000, 85000)})
     assert "Invoice 1001 is open again with 850.00 USD" in reopened.attention[0]
     assert split(FIRST, sources={"147": an_invoice("147", 115000, 0)}).attention == ()
+    settled = an_invoice("147", 115000, 0)
+    for invoice, what in (
+        ({}, "is no longer"),
+        ({"147": replace(settled, status=Status.VOID)}, "was voided"),
+    ):
+        (told,) = split(FIRST, sources=invoice).attention
+        assert f"Invoice 1001 {what} in the ledger, and its installments still ask for it" in told
+    ours = CreditNote("c", "1001-P1C", "58", FIRST, "USD", 85000, 0, (), marker=PLAN.marker("credit", "147"))
+    assert split(FIRST, sources={"147": settled}, credits=[ours]).attention == ()
+    for credits_ in ([], [replace(ours, void=True)], [replace(ours, total=80000)]):
+        (told,) = split(FIRST, sources={"147": settled}, credits=credits_).attention
+        assert "and was 850.00 USD: the clearing account no longer comes to zero" in told
     nothing = progress(PLAN, FIRST, installments={})
     assert (nothing.pace, nothing.next) == (Pace.ON_TRACK, None)
 

@@ -94,6 +94,15 @@ def test_what_is_changed_by_hand_is_met_with_a_proposal(
     assert "again" in record.attention
 
 
+def test_a_sale_voided_behind_its_plan_is_told(practice: Practice) -> None:
+    """QuickBooks lets a settled invoice be voided; its installments would go on asking for the sale."""
+    company, plan_id = running(practice, "quickbooks")
+    company.void("1001")
+    company.look()
+    told = company.plan(plan_id).attention
+    assert "Invoice 1001 was voided in the ledger, and its installments still ask for it" in told
+
+
 def test_a_credit_by_hand_counts_as_paid(practice: Practice, platform: str) -> None:
     company, plan_id = running(practice, platform)
     acts.credit(company.pretend, invoice=company.invoice("1001-P1.1").id)
