@@ -123,7 +123,7 @@ def assess(receivables: Receivables, policy: Policy, today: dt.date) -> Assessme
 
 def path(segment: str, habits: Habits) -> str:
     """How to go on."""
-    waits = habits.whole.open > 0
+    waits = habits.recent.open + habits.earlier.open > 0
     if segment == NOT_ENOUGH:
         return "talk" if waits else "wait"
     return "nudge" if segment == "reliable" and waits else PATHS[segment]

@@ -56,10 +56,10 @@ class Glance:
         self.recent = self.counted & (self.day - rows.due <= RECENTLY)
         earlier = self.counted & ~self.recent
         recent_, earlier_ = self._tallies(self.recent), self._tallies(earlier)
-        self.tallies = list(zip(recent_.tolist(), earlier_.tolist(), strict=True))
         open_ = self.counted & ~self.settled
         self.waiting = self._longest(open_)
-        self.stuck = self._stuck()
+        counts = (recent_, earlier_, self.waiting, self._stuck())
+        self.counts = list(zip(*(column.tolist() for column in counts), strict=True))
         few = earlier_[:, 0] < HABIT
         past = self.counted & (~self.recent | few[rows.customer])
         ago, (since, until) = self.day - rows.due, SEASON
@@ -71,14 +71,8 @@ class Glance:
         self.next_on = self._next_on()
 
     def habits(self, who: int) -> Habits:
-        recent, earlier = self.tallies[who]
-        return Habits(
-            Tally(*recent),
-            Tally(*earlier),
-            int(self.waiting[who]),
-            bool(self.stuck[who]),
-            lambda: self._seasonal(who),
-        )
+        recent, earlier, waiting, stuck = self.counts[who]
+        return Habits(Tally(*recent), Tally(*earlier), waiting, stuck, lambda: self._seasonal(who))
 
     def _seasonal(self, who: int) -> bool:
         between = Tally(*self.between[who].tolist())

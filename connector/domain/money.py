@@ -96,7 +96,10 @@ class Money:
         return to_decimal(self.minor, self.currency)
 
     def __str__(self) -> str:
-        return f"{self.decimal:,} {self.currency}"
+        places = exponent(self.currency)
+        whole, rest = divmod(abs(self.minor), 10**places)
+        decimals = f".{rest:0{places}}" if places else ""
+        return f"{'-' if self.minor < 0 else ''}{whole:,}{decimals} {self.currency}"
 
 
 def step(currency: str, *amounts: int) -> int:

@@ -22,9 +22,7 @@ from connector.domain.glance import Rows
 from connector.domain.prediction.history import from_columns
 from connector.domain.prediction.timeline import Days, History
 from connector.mirroring import books
-from connector.mirroring.book_rows import columns, mark
-
-_UNDATED = 0
+from connector.mirroring.book_rows import UNDATED, Ordinals, columns, mark
 
 
 def history(tx: Connection, connection_id: str, today: dt.date) -> tuple[History, list[str]]:
@@ -61,7 +59,7 @@ def rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
 
 
 def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
-    owners, currencies, days = _Codes(), _Codes(), _Days()
+    owners, currencies = _Codes(), _Codes()
     apart, *void = _apart(tx, connection_id)
     closed, into = _ours(tx, connection_id), books.survivors(tx, connection_id)
     whole = f"FROM invoices WHERE connection_id = {mark(tx, 1)}"
@@ -76,21 +74,21 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
         index = dict(zip(ids, range(len(ids)), strict=True))
         customer = _coded(owners, next(found))
         paid = ahead.submit(_parts, tx, connection_id, payments, void[0])  # not sooner, for memory's sake
-        issued, due = _coded(days, next(found)), _coded(days, next(found))
+        issued, due = next(found), next(found)
         total, balance = (np.array(next(found), np.int64) for _ in range(2))
         left_out = (total <= 0) | (issued > today.toordinal())
         left_out[[index[id] for id in (*next(found), *closed) if id in index]] = True
         currency = np.full(len(ids), currencies[usual])
         foreign = [index[id] for id in next(found)]
         currency[foreign] = _coded(currencies, next(found))
-        settled = [_settled(paid.result(), void[0], index, owners, days)]
-    settled.append(_settled(_parts(tx, connection_id, credits, void[1]), void[1], index, owners, days))
+        settled = [_settled(paid.result(), void[0], index, owners)]
+    settled.append(_settled(_parts(tx, connection_id, credits, void[1]), void[1], index, owners))
     for table, gone, dated in zip((payments, credits), void, list(settled), strict=True):
-        if (dated[1] == _UNDATED).any():  # the document's own day then
+        if (dated[1] == UNDATED).any():  # the document's own day then
             parts = _parts(tx, connection_id, table, gone, undated=True)
-            settled.append(_settled(parts, gone, index, owners, days))
+            settled.append(_settled(parts, gone, index, owners))
     paid_invoice, paid_day, paid_amount, payer = np.concatenate(
-        [p[:, p[1] != _UNDATED] for p in settled], axis=1
+        [p[:, p[1] != UNDATED] for p in settled], axis=1
     )
     strange = customer[paid_invoice] != payer  # somebody else's money: each sees their half of it
     later = paid_day > today.toordinal()
@@ -128,31 +126,32 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
     )
 
 
-_OF_INVOICES = ("id", "customer_id", '"date"', "due", "total", "balance", "id WHERE marker <> ''")
+_OF_INVOICES = (
+    *("id", "customer_id", Ordinals('"date"'), Ordinals("due")),
+    *("total", "balance", "id WHERE marker <> ''"),
+)
 
 
 def _parts(
     tx: Connection, connection_id: str, table: sa.Table, void: set[str], *, undated: bool = False
-) -> Iterator[list[Any]]:
+) -> Iterator[Any]:
     """What payments or credits set against invoices: invoice, day, amount, whose; with `void` by which of them.
 
     `undated`: only parts without a day, each on the day of its payment or credit.
     """
-    wanted = ["a.invoice_id", 'a."date"', "a.amount", "a.customer_id", *(["a.source_id"] if void else [])]
+    day = Ordinals('d."date"' if undated else 'a."date"')
+    wanted = ["a.invoice_id", day, "a.amount", "a.customer_id", *(["a.source_id"] if void else [])]
     rest = "FROM allocations a"
     if undated:
-        wanted[1] = 'd."date"'
         rest += f" JOIN {table.name} d ON d.connection_id = a.connection_id AND d.id = a.source_id AND a.date IS NULL"
     rest += f" WHERE a.connection_id = {mark(tx, 1)} AND a.source = {mark(tx, 1)}"
     return columns(tx, wanted, rest, connection_id, "payment" if table is payments else "credit")
 
 
-def _settled(
-    parts: Iterator[list[Any]], void: set[str], index: dict[str, int], owners: _Codes, days: _Days
-) -> Days:
+def _settled(parts: Iterator[Any], void: set[str], index: dict[str, int], owners: _Codes) -> Days:
     """Rows of (invoice, day, amount, whose); what was voided, or is of an invoice that does not count, is left out."""
     at = _places(index, next(parts))
-    more = _coded(days, next(parts)), np.array(next(parts), np.int64), _coded(owners, next(parts))
+    more = next(parts), np.array(next(parts), np.int64), _coded(owners, next(parts))
     kept = at >= 0
     if void:
         kept &= np.fromiter((id not in void for id in next(parts)), bool, len(at))
@@ -201,15 +200,6 @@ class _Codes(dict[str, int]):
 
     def __missing__(self, name: str) -> int:
         self[name] = found = len(self)
-        return found
-
-
-class _Days(dict[Any, int]):
-    """A date, or its ISO text, as an ordinal. Books have few thousand different days."""
-
-    def __missing__(self, day: Any) -> int:
-        date = dt.date.fromisoformat(day[:10]) if isinstance(day, str) else day
-        self[day] = found = date.toordinal() if date else _UNDATED
         return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from functools import partial
 
 from sqlalchemy.engine import Connection
 
@@ -97,6 +98,19 @@ def _at_a_glance(
 ) -> Conclusion:
     habits = glance.habits(who) if who is not None else assessment.NO_HABITS
     segment, reasons, changes = assessment.judge(habits)
+    next_on = FAR if who is None else int(glance.next_on[who])
+    concluded = partial(
+        Conclusion,
+        customer_id=customer.id,
+        segment=segment,
+        reasons=reasons,
+        changes=changes,
+        path=assessment.path(segment, habits),
+        as_of=today,
+        next_on=NEVER if next_on == FAR else dt.date.fromordinal(next_on),
+    )
+    if not owing:
+        return concluded()
     open_ = Receivables(
         customer=customer,
         invoices=tuple(owing),
@@ -104,18 +118,10 @@ def _at_a_glance(
         book=book,
         memory={("received", today): {i.id: came[i.id] for i in owing if i.id in came}},
     )
-    next_on = FAR if who is None else int(glance.next_on[who])
-    return Conclusion(
-        customer_id=customer.id,
-        findings=tuple(f for detector in OF_OPEN for f in detector(open_, policy, today)) if owing else (),
-        balances=judging.balances(owing, (), (), today) if owing else (),
-        segment=segment,
-        reasons=reasons,
-        changes=changes,
-        path=assessment.path(segment, habits),
-        priority=assessment.priority(open_, segment, today) if owing else 0.0,
-        as_of=today,
-        next_on=NEVER if next_on == FAR else dt.date.fromordinal(next_on),
+    return concluded(
+        findings=tuple([f for detector in OF_OPEN for f in detector(open_, policy, today)]),
+        balances=judging.balances(owing, (), (), today),
+        priority=assessment.priority(open_, segment, today),
     )
 
 

@@ -125,8 +125,10 @@ class Receivables:
 
 def is_overdue(receivables: Receivables, invoice: Invoice, policy: Policy, today: dt.date) -> bool:
     """Past the due date, the weekend or holiday that it fell on, and the policy's grace."""
-    last = next_business_day(receivables.due(invoice), receivables.country)
-    return today > last + dt.timedelta(policy.findings.grace_days)
+    due = receivables.due(invoice)
+    if today <= due:
+        return False
+    return today > next_business_day(due, receivables.country) + dt.timedelta(policy.findings.grace_days)
 
 
 class _HasCurrency(Protocol):
@@ -142,7 +144,7 @@ def by_currency(records: Iterable[_Record]) -> dict[str, list[_Record]]:
     found: dict[str, list[_Record]] = {}
     for record in records:
         found.setdefault(record.currency, []).append(record)
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())) if len(found) > 1 else found
 
 
 def name(invoice: Invoice) -> str:

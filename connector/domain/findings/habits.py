@@ -153,11 +153,11 @@ def shrinking_payments(receivables: Receivables, policy: Policy, today: dt.date)
     """Each part-payment on what is overdue is smaller than the one before: three or more, the last well below the first."""
     findings = []
     received = receivables.received(today)
-    missed = [i for i in receivables.open() if not is_trifle(i, policy.plan)]
+    missed = [i for i in receivables.open() if i.id in received and not is_trifle(i, policy.plan)]
     for currency, invoices in by_currency(missed).items():
         parts: dict[dt.date, list[Evidence]] = {}
         for invoice in invoices:
-            for date, amount in received.get(invoice.id, []):
+            for date, amount in received[invoice.id]:
                 if (today - date).days <= 180 and receivables.due(invoice) < today:
                     parts.setdefault(date, []).append(Evidence(invoice.id, date, amount))
         run: list[tuple[dt.date, int]] = []

@@ -42,30 +42,32 @@ def overdue(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fi
 
 def is_late(receivables: Receivables, invoice: Invoice, policy: Policy, today: dt.date) -> bool:
     """Overdue, and with enough of it open to say so."""
-    enough = minor(policy.findings.minimum_balance, invoice.currency)
-    return invoice.balance >= enough and is_overdue(receivables, invoice, policy, today)
+    if not is_overdue(receivables, invoice, policy, today):
+        return False
+    return invoice.balance >= minor(policy.findings.minimum_balance, invoice.currency)
 
 
 def partly_paid(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Open invoices on which some money came, but not all. A credit note alone is no part-payment."""
+    short = [i for i in receivables.open() if i.balance < i.total]
+    if not short:
+        return []
     came = receivables.received(today)
     received = {
-        i.id: [Evidence(i.id, date, amount) for date, amount in came[i.id]]
-        for i in receivables.open()
-        if i.id in came
+        i.id: [Evidence(i.id, date, amount) for date, amount in came[i.id]] for i in short if i.id in came
     }
     credited: dict[str, int] = {}
     for credit in receivables.credits:
         for part in () if credit.void else credit.allocations:
             credited[part.invoice_id] = credited.get(part.invoice_id, 0) + part.amount
     parts: dict[str, list[Evidence]] = {}
-    for invoice in receivables.open():
+    for invoice in short:
         unexplained = invoice.total - invoice.balance - credited.get(invoice.id, 0)
-        if invoice.balance < invoice.total and invoice.id in received:
+        if invoice.id in received:
             parts[invoice.id] = sorted(received[invoice.id], key=lambda e: (e.date, e.amount))
-        elif unexplained > 0 and invoice.id not in received:  # the ledger says so without saying when
+        elif unexplained > 0:  # the ledger says so without saying when
             parts[invoice.id] = [Evidence(invoice.id, invoice.date, unexplained)]
-    partly = [i for i in receivables.open() if i.id in parts]
+    partly = [i for i in short if i.id in parts]
     findings = []
     for currency, invoices in by_currency(partly).items():
         evidence = sorted(
@@ -110,8 +112,7 @@ def concentration(receivables: Receivables, policy: Policy, today: dt.date) -> l
     """One customer owes much of everything that is owed. A fact about the book, not a fault of the customer."""
     findings = []
     for currency, invoices in by_currency(receivables.open()).items():
-        whole = receivables.book.get(currency)
-        owed = sum(i.balance for i in invoices)
+        whole, owed = receivables.book.get(currency), sum([i.balance for i in invoices])
         if whole is None or not is_much(owed, whole.open, whole.customers):
             continue
         evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in invoices)

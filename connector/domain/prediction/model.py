@@ -18,7 +18,7 @@ import numpy as np
 from connector.domain.prediction.alike import Alike, Look, parts, together
 from connector.domain.prediction.record import Record, record
 from connector.domain.prediction.survival import FARTHEST, Survival, survival
-from connector.domain.prediction.timeline import FAR, Days, Floats, History, OwnRate
+from connector.domain.prediction.timeline import FAR, Days, Floats, History, OwnRate, ordered
 
 A_YEAR = 365
 FEWEST_PARTS = 30  # invoices paid in part before the book says how such invoices end
@@ -70,14 +70,17 @@ class Model:
         """For the invoices (indices into the history) that are open at the end of `day`."""
         h, day = self.alike.history, np.full(len(at), self.day)
 
+        by_customer = ordered(h.customer[at])  # what lies beside them lies together
+
         def ask(part: slice) -> Floats:
-            look = self.alike.look(at[part], day[part])
+            look = self.alike.look(at[by_customer[part]], day[part])
             remaining = self.alike.remaining_of(look, self.lasting)
             return np.column_stack([self._chance(look, 0), self._chance(look, 30), remaining])
 
         with ThreadPoolExecutor(2) as pool:  # numpy needs no lock for most of it
             found = list(pool.map(ask, parts(len(at))))
-        answers = np.concatenate(found) if found else np.zeros((0, 5))
+        answers = np.empty((len(at), 5))
+        answers[by_customer] = np.concatenate(found) if found else 0.0
         late_30 = answers[:, 1]
         late = np.maximum(answers[:, 0], late_30)
         ahead = np.clip(np.round(answers[:, 2:]).astype(np.int64), 1, FARTHEST)

@@ -99,16 +99,30 @@ class OwnRate:
 def ordered(*columns: Days) -> Days:
     """The rows in the order of these columns, the first counts most; what is alike stays as it is given.
 
-    As `np.lexsort` of the columns reversed, in a fifth of the time: numpy is quickest with 16 bits.
+    As `np.lexsort` of the columns reversed, in a tenth of the time: numpy is quickest when it sorts whole numbers and
+    not their places. So as many columns as there is room for make one number, with the place in its last bits.
     """
-    order: Days = np.arange(len(columns[0]))
+    count = len(columns[0])
+    last = count.bit_length()
+    order, key, filled = np.arange(count), np.zeros(count, np.int64), last
     for column in reversed(columns):
-        rest = column - (column.min() if len(column) else 0)
-        while rest.any():
-            digit = (rest & 0xFFFF).astype(np.uint16)
-            order = order[np.argsort(digit[order], kind="stable")]
-            rest >>= 16
-    return order
+        rest = column - (column.min() if count else 0)
+        while bits := int(rest.max(initial=0)).bit_length():
+            if filled == 63:
+                order, key, filled = _sorted(order, key, last), np.zeros(count, np.int64), last
+            taken = min(bits, 63 - filled)
+            key |= (rest & ((1 << taken) - 1)) << filled
+            rest >>= taken
+            filled += taken
+    return _sorted(order, key, last)
+
+
+def _sorted(order: Days, key: Days, last: int) -> Days:
+    """The rows, so far in this order, in that of the key; its last bits are free for the place."""
+    placed = key[order] | np.arange(len(order))
+    placed.sort()
+    found: Days = order[placed & ((1 << last) - 1)]
+    return found
 
 
 def bits(amounts: Floats) -> Days:
