@@ -16,7 +16,7 @@ from connector.domain.policy import Mode
 from connector.planning import drafting, plans, previewing, todos
 from connector.practice import settings
 from sandbox import acts
-from sandbox.documents import Journal, JournalLine, Ref
+from sandbox.documents import Advance, Journal, JournalLine, Payment, Ref
 from tests.stories.lives import APPROVAL, DAY, Company, Practice, drift
 from tests.stories.test_plan_events import owing, running
 
@@ -213,6 +213,26 @@ def edited(company: Company) -> None:
     acts.edit(company.pretend, Ref("invoice", company.invoice("1001").id), {"due": DAY(2026, 9, 5)})
 
 
+def paid_without_a_word(company: Company) -> None:
+    """Money came that names no invoice, so no invoice changed."""
+    [customer] = [c.id for c in company.pretend.customers]
+    money = {"customer": customer, "date": APPROVAL, "amount": 12000, "currency": "USD"}
+    if company.platform == "xero":
+        company.pretend.add_advance(Advance(type="overpayment", **money | {"currency": "GBP"}))  # type: ignore[arg-type]
+    else:
+        company.pretend.add_payment(Payment(links=[], **money))  # type: ignore[arg-type]
+
+
+def archived(company: Company) -> None:
+    [customer] = list(company.pretend.customers)
+    company.pretend.edit(Ref("customer", customer.id), active=False)
+
+
+def asks_for_erasure(company: Company) -> None:
+    [customer] = list(company.pretend.customers)
+    customer.gdpr_requested = True
+
+
 BOTH = ("quickbooks", "xero")
 
 
@@ -224,6 +244,9 @@ BOTH = ("quickbooks", "xero")
         *((p, edited, "changed since approval") for p in BOTH),
         ("quickbooks", applies_credits, "would apply the plan credit to another invoice by itself"),
         *((p, files_on_cash, "Crediting the invoice would show its unpaid") for p in BOTH),
+        *((p, paid_without_a_word, "Apply the 120.00") for p in BOTH),
+        ("xero", archived, "The customer is inactive in the ledger"),
+        ("xero", asks_for_erasure, "marks a data protection request for this customer"),
     ],
 )
 def test_what_changed_in_the_ledger_since_the_last_reading_stops_the_first_write(
