@@ -27,7 +27,7 @@ from connector.practice.settings import Settings
 class Told:
     """What is on record about some customers beside their documents, by customer, read for all of them at once.
 
-    `kin` are the other customers who are the same people: a customer's sub-customers, their parent and each other.
+    `kin` are the other customers who are the same people: a customer's sub-customers, those above, and each other.
     """
 
     holds: Mapping[str, Sequence[Hold]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Told:
 
 def told(tx: Connection, connection_id: str, customer_ids: Collection[str], today: dt.date) -> Told:
     """Read it, with the holds of the customers' kin; a few queries however many customers there are."""
-    kin = _kin(tx, connection_id, customer_ids)
+    kin = books.families(tx, connection_id, customer_ids)
     everybody = {*customer_ids, *(other for others in kin.values() for other in others)}
     rests: dict[str, list[Hold]] = {}
     for hold in holds.active(tx, connection_id, today=today, among=everybody):
@@ -51,21 +51,6 @@ def told(tx: Connection, connection_id: str, customer_ids: Collection[str], toda
     for difference in completeness.differences(tx, connection_id, only):
         apart.setdefault(difference.customer_id, []).append(difference)
     return Told(rests, named, apart, kin)
-
-
-def _kin(tx: Connection, connection_id: str, customer_ids: Collection[str]) -> dict[str, list[str]]:
-    c = db.customers.c
-    mine = c.connection_id == connection_id
-    roots = {
-        row.id: row.parent_id or row.id
-        for row in tx.execute(sa.select(c.id, c.parent_id).where(mine, c.id.in_(list(customer_ids))))
-    }
-    members: dict[str, set[str]] = {}
-    for row in tx.execute(
-        sa.select(c.id, c.parent_id).where(mine, c.parent_id != "", c.parent_id.in_(set(roots.values())))
-    ):
-        members.setdefault(row.parent_id, {row.parent_id}).add(row.id)
-    return {id: sorted(members[root] - {id}) for id, root in roots.items() if root in members}
 
 
 @dataclass(frozen=True, slots=True)

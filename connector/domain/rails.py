@@ -6,12 +6,13 @@ The limits are the policy's; their defaults and reasons are in accounting.md 4, 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from itertools import pairwise
 
 from connector.domain.calendar import Rhythm, add_months
 from connector.domain.installments import has_large_end, yearly_percent
 from connector.domain.money import Money
-from connector.domain.plan import Plan
+from connector.domain.plan import Installment, Plan
 from connector.domain.policy import Mode, PlanPolicy
 from connector.domain.refusals import Refusal
 
@@ -154,6 +155,19 @@ def cautions(plan: Plan, today: dt.date, policy: PlanPolicy) -> list[Refusal]:
         if yearly > policy.interest.warn_above:
             found.append(Refusal("INTEREST_HIGH", f"The plan costs the customer {yearly} % a year."))
     return found
+
+
+def risen(rows: Sequence[Installment], agreed: Sequence[int]) -> tuple[Installment, int] | None:
+    """The first of the new rows that asks for more than was agreed in its place, and how much that was.
+
+    `agreed` are the amounts of the old rows that are still to pay, in order; a row beyond them is held against the
+    largest. What is paid already, a deposit above all, is no measure for what follows.
+    """
+    for n, row in enumerate(rows):
+        was = agreed[n] if n < len(agreed) else max(agreed)
+        if row.total > was:
+            return row, was
+    return None
 
 
 def rows_within(months: int, rhythm: Rhythm) -> int:

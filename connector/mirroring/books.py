@@ -211,6 +211,47 @@ def invoice(tx: Transaction, connection_id: str, invoice_id: str) -> Invoice | N
     return found[0] if found else None
 
 
+GENERATIONS = 5  # a customer and four levels of sub-customers, as QuickBooks allows
+
+
+def parents(tx: Transaction, connection_id: str, customer: Customer) -> list[str]:
+    """The ids of the customers above a sub-customer, the nearest first."""
+    c = db.customers.c
+    found: list[str] = []
+    above = customer.parent_id
+    while above and above not in found and len(found) < GENERATIONS:
+        found.append(above)
+        of_it = sa.select(c.parent_id).where(c.connection_id == connection_id, c.id == above)
+        above = tx.scalar(of_it) or ""
+    return found
+
+
+def families(tx: Transaction, connection_id: str, customer_ids: Collection[str]) -> dict[str, list[str]]:
+    """Whoever belongs together with these customers, by customer: all above and below the one at the top, over all
+    generations. Customers without any are left out."""
+    c = db.customers.c
+    mine = c.connection_id == connection_id
+    top = {id: id for id in customer_ids}
+    for _ in range(GENERATIONS):
+        query = sa.select(c.id, c.parent_id).where(mine, c.parent_id != "", c.id.in_(set(top.values())))
+        if not (above := {row.id: row.parent_id for row in tx.execute(query)}):
+            break
+        top = {id: above.get(one, one) for id, one in top.items()}
+    heads = {one: one for one in top.values()}  # member → the one at the top
+    newest = set(heads)
+    for _ in range(GENERATIONS):
+        query = sa.select(c.id, c.parent_id).where(mine, c.parent_id != "", c.parent_id.in_(newest))
+        below = {row.id: heads[row.parent_id] for row in tx.execute(query) if row.id not in heads}
+        if not below:
+            break
+        heads |= below
+        newest = set(below)
+    members: dict[str, set[str]] = defaultdict(set)
+    for id, one in heads.items():
+        members[one].add(id)
+    return {id: sorted(members[one] - {id}) for id, one in top.items() if members[one] - {id}}
+
+
 def shared_numbers(tx: Transaction, connection_id: str, numbers: Mapping[str, str]) -> set[str]:
     """Which of these invoices (id → number) bear a number that another live invoice bears too."""
     c = db.invoices.c

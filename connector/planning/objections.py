@@ -17,7 +17,7 @@ from connector.domain import rails
 from connector.domain import refusals as rules
 from connector.domain.money import Money
 from connector.domain.plan import Plan, Source
-from connector.domain.receivables import Document, Invoice, Kind
+from connector.domain.receivables import CreditNote, Document, Invoice, Kind, Payment
 from connector.domain.refusals import Facts, Refusal
 from connector.mirroring import books
 from connector.planning import plan_records as records
@@ -74,8 +74,10 @@ def facts(
             raise LookupError(f"Customer {customer_id} has no invoice {invoice_id}. Check the id.")
     chosen = tuple(document(by_id[i]) for i in wanted)
     currency = chosen[0].currency if chosen else connection.home_currency
-    unapplied = sum(p.unapplied for p in picture.payments if not p.void and p.currency == currency)
-    unapplied += sum(c.remaining for c in picture.credits if not c.void and c.currency == currency)
+    unapplied = spare(picture.payments, picture.credits, currency)
+    for above in books.parents(tx, connection_id, picture.customer):
+        if theirs := books.of_customer(tx, connection_id, above):
+            unapplied += max(0, spare(theirs.payments, theirs.credits, currency))
     plans = records.of_customer(tx, connection_id, customer_id) if plans is None else plans
     return Facts(
         organization=connection.facts,
@@ -87,6 +89,12 @@ def facts(
         holds=holds_on(tx, connection_id, customer_id, wanted, today, rests),
         planned=records.planned(plans, but=but) | marked_elsewhere(tx, connection_id, chosen),
     )
+
+
+def spare(payments: Iterable[Payment], credits: Iterable[CreditNote], currency: str) -> int:
+    """Money and credit in one currency that is set against nothing yet."""
+    money = sum(x.unapplied for x in payments if not x.void and x.currency == currency)
+    return money + sum(x.remaining for x in credits if not x.void and x.currency == currency)
 
 
 def marked_elsewhere(tx: Connection, connection_id: str, documents: Iterable[Document]) -> frozenset[str]:
@@ -156,17 +164,18 @@ def _consent(tx: Connection, record: records.Record, plan: Plan) -> list[Refusal
     """A renegotiation that asks for more at a time than was agreed needs the customer's recorded yes."""
     if record.draft is None or not record.plan.rows:
         return []
-    highest = max(r.total for r in record.plan.rows)
+    agreed = [r.amount for r in record.installments if r.open > 0] or [r.total for r in record.plan.rows]
     where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
     if tx.scalar(sa.select(plan_versions.c.acceptance).where(where)):
         return []
-    if not (risen := [r for r in plan.rows if r.total > highest]):
+    found = rails.risen(plan.rows, agreed)
+    if found is None:
         return []
-    row, now = Money(risen[0].total, plan.currency), Money(highest, plan.currency)
+    row, now = Money(found[0].total, plan.currency), Money(found[1], plan.currency)
     return [
         Refusal(
             "CONSENT_NEEDED",
-            f"Installment {risen[0].n} is {row}, more than the {now} that the customer agreed to. "
+            f"Installment {found[0].n} is {row}, more than the {now} that the customer agreed to. "
             "Record their acceptance first, or choose more installments.",
         )
     ]

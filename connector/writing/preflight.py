@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy.engine import Connection
@@ -258,18 +258,20 @@ def _unapplied(p: Performer, plan: Plan, stands: Standing) -> int:
     with db.reading(p.engine) as tx:
         known = books.payments(tx, p.connection_id, plan.customer_id)
         ours = books.credits(tx, p.connection_id, plan.customer_id)
+        customer = books.customer(tx, p.connection_id, plan.customer_id)
+        parents = books.parents(tx, p.connection_id, customer) if customer else []
     booked = [x for x in known if x.flavor in PULLED_ONLY]
     listed = [x for x in known if x.flavor not in PULLED_ONLY]
     payments: Sequence[Payment] = stands.payments
     credits: Sequence[CreditNote] = stands.credits
-    if not _spare(payments, credits, plan) and _spare(listed, ours, plan):
+    spare, currency = objections.spare, plan.currency
+    if not spare(payments, credits, currency) and spare(listed, ours, currency):
         _, payments, credits = p.ledger.customer_money(plan.customer_id, invoices=False)
-    return _spare(payments, credits, plan) + max(0, _spare(booked, (), plan))
-
-
-def _spare(payments: Iterable[Payment], credits: Iterable[CreditNote], plan: Plan) -> int:
-    money = sum(x.unapplied for x in payments if not x.void and x.currency == plan.currency)
-    return money + sum(x.remaining for x in credits if not x.void and x.currency == plan.currency)
+    found = spare(payments, credits, currency) + max(0, spare(booked, (), currency))
+    for above in parents:  # a head office's money may well be for its branch
+        _, payments, credits = p.ledger.customer_money(above, invoices=False)
+        found += max(0, spare(payments, credits, currency))
+    return found
 
 
 def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, Document]]:

@@ -18,7 +18,8 @@ from connector.domain.codec import WrongValue
 from connector.domain.policy import LetterPolicy, Mode, OwnText, PlanPolicy, Policy, ReminderPolicy
 from connector.domain.receivables import Customer, Payment
 from connector.mirroring import books, mirror
-from connector.planning import plans
+from connector.planning import drafting, plans
+from connector.planning.plans import PlanProblem
 from connector.platforms import Refused, TryLater
 from connector.practice import settings
 from connector.reviewing import conclusions
@@ -99,6 +100,26 @@ def test_money_under_the_parents_name_holds_the_sub_customers_message(story: Sto
     story.ledger.pay(None, 40000, TUESDAY, "59")
     story.sync()
     held(story, "400.00 USD is in the books but not matched")
+
+
+def test_money_two_levels_above_holds_and_no_plan_asks_for_it_again(story: Story) -> None:
+    """QuickBooks nests customers over four levels; the head office may have paid for the building site."""
+    customers = story.ledger.customers
+    customers["60"], customers["59"] = Customer("60", "Head office"), Customer("59", "Branch", parent_id="60")
+    customers["58"] = replace(customers["58"], parent_id="59")
+    story.ledger.pay(None, 40000, TUESDAY, "60")
+    story.sync()
+    held(story, "400.00 USD is in the books but not matched")
+    with (
+        pytest.raises(PlanProblem, match="Apply the 400.00 USD credit first"),
+        db.transaction(story.engine) as tx,
+    ):
+        drafting.propose_plan(
+            tx, story.connection_id, "58", ["201"], who="Ann", now=story.now, today=story.today
+        )
+    with db.reading(story.engine) as tx:
+        families = books.families(tx, story.connection_id, ["58", "59", "60"])
+    assert families == {"58": ["59", "60"], "59": ["58", "60"], "60": ["58", "59"]}
 
 
 def test_money_in_another_currency_holds(story: Story) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from connector import db
 from connector.domain.policy import Mode
-from connector.domain.receivables import Document, Kind, Status
+from connector.domain.receivables import Customer, Document, Kind, Status
 from connector.mirroring import merging
 from connector.planning import drafting, plans
 from connector.planning.plan_records import Record
@@ -172,6 +172,18 @@ def test_unapplied_money(story: Story) -> None:
     story.approve(plan.id)
     story.ledger.pay(None, 12000, DAY(2026, 11, 20), "58")
     refused_before_writing(story, plan.id, "Apply the 120.00 USD credit first")
+
+
+def test_unapplied_money_of_the_customer_above(story: Story) -> None:
+    story.ledger.customers["57"] = Customer("57", "Head office")
+    story.ledger.customers["58"] = replace(story.ledger.customers["58"], parent_id="57")
+    story.sync()
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.ledger.pay(None, 12000, DAY(2026, 11, 20), "57")
+    story.deliver()
+    assert "Apply the 120.00 USD credit first" in story.plan(plan.id).attention
+    assert money_documents(story.ledger) == []
 
 
 def test_unapplied_money_that_the_ledgers_figure_of_what_is_owed_leaves_out(story: Story) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.installments import balloon_rows, draft_rows
-from connector.domain.plan import Waiver
+from connector.domain.plan import Installment, Waiver
 from connector.domain.policy import Answers, Basis, InterestPolicy, Method, Mode, PlanPolicy
-from connector.domain.rails import approves_itself, cautions, problems, rows_within
+from connector.domain.rails import approves_itself, cautions, problems, risen, rows_within
 from connector.domain.receivables import Status
 from connector.domain.refusals import Facts, changed, choose_mode, refusals
 from tests.domain.story import (
@@ -300,3 +300,21 @@ def test_the_reason_of_a_waived_fee_is_read_by_the_customer():
         r for r in refusals(FACTS, Mode.NOTES, replace(waived, waivers=(unfit,))) if r.code == "WORDS"
     ]
     assert "next time we will sue" in refusal.sentence
+
+
+@pytest.mark.parametrize(
+    ("asked", "agreed", "found"),
+    [
+        ([14166, 14167, 14167, 14167], [28333, 28334], None),
+        ([42500, 42500], [28333, 28333, 28334], (1, 28333)),
+        ([40000], [10000, 10000, 10000, 10000], (1, 10000)),  # a deposit of 500.00 was paid before
+        ([20000, 20000, 20000], [10000, 10000, 40000], (1, 10000)),
+        ([30000, 30000], [30000], None),
+        ([30000, 30001], [30000], (2, 30000)),
+    ],
+)
+def test_a_row_that_rises_is_held_against_the_one_in_its_place(asked, agreed, found):
+    day = date(2026, 12, 21)
+    rows = [Installment(n, day, day, amount) for n, amount in enumerate(asked, 1)]
+    told = risen(rows, agreed)
+    assert (told and (told[0].n, told[1])) == found
