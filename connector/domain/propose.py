@@ -1,7 +1,7 @@
 """Draft a plan for a customer's overdue invoices, oldest first, within the policy's rails, and say why.
 
-The affordable amount is accounting.md 4, "Affordability": a heuristic, called that on the page, always shown
-with its evidence and open to the bookkeeper's change.
+How much, how often and from which day follow from how the customer has really paid (`paying`) and from what kind of
+payer they are (`assessment`), where neither a person nor, for a deposit, the policy says otherwise.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from statistics import median
 
 from connector.domain.calendar import Rhythm, add_months, business_day, due_dates, next_business_day
+from connector.domain.findings import Finding
 from connector.domain.installments import BAD_DEPOSIT, affordable_count, deposit_amount, draft_rows
 from connector.domain.money import Money, step
+from connector.domain.paying import EACH, Affordable, affordable, pay_days
 from connector.domain.plan import BadPlan, Installment, Source, Terms
 from connector.domain.policy import Method, PlanPolicy, minor
 from connector.domain.rails import LONGEST, rows_within
 from connector.domain.receivables import Invoice, Payment, Status
 from connector.domain.trifles import is_trifle
 
+RELIABLE, FORGETFUL, CHRONIC = "reliable", "forgetful", "chronic"  # as `assessment` calls them
+CHRONIC_DEPOSIT = Decimal(20)  # percent: creditors ask for 20 to 30 up front (accounting.md 4)
+NUDGED = 60  # days overdue, when the ladder of reminders ends and a person looks (accounting.md 6)
 FARTHEST = 1200  # months; the policy's own limit is far below, and the calendar ends
 
 
@@ -48,17 +52,6 @@ class Proposal:
     terms: Terms
     reasons: tuple[str, ...]
     affordable: int | None = None  # minor units per period; None: nothing shows it
-
-
-@dataclass(frozen=True, slots=True)
-class Affordable:
-    """What the customer seems able to pay each period, and the payments that show it."""
-
-    amount: int
-    reason: str
-
-
-PARTS, PAID = 180, 365  # days for which a payment in part, and any, shows what the customer can manage
 
 
 def candidates(
@@ -89,10 +82,12 @@ def propose(
     invoices: Sequence[Invoice] = (),
     payments: Sequence[Payment] = (),
     wish: Wish | None = None,
+    segment: str = "",
 ) -> Proposal:
     """A plan over the whole balance of the `chosen` invoices, all in one currency.
 
-    `invoices` and `payments` are all of the customer's, for what they can afford. Raises BadPlan.
+    `invoices` and `payments` are all of the customer's, for what they can afford; `segment` is what kind of payer they
+    are, "" where that plays no part. Raises BadPlan.
     """
     wish = wish or Wish()
     if not chosen:
@@ -105,22 +100,30 @@ def propose(
     currency, balance = ordered[0].currency, sum(i.balance for i in ordered)
     if balance < 1:
         raise BadPlan("NOT_OPEN", "Nothing is open on these invoices.")
-    rhythm = wish.rhythm or policy.rhythm
     reasons = [_what(ordered, balance, currency, today)]
+    asked = wish.installments is not None
+    own = None if asked or wish.rhythm else pay_days(payments, currency, today)
+    rhythm = wish.rhythm or (own.rhythm if own else policy.rhythm)
     able = affordable(invoices or ordered, payments, currency, rhythm, policy, today)
-    deposit = wish.deposit if wish.deposit is not None else deposit_amount(balance, policy.deposit_percent)
-    if wish.deposit is None:  # a share of the balance, rounded up to what a ledger keeps
-        deposit += -deposit % step(currency, balance)
+    if able and segment == RELIABLE and not asked:
+        able = able.at_most
+    deposit, because = _deposit(balance, currency, policy, wish, segment)
     if deposit and not 0 < deposit < balance:
         raise BadPlan("DEPOSIT", BAD_DEPOSIT)
-    count, why = _count(balance - deposit, currency, rhythm, able, policy, wish)
+    count, why = _count(balance - deposit, currency, rhythm, able, policy, wish, bool(because))
+    if (
+        because and deposit * count < balance - deposit
+    ):  # smaller than each of the others: it would show nothing
+        deposit, because = 0, ""
+        count, why = _count(balance, currency, rhythm, able, policy, wish, False)
     if count + bool(deposit) > LONGEST:
         raise BadPlan(
             "TOO_MANY_INSTALLMENTS",
             f"{count} installments are too many; the most is {LONGEST}. Choose fewer.",
         )
     reasons += why
-    first = wish.first or today + dt.timedelta(policy.first_payment_days)
+    within = policy.first_payment_days
+    first = wish.first or (own.first(today, within) if own else today + dt.timedelta(within))
     if first < today:
         raise BadPlan("PAST_DATE", f"The first payment is on {first}, which has passed. Choose a later date.")
     if first > add_months(today, FARTHEST):
@@ -129,7 +132,9 @@ def propose(
         first = next_business_day(first, country)
     dates = due_dates(first, rhythm, count + bool(deposit), country)
     if deposit:
-        reasons.append(f"A deposit of {Money(deposit, currency)} comes first.")
+        reasons.append(f"A deposit of {Money(deposit, currency)} comes first{because}.")
+    if own and own.rhythm is not policy.rhythm:
+        reasons.append(f"They pay about once a {EACH[rhythm]}, so the plan does, too.")
     method, annual = _interest(wish, policy)
     terms = Terms(
         rhythm=rhythm,
@@ -168,6 +173,20 @@ def propose(
     return Proposal(currency, tuple(ordered), rows, terms, tuple(reasons), able.amount if able else None)
 
 
+def _deposit(balance: int, currency: str, policy: PlanPolicy, wish: Wish, segment: str) -> tuple[int, str]:
+    """How much comes first, and why where their habits are the reason: who was late for long shows that they mean it."""
+    if wish.deposit is not None:
+        return wish.deposit, ""
+    percent, because = policy.deposit_percent, ""
+    if not percent and segment == CHRONIC and wish.installments is None:
+        percent, because = CHRONIC_DEPOSIT, ", because they have paid late for long"
+    deposit = deposit_amount(balance, percent)
+    deposit += -deposit % step(currency, balance)  # rounded up to what a ledger keeps
+    if because and not policy.minimum(balance, currency) <= deposit < balance:
+        return 0, ""
+    return deposit, because
+
+
 def _interest(wish: Wish, policy: PlanPolicy) -> tuple[Method, Decimal]:
     """How interest is charged, and the yearly rate on the declining balance (0 where there is none)."""
     declining = (Method.EQUAL_PRINCIPAL, Method.ANNUITY)
@@ -191,6 +210,12 @@ def _settlement(wish: Wish, policy: PlanPolicy) -> Decimal:
     return percent
 
 
+def a_nudge_does(findings: Iterable[Finding], segment: str, today: dt.date) -> bool:
+    """Whether this is the first slip of somebody who pays: they are reminded, not offered a plan, for NUDGED days."""
+    missed = (f for f in findings if f.kind == "first_miss")
+    return segment in (RELIABLE, FORGETFUL) and any((today - f.since).days < NUDGED for f in missed)
+
+
 def _is_overdue(invoice: Invoice, today: dt.date) -> bool:
     return invoice.balance > 0 and invoice.status in (Status.OPEN, Status.PARTLY_PAID) and invoice.due < today
 
@@ -205,8 +230,15 @@ def _what(invoices: Sequence[Invoice], balance: int, currency: str, today: dt.da
 
 
 def _count(
-    balance: int, currency: str, rhythm: Rhythm, able: Affordable | None, policy: PlanPolicy, wish: Wish
+    balance: int,
+    currency: str,
+    rhythm: Rhythm,
+    able: Affordable | None,
+    policy: PlanPolicy,
+    wish: Wish,
+    beside: bool,
 ) -> tuple[int, list[str]]:
+    """How many installments, and why; `beside` a deposit that takes the place of one in the usual length."""
     if wish.installments is not None:
         if wish.installments < 1:
             raise BadPlan("NO_INSTALLMENTS", "A plan needs at least one installment. Choose how many.")
@@ -214,7 +246,7 @@ def _count(
     minimum = policy.minimum(balance, currency)
     minimum += -minimum % step(currency, balance)
     most = max(1, balance // minimum) if minimum else balance
-    usual = rows_within(policy.soft_cap_months, rhythm)
+    usual = max(1, rows_within(policy.soft_cap_months, rhythm) - beside)
     if able is None:
         count = max(1, min(policy.installments, most, usual))
         return count, [f"{_many(count)} by the policy; no payments show what the customer can manage."]
@@ -228,72 +260,6 @@ def _count(
             f"so each is about {each}. Talk to the customer before approving."
         )
     return count, reasons
-
-
-def affordable(
-    invoices: Sequence[Invoice],
-    payments: Iterable[Payment],
-    currency: str,
-    rhythm: Rhythm,
-    policy: PlanPolicy,
-    today: dt.date,
-) -> Affordable | None:
-    """What the customer seems able to pay per period, or None when nothing shows it.
-
-    The smaller of two: the median of the last up to six periods with part-payments on overdue invoices (within
-    180 days), and the policy's share of the median month of all their other payments (within a year, at least
-    three such months).
-    """
-    known = {i.id: i for i in invoices if i.currency == currency}
-    parts: dict[str, int] = {}
-    months: dict[str, int] = {}
-    count = 0
-    for payment in payments:
-        age = (today - payment.date).days
-        if payment.void or payment.currency != currency or not 0 <= age <= PAID:
-            continue
-        other = payment.amount
-        for part in payment.allocations:
-            invoice = known.get(part.invoice_id)
-            if invoice and payment.date > invoice.due and 0 < part.amount < invoice.total:
-                other -= part.amount
-                if age <= PARTS:
-                    period = _period(payment.date, rhythm)
-                    parts[period] = parts.get(period, 0) + part.amount
-                    count += 1
-        if other > 0:
-            month = f"{payment.date:%Y-%m}"
-            months[month] = months.get(month, 0) + other
-    shown = []
-    if parts:
-        managed = median(parts[p] for p in sorted(parts)[-6:])
-        why = f"based on {count} part-payment{'s' if count != 1 else ''}"
-        shown.append((int(managed), why))
-    if len(months) >= 3:
-        share = Decimal(median(months.values())) * policy.affordable_share / 100 * _PERIODS_A_MONTH[rhythm]
-        why = f"{policy.affordable_share} % of what they pay in a usual month"
-        shown.append((int(share), why))
-    shown = [s for s in shown if s[0] > 0]
-    if not shown:
-        return None
-    amount, why = min(shown)
-    text = f"About {Money(amount, currency)} a {_EACH[rhythm]} seems manageable, {why} (an estimate)."
-    return Affordable(amount, text)
-
-
-_EACH = {Rhythm.MONTHLY: "month", Rhythm.WEEKLY: "week", Rhythm.TWO_WEEKLY: "fortnight"}
-_PERIODS_A_MONTH = {
-    Rhythm.MONTHLY: Decimal(1),
-    Rhythm.WEEKLY: Decimal(12) / 52,
-    Rhythm.TWO_WEEKLY: Decimal(12) / 26,
-}
-
-
-def _period(date: dt.date, rhythm: Rhythm) -> str:
-    if rhythm is Rhythm.MONTHLY:
-        return f"{date:%Y-%m}"
-    weeks = date.toordinal() // (14 if rhythm is Rhythm.TWO_WEEKLY else 7)
-    return f"{weeks:08d}"
 
 
 def _many(count: int) -> str:

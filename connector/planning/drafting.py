@@ -25,6 +25,7 @@ from connector.planning import objections, plans
 from connector.planning.plans import PlanProblem, Record
 from connector.practice import settings
 from connector.practice.settings import Settings
+from connector.reviewing import conclusions
 
 LIVE = (Status.OPEN, Status.PARTLY_PAID)
 
@@ -118,10 +119,12 @@ def draft(
     organization: Organization | None = None,
     decided: Settings | None = None,
     rests: Sequence[Hold] | None = None,
+    segment: str | None = None,
 ) -> Plan:
     """The plan over these invoices, in the mode that the books allow; as if there were no plan `but`. Not stored.
 
-    What the caller has read already may be given: the customer's plans and holds, the organization, what was decided.
+    What the caller has read already may be given: the customer's plans and holds, the organization, what was decided,
+    and what kind of payer they are.
     Raises PlanProblem.
     """
     decided = decided or settings.load(tx, connection_id)
@@ -166,6 +169,13 @@ def draft(
     return replace(plan, mode=choice.mode, reasons=reasons)
 
 
+def _kind(tx: Connection, connection_id: str, customer_id: str) -> str:
+    """What kind of payer they were at the last review, a person's word first; "" before it."""
+    key = (connection_id, customer_id)
+    said = conclusions.before(tx, [key]).get(key)
+    return conclusions.judged_otherwise(said) or (said.segment if said else "")
+
+
 def proposal(
     decided: Settings,
     organization: Organization,
@@ -173,8 +183,9 @@ def proposal(
     chosen: Sequence[Invoice],
     today: dt.date,
     wish: Wish | None,
+    segment: str = "",
 ) -> propose.Proposal:
-    """Rows and terms over the chosen invoices, by the policy and the wish. Raises PlanProblem."""
+    """Rows and terms over the chosen invoices, by the policy, the wish and how they pay. Raises PlanProblem."""
     policy = decided.policy
     country = policy.country or picture.customer.country or organization.country
     try:
@@ -186,6 +197,7 @@ def proposal(
             invoices=picture.invoices,
             payments=picture.payments,
             wish=wish,
+            segment=segment,
         )
     except BadPlan as bad:
         raise PlanProblem(bad.code, bad.sentence) from None

@@ -10,7 +10,9 @@ from sqlalchemy.engine import Connection
 
 from connector.connecting.connections import Connection as Organization
 from connector.contact.holds import Hold
-from connector.domain import propose, rails, refusals
+from connector.domain import paying, propose, rails, refusals
+from connector.domain.calendar import Rhythm
+from connector.domain.findings import Finding
 from connector.domain.plan import Plan
 from connector.domain.receivables import Invoice
 from connector.mirroring import books
@@ -40,18 +42,24 @@ def draft_by_policy(
     now: dt.datetime,
     today: dt.date,
     rests: Sequence[Hold] | None = None,
+    segment: str | None = None,
+    findings: Sequence[Finding] = (),
 ) -> Drafted:
     """Draft what the policy wants for one customer, and keep earlier drafts true.
 
-    `records` are the customer's plans, `rests` the holds where they have been read. One plan for each currency;
+    `records` are the customer's plans, `rests` the holds where they have been read, `segment` and `findings` what is
+    concluded of them. One plan for each currency;
     never for an invoice in a plan; never again what a person turned down.
     """
     connection_id, policy = organization.id, decided.policy
     left = _refresh(tx, organization, decided, picture, records, now, today, rests)
     drafted, refused = 0, False
-    for plan, why_not in _considered(tx, organization, decided, picture, left, today, rests):
+    considered = _considered(
+        tx, organization, decided, picture, left, today, rests, segment=segment, findings=findings
+    )
+    for plan, why_not in considered:
         if plan is None:
-            refused = refused or why_not == REFUSED
+            refused = refused or why_not in (REFUSED, NUDGE)
             continue
         record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now, picture=picture)
         drafted += 1
@@ -68,13 +76,18 @@ def wanted(
     records: Sequence[Record],
     today: dt.date,
     rests: Sequence[Hold] | None = None,
+    segment: str | None = None,
+    findings: Sequence[Finding] = (),
 ) -> Iterator[Plan]:
     """The plans that the policy wants for one customer, not stored; none while one waits for an answer."""
-    considered = _considered(tx, organization, decided, picture, records, today, rests)
+    considered = _considered(
+        tx, organization, decided, picture, records, today, rests, segment=segment, findings=findings
+    )
     return (plan for plan, _ in considered if plan is not None)
 
 
 TURNED_DOWN, SHORT, REFUSED = "a person turned it down", "one payment does", "something stands against it"
+NUDGE = "a first slip needs a reminder, no plan"
 
 
 def _considered(
@@ -85,6 +98,9 @@ def _considered(
     records: Sequence[Record],
     today: dt.date,
     rests: Sequence[Hold] | None,
+    *,
+    segment: str | None,
+    findings: Sequence[Finding],
 ) -> Iterator[tuple[Plan | None, str]]:
     """For each currency in which the policy looks for a plan: the plan, or why there is none."""
     if any(r.state == "proposed" for r in records):
@@ -93,6 +109,9 @@ def _considered(
     for group in propose.candidates(picture.invoices, policy, today, taken).values():
         if any(_turned_down(r, group) for r in records):
             yield None, TURNED_DOWN
+            continue
+        if propose.a_nudge_does(findings, segment or "", today):
+            yield None, NUDGE
             continue
         try:
             plan = drafting.draft(
@@ -105,6 +124,7 @@ def _considered(
                 organization=organization,
                 decided=decided,
                 rests=rests,
+                segment=segment,
             )
         except PlanProblem:
             yield None, REFUSED  # what it is stands on the customer's page; there is nothing to propose
@@ -123,12 +143,14 @@ def affords_otherwise(
     """The first day up to `until` on which a policy that found one payment enough may find another number."""
     policy = decided.policy.plan
     groups = propose.candidates(picture.invoices, policy, today)
-    ages = (propose.PARTS + 1, propose.PAID + 1)
+    ages = (paying.PARTS + 1, paying.PAID + 1, paying.LATELY + 1)
     days = sorted({p.date + dt.timedelta(age) for p in picture.payments for age in ages})
 
-    def able(currency: str, day: dt.date) -> int | None:
-        found = propose.affordable(picture.invoices, picture.payments, currency, policy.rhythm, policy, day)
-        return found.amount if found else None
+    def able(currency: str, day: dt.date) -> tuple[Rhythm, int] | None:
+        own = paying.pay_days(picture.payments, currency, day)
+        rhythm = own.rhythm if own else policy.rhythm
+        found = paying.affordable(picture.invoices, picture.payments, currency, rhythm, policy, day)
+        return (rhythm, found.amount) if found else None
 
     now = {currency: able(currency, today) for currency in groups}
     for day in days:

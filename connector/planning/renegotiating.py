@@ -58,6 +58,7 @@ def renegotiation(
         raise PlanProblem("NOT_OPEN", f"Nothing is open on plan {plan_id} any more.")
     invoices = [by_id[s.invoice_id] for s in sources]
     wish = drafting.as_said(wish, record.draft or old)
+    wish = replace(wish, rhythm=wish.rhythm or old.terms.rhythm)  # as agreed, until somebody says otherwise
     why = why or (plans.why_of(tx, record.draft) if record.draft else "")  # other terms, the same reason
     decided, organization = settings.load(tx, record.connection_id), connections.get(tx, record.connection_id)
     made = drafting.proposal(decided, organization, picture, invoices, today, wish)

@@ -176,8 +176,18 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
             ending.ask_about_lost(tx, record, picture.invoices, now)
     charging.grant_earned(tx, organization.id, who, decided.policy.charges, now=now, today=today)
     rests = told.holds.get(who, ())
+    segment = known.judged or conclusion.segment
     drafted = policy_drafts.draft_by_policy(
-        tx, organization, decided, picture, mine, now=now, today=today, rests=rests
+        tx,
+        organization,
+        decided,
+        picture,
+        mine,
+        now=now,
+        today=today,
+        rests=rests,
+        segment=segment,
+        findings=conclusion.findings,
     )
     if drafted.new or moved or drafted.withdrew:
         mine = plans.of_customer(tx, organization.id, who)
@@ -192,7 +202,7 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
         now=now,
         today=today,
         told=told,
-        segment=known.judged or conclusion.segment,
+        segment=segment,
         same_rules=known.same_rules,
     )
     next_on = circle.today + dt.timedelta(1)

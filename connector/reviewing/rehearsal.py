@@ -24,7 +24,8 @@ from connector.mirroring import books
 from connector.planning import plans, policy_drafts
 from connector.planning.plans import Record
 from connector.practice.settings import Settings
-from connector.reviewing import judging, overview
+from connector.reviewing import conclusions, judging, overview
+from connector.reviewing.conclusions import Conclusion
 
 # Customers, the most overdue first: a person waits for the answer, about a millisecond for each
 LOOKED_AT = 200
@@ -81,6 +82,7 @@ def rehearse(
     ids, count = overview.most_overdue(tx, id, today, LOOKED_AT)
     pictures = list(books.each_customer(tx, id, ids))
     records = _by_customer(plans.of_customers(tx, id, ids))
+    concluded = {c.customer_id: c for c in conclusions.of_customers(tx, id, ids)}
     contacts: dict[str, list[reminders.Reminder]] = {}
     for earlier in reminders.of_customers(tx, id, ids):
         contacts.setdefault(earlier.customer_id, []).append(earlier)
@@ -104,7 +106,8 @@ def rehearse(
                 day,
                 told[day],
             )
-            foreseen += _foresee(tx, scene, picture, contacts.get(picture.customer.id, ()))
+            who = picture.customer.id
+            foreseen += _foresee(tx, scene, picture, contacts.get(who, ()), concluded.get(who))
         found.append(Rehearsal(day, tuple(foreseen), len(pictures), count))
     return found
 
@@ -115,11 +118,24 @@ def _next_day(policy: Policy, organization: Organization, today: dt.date) -> dt.
 
 
 def _foresee(
-    tx: Connection, scene: Scene, picture: books.Receivables, earlier: Collection[reminders.Reminder]
+    tx: Connection,
+    scene: Scene,
+    picture: books.Receivables,
+    earlier: Collection[reminders.Reminder],
+    concluded: Conclusion | None,
 ) -> list[Foreseen]:
     id, name = scene.customer.id, scene.customer.name
     wanted = list(
-        policy_drafts.wanted(tx, scene.organization, scene.decided, picture, scene.records, scene.today)
+        policy_drafts.wanted(
+            tx,
+            scene.organization,
+            scene.decided,
+            picture,
+            scene.records,
+            scene.today,
+            segment=concluded.kind if concluded else "",
+            findings=concluded.findings if concluded else (),
+        )
     )
     found = [Foreseen(id, name, What.DRAFT, plan=plan) for plan in wanted]
     if wanted and scene.decided.policy.reminders.proposal_rest_days:

@@ -351,3 +351,20 @@ def test_after_a_default_the_rest_falls_due_and_nothing_is_posted(story: Story) 
     story.sync()
     reviewed(story, DAY(2027, 1, 6))
     assert story.plan(plan.id).state == "broken"
+
+
+def test_a_first_slip_of_a_good_payer_is_reminded_and_not_offered_a_plan(story: Story) -> None:
+    for n in range(6):  # on time, month after month; then one is forgotten
+        due = DAY(2026, 3 + n, 20)
+        story.ledger.an_invoice(f"g{n}", "61", due - dt.timedelta(30), due, 90000)
+        story.ledger.pay(f"g{n}", 90000, due)
+    story.ledger.an_invoice("slip", "61", DAY(2026, 9, 10), DAY(2026, 10, 10), 90000)
+    story.ledger.an_invoice("next", "61", DAY(2026, 10, 1), DAY(2026, 10, 31), 90000)
+    story.ledger.pay("next", 90000, DAY(2026, 10, 30))
+    story.sync()
+    reviewed(story)
+    assert {p.plan.customer_id for p in all_plans(story)} == {"58"}
+    reviewed(story, DAY(2026, 12, 1))
+    assert {p.plan.customer_id for p in all_plans(story)} == {"58"}
+    reviewed(story, DAY(2026, 12, 11))  # two months late is more than a slip
+    assert {p.plan.customer_id for p in all_plans(story) if p.state == "proposed"} == {"58", "61"}

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.domain.calendar import Rhythm
+from connector.domain.findings import Evidence, Finding
+from connector.domain.paying import affordable, pay_days
 from connector.domain.plan import BadPlan
 from connector.domain.policy import InterestPolicy, Method, PlanPolicy
-from connector.domain.propose import Wish, affordable, candidates, propose, sources
+from connector.domain.propose import Wish, a_nudge_does, candidates, propose, sources
 from connector.domain.receivables import Allocation, Invoice, Payment, Status
 
 POLICY = PlanPolicy()
@@ -44,7 +46,7 @@ def test_three_part_payments_of_about_three_hundred_make_three_installments():
     ]
     assert found.reasons == (
         "850.00 USD is open on invoice N147, 82 days past due.",
-        "About 300.00 USD a month seems manageable, based on 3 part-payments (an estimate).",
+        "About 300.00 USD a month seems manageable (from 250.00 USD to 350.00 USD), based on 3 part-payments; an estimate.",
         "That makes 3 installments.",
         "No interest and no fees.",
     )
@@ -200,7 +202,7 @@ def test_payments_of_one_period_count_together():
     assert able(both).amount == 25000
     assert able(both, Rhythm.WEEKLY).amount == 12500
     assert "a fortnight" in able(both, Rhythm.TWO_WEEKLY).reason
-    assert "based on 1 part-payment (" in able(both[:1]).reason
+    assert "based on 1 part-payment;" in able(both[:1]).reason
 
 
 def test_only_the_last_six_periods_count():
@@ -217,10 +219,93 @@ def test_their_usual_month_limits_what_the_part_payments_suggest():
     found = able([*usual, *PARTS])
     assert found.amount == 20000
     assert found.reason == (
-        "About 200.00 USD a month seems manageable, 25 % of what they pay in a usual month (an estimate)."
+        "About 200.00 USD a month seems manageable, 25 % of what they pay in a usual month; an estimate."
     )
     assert able([*usual[:2], *PARTS]).amount == 30000
     assert able(usual, Rhythm.WEEKLY).amount == 4615
+
+
+def test_who_pays_once_a_quarter_is_not_thought_to_pay_as_much_each_month():
+    quarterly = [a_part(1200000, date(2026, m, 4), "9") for m in (1, 4, 7, 10)]
+    assert able(quarterly).amount == 100000  # a quarter of 4,000.00
+    twice = [a_part(1200000, date(2026, m, 4), "9") for m in (1, 6, 11)]
+    assert able(twice).amount < 100000
+
+
+def test_one_large_payment_shows_nothing_about_a_month():
+    monthly = [a_part(40000, date(2026, m, 4), "9") for m in range(1, 11)]
+    once = a_part(9000000, date(2026, 5, 20), "9")
+    found = able([*monthly, once])
+    assert (found.amount, found.low, found.high) == (10000, 10000, 10000)
+
+
+# How they pay
+
+
+def every(days, count=10, amount=40000, last=date(2026, 11, 20)):
+    return [a_part(amount, last - timedelta(days * n), "9") for n in range(count)]
+
+
+def test_the_rhythm_is_their_own():
+    assert pay_days(every(7), "USD", TODAY).rhythm is Rhythm.WEEKLY
+    assert pay_days(every(14), "USD", TODAY).rhythm is Rhythm.TWO_WEEKLY
+    assert pay_days(every(30), "USD", TODAY).rhythm is Rhythm.MONTHLY
+    assert pay_days(every(7, count=5), "USD", TODAY) is None
+    assert pay_days(every(10), "USD", TODAY) is None
+    assert pay_days(every(7, last=date(2026, 8, 1)), "USD", TODAY) is None
+    assert pay_days(every(7), "EUR", TODAY) is None
+
+
+def test_a_plan_follows_their_fridays():
+    found = propose([an_invoice()], POLICY, TODAY, "US", payments=every(7, 20))
+    assert found.terms.rhythm is Rhythm.WEEKLY
+    assert {r.nominal.weekday() for r in found.rows} == {4}
+    assert found.rows[0].due == date(2026, 11, 27)
+    assert "They pay about once a week, so the plan does, too." in found.reasons
+    asked = propose([an_invoice()], POLICY, TODAY, "US", payments=every(7, 20), wish=Wish(installments=3))
+    assert asked.terms.rhythm is Rhythm.MONTHLY
+
+
+def test_who_pays_on_the_25th_begins_on_the_25th():
+    monthly = [a_part(40000, date(2026, m, 25), "9") for m in range(3, 11)]
+    dates = [r.nominal for r in propose([an_invoice()], POLICY, TODAY, "US", payments=monthly).rows]
+    assert dates[:2] == [date(2026, 11, 25), date(2026, 12, 25)]
+
+
+def test_the_reliable_get_fewer_and_larger_payments():
+    usual = propose([an_invoice(total=175000)], POLICY, TODAY, payments=PARTS, segment="squeezed")
+    fewer = propose(
+        [an_invoice(total=175000, balance=70000)], POLICY, TODAY, payments=PARTS, segment="reliable"
+    )
+    assert (usual.affordable, fewer.affordable) == (30000, 35000)
+    assert len(fewer.rows) == 2
+    assert "They pay reliably: the upper end of that." in fewer.reasons[1]
+
+
+def test_who_was_late_for_long_begins_with_a_deposit_within_the_usual_length():
+    slow = [a_part(15000, date(2026, 10, 1))]
+    found = propose([an_invoice(total=175000)], POLICY, TODAY, "US", payments=slow, segment="chronic")
+    assert [r.principal for r in found.rows] == [17000, 13600, 13600, 13600, 13600, 13600]
+    assert "A deposit of 170.00 USD comes first, because they have paid late for long." in found.reasons
+    assert (
+        len(propose([an_invoice(total=175000)], POLICY, TODAY, payments=slow, segment="squeezed").rows) == 6
+    )
+    for wish in (Wish(deposit=0), Wish(installments=5)):
+        said = propose([an_invoice(total=175000)], POLICY, TODAY, payments=slow, segment="chronic", wish=wish)
+        assert not said.terms.deposit
+    # One that is smaller than the payments after it shows nothing; and where one payment does, one does.
+    for amount, count in ((30000, 3), (90000, 1)):
+        few = [a_part(amount, date(2026, 10, 1))]
+        said = propose([an_invoice(total=175000)], POLICY, TODAY, payments=few, segment="chronic")
+        assert (len(said.rows), said.terms.deposit) == (count, 0)
+
+
+def test_a_first_slip_needs_a_nudge_until_the_ladder_ends():
+    slip = Finding("first_miss", date(2026, 10, 10), (Evidence("1", date(2026, 10, 9), 5),), "USD", "")
+    assert a_nudge_does([slip], "forgetful", TODAY)
+    assert not a_nudge_does([slip], "squeezed", TODAY)
+    assert not a_nudge_does([slip], "forgetful", date(2026, 12, 9))
+    assert not a_nudge_does([replace(slip, kind="overdue")], "forgetful", TODAY)
 
 
 # Which invoices
