@@ -481,7 +481,9 @@ class QuickBooksLedger:
         raw = self._read(Kind.PAYMENT, draft.link_id)
         if raw is None:
             return
-        if translate.payment(raw, self._currency(raw), ()) is not None:
+        payment = translate.payment(raw, self._currency(raw), ())
+        # A link of ours whose invoice was voided, or whose credit was deleted, holds credit; never money.
+        if payment is not None and (payment.amount or not payment.marker):
             raise Refused("This is a real payment, not a link that Forbear made. It stays as it is.")
         self._transport.delete("Payment", drafts.version(raw), request_id(key))
 

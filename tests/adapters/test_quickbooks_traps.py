@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from adapters.quickbooks import transport
 from connector.domain.receivables import Kind
 from connector.domain.writes import NoteDraft, RemoveDraft
-from connector.platforms import PlatformError, Reconnect, TryLater
+from connector.platforms import PlatformError, Reconnect, Refused, TryLater
 from tests.adapters.quickbooks_scripted import Answer, Asked, quickbooks
 from tests.adapters.test_quickbooks_faults import fault
 from tests.adapters.test_quickbooks_reading import NOW, PREFERENCES, Books, an_invoice
@@ -58,6 +59,33 @@ def test_a_void_that_only_looks_like_success_is_not_taken_for_one(answered: Any)
 
     with quickbooks(answer) as books, pytest.raises(PlatformError):
         books.ledger().remove(RemoveDraft("invoice", "9", MARK), "r-1")
+
+
+@pytest.mark.parametrize(
+    ("total", "note", "goes"), [(0, MARK, True), (0, "", False), (5, MARK, False), ("0.00", MARK, True)]
+)
+def test_a_link_of_ours_that_lost_its_invoice_can_be_taken_back(total: Any, note: str, goes: bool) -> None:
+    """The invoice was voided by hand: the payment of zero is left with the credit alone."""
+    half = {
+        "Id": "60",
+        "SyncToken": "1",
+        "CustomerRef": {"value": "23"},
+        "TxnDate": "2026-11-22",
+        "TotalAmt": total,
+        "UnappliedAmt": 800,
+        "PrivateNote": note,
+        "Line": [{"Amount": 800, "LinkedTxn": [{"TxnId": "56", "TxnType": "CreditMemo"}]}],
+    }
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "preferences":
+            return 200, PREFERENCES
+        return 200, {"Payment": {"Id": "60", "status": "Deleted"} if asked.query.get("operation") else half}
+
+    with quickbooks(answer) as books:
+        with contextlib.nullcontext() if goes else pytest.raises(Refused, match="real payment"):
+            books.ledger().remove(RemoveDraft("link", "147", MARK, link_id="60"), "r-1")
+        assert [a.query.get("operation") for a in books.asked if a.method == "POST"] == ["delete"] * goes
 
 
 @pytest.mark.parametrize("made", [{}, {"Id": ""}, {"Id": None, "Note": 7}])
