@@ -38,9 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except Exception as problem:
-        code, sentence = _explained(problem)
-        if options.verbose:
+        explained = _explained(problem)
+        if options.verbose or (tells_all and not explained):
             logging.getLogger(__name__).exception("the command ended")
+        code, sentence = explained or _unexpected(problem, logged=tells_all)
         print(f"forbear: {sentence}", file=sys.stderr)
         return code
 
@@ -62,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _explained(problem: Exception) -> tuple[int, str]:
-    """The exit code and the sentence for whatever went wrong."""
+def _explained(problem: Exception) -> tuple[int, str] | None:
+    """The exit code and the sentence for what may go wrong; None for what nobody expected."""
     from redis import RedisError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -89,8 +90,15 @@ def _explained(problem: Exception) -> tuple[int, str]:
             1,
             f"The queue's server does not answer ({type(problem).__name__}). `forbear doctor` looks closer.",
         )
-    if type(problem).__name__ == "DemoFailed":
+    if type(problem).__name__ == "DemoFailed" or isinstance(problem, TimeoutError):
         return 1, str(problem)
+    return None
+
+
+def _unexpected(problem: Exception, *, logged: bool) -> tuple[int, str]:
+    """A process's standard error is kept, and an error's own words may quote a customer."""
+    if logged:
+        return 1, f"Something unexpected happened ({type(problem).__name__}). The log shows where."
     return 1, f"Something unexpected happened ({type(problem).__name__}: {problem}). --verbose shows where."
 
 

@@ -16,6 +16,7 @@ import json
 import logging
 import re
 import sys
+import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import TracebackType
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 OURS = ("connector", "adapters", "webhooks", "web", "sandbox")
 TOLD = (*OURS, "gunicorn", "rq")  # whose values may be shown: processes, signals, addresses of ours
@@ -219,5 +223,15 @@ def configure(level: int = logging.INFO, stream: Any = None) -> None:
     handler.setFormatter(Lines(as_json=not stream.isatty()))
     logging.basicConfig(level=level, handlers=[handler, Reporter()])
     logging.captureWarnings(True)
+    sys.excepthook = _not_caught
+    threading.excepthook = lambda ended: _not_caught(
+        ended.exc_type, ended.exc_value or ended.exc_type(), ended.exc_traceback
+    )
     for talkative in ("urllib3", "xero_python", "authlib", "alembic", "requests", "asyncio"):
         logging.getLogger(talkative).setLevel(max(level, logging.WARNING))
+
+
+def _not_caught(kind: type[BaseException], problem: BaseException, where: TracebackType | None) -> None:
+    """An error that ends a process or a thread. Python would write its words, in many lines."""
+    if not issubclass(kind, KeyboardInterrupt | SystemExit):
+        log.critical("ended by an error that nobody caught", exc_info=(kind, problem, where))

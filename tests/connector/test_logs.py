@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,22 @@ def test_an_exception_is_told_by_type_and_place_and_not_by_its_words(written: io
     assert (second["error"]["code"], second["error"]["reference"]) == ("6240", "tid-3")
     assert second["error"]["at"][-1].endswith(" read_ridgeway_university")
     assert "Ridgeway" not in written.getvalue()
+
+
+def test_what_ends_a_process_or_a_thread_is_a_line_without_its_words() -> None:
+    code = (
+        "import threading; from connector import logs; logs.configure()\n"
+        "def fail(): raise ValueError('Ridgeway University owes 12.00')\n"
+        "thread = threading.Thread(target=fail); thread.start(); thread.join()\n"
+        "fail()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 1
+    of_thread, of_process = (json.loads(line) for line in ended.stderr.splitlines())
+    for line in (of_thread, of_process):
+        assert (line["level"], line["message"]) == ("critical", "ended by an error that nobody caught")
+        assert line["error"]["type"] == "ValueError"
+    assert "Ridgeway" not in ended.stderr
 
 
 def test_a_database_error_does_not_quote_the_row(written: io.StringIO, tmp_path: Any) -> None:
