@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 
-class Row(msgspec.Struct, kw_only=True):
+class Row(msgspec.Struct, kw_only=True, gc=False):
     """A record of Xero."""
 
 

@@ -50,12 +50,14 @@ class Receivables:
 def note_changed(tx: Transaction, connection_id: str, ids: Collection[str], now: dt.datetime) -> None:
     """Remember which customers changed, in the transaction that changed them."""
     if ids:
+        named = db.wanted(tx, [(connection_id, id) for id in sorted(ids)])
+        rows = sa.select(*named.c, sa.literal(now, db.Moment())).where(sa.true())  # or SQLite misreads the ON
         insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(db.changed_customers)
+        insert = insert.from_select(["connection_id", "customer_id", "changed_at"], rows)
         upsert = insert.on_conflict_do_update(
             index_elements=["connection_id", "customer_id"], set_={"changed_at": insert.excluded.changed_at}
         )
-        rows = [{"connection_id": connection_id, "customer_id": id, "changed_at": now} for id in sorted(ids)]
-        tx.execute(upsert, rows)
+        tx.execute(upsert)
         tx.execute(sa.update(db.connections).where(db.connections.c.id == connection_id).values(news_at=now))
 
 

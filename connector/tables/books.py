@@ -151,7 +151,6 @@ allocations = sa.Table(  # parts of payments and credits set against invoices
     sa.Column("date", sa.Date),
     text("id"),  # the ledger's own, where it has one
     sa.Index("ix_allocations_customer", "connection_id", "customer_id", "source"),
-    sa.Index("ix_allocations_invoice", "connection_id", "invoice_id"),
 )
 
 BOOKS = (customers, invoices, payments, credits, allocations)
