@@ -215,10 +215,14 @@ def failed(tx: Connection, write_id: int, now: dt.datetime, error: PlatformError
     _set(tx, write_id, now, state="failed", not_before=None, **_words(error))
 
 
-def drop(tx: Connection, connection_id: str, batch: str, now: dt.datetime) -> int:
-    """Give up what was not begun in a batch; returns how many. What is `sending` must be looked up first."""
+def drop(tx: Connection, connection_id: str, batch: str, now: dt.datetime, *, refused: bool = False) -> int:
+    """Give up what was not begun in a batch, and with `refused` what the ledger refused: nobody may try it again then.
+
+    Returns how many. What is `sending` must be looked up first.
+    """
+    states = ("pending", "failed") if refused else ("pending",)
     where = sa.and_(
-        writes.c.connection_id == connection_id, writes.c.batch == batch, writes.c.state == "pending"
+        writes.c.connection_id == connection_id, writes.c.batch == batch, writes.c.state.in_(states)
     )
     return tx.execute(sa.update(writes).where(where).values(state="cancelled", updated_at=now)).rowcount
 
@@ -229,8 +233,12 @@ def cancel(tx: Connection, write_id: int, now: dt.datetime) -> None:
 
 
 def retry(tx: Connection, write_id: int, *, who: str, now: dt.datetime) -> Write:
-    """Put a failed write back in line; harmless for any other. Raises LookupError for an unknown id."""
+    """Put a failed write back in line; harmless for any other. One of a plan version that is no more is given up: its
+    documents would stand beside those of the next. Raises LookupError for an unknown id."""
     write = get(tx, write_id)
+    if write.state == "failed" and _overtaken(tx, write):
+        cancel(tx, write_id, now)
+        return get(tx, write_id)
     where = sa.and_(writes.c.id == write_id, writes.c.state == "failed")
     # `sending`, not `pending`: a refusal we misread may still have been carried out, so look first. A new key:
     # a ledger may answer the old one with its old refusal.
@@ -247,6 +255,19 @@ def retry(tx: Connection, write_id: int, *, who: str, now: dt.datetime) -> Write
             now=now,
         )
     return get(tx, write_id)
+
+
+def _overtaken(tx: Connection, write: Write) -> bool:
+    """Whether the plan version whose own documents it belongs to was taken back, is being so, or was replaced; or the
+    whole plan has ended, so that nothing of it may be billed any more."""
+    if not write.plan or " undo" in write.batch:
+        return False
+    stands = sa.select(plans.c.version, plans.c.state, plans.c.progress)
+    version, state, progress = tx.execute(stands.where(plans.c.number == plan_number(write.plan))).one()
+    if write.batch != f"{write.plan} v{write.plan_version}":
+        return str(state) == "cancelled"
+    over = state in ("proposed", "cancelled", "withdrawn") or progress in ("undoing", "cancelling")
+    return over or version != write.plan_version
 
 
 def resolved(tx: Connection, write: Write) -> Draft:

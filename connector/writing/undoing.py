@@ -74,12 +74,12 @@ def stays(record: Record, written: Sequence[Write], paid: bool, today: dt.date) 
 
 
 def _settle(p: Performer, record: Record) -> None:
-    """No write of the version may be in doubt: look each up, and give up what was not begun."""
+    """No write of the version may be in doubt: look each up, and give up what was not begun or was refused."""
     for write in p.writes(record.batch):
         if write.state == "sending":
             p.settle(write)
     with db.transaction(p.engine) as tx:
-        outbox.drop(tx, p.connection_id, record.batch, p.clock())
+        outbox.drop(tx, p.connection_id, record.batch, p.clock(), refused=True)
 
 
 def _must_stay(p: Performer, record: Record) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import db
@@ -341,12 +342,19 @@ def test_what_the_ledger_refuses_halfway_is_taken_back(story: Story, method: str
     assert back.attention.endswith("Your books are as they were.")
     assert money_documents(story.ledger) == []
     assert story.ledger.trial_balance() == BEFORE
-    failed = [w for w in story.writes(plan.id) if w.state == "failed"]
+    failed = [w for w in story.writes(plan.id) if w.error]
     assert (failed[0].error_code, failed[0].error_words) == ("2500", "Invalid ref")
+    with db.reading(story.engine) as tx:
+        assert outbox.failures(tx, story.connection_id) == []  # nobody is asked to try again what is no more
 
     story.ledger.refuse.clear()
     story.sync()
     story.approve(plan.id)
+    story.deliver()
+    with db.transaction(story.engine) as tx:
+        for write in failed:  # as one of an earlier installation still stands
+            tx.execute(sa.update(db.writes).where(db.writes.c.id == write.id).values(state="failed"))
+            assert outbox.retry(tx, write.id, who="J. Doe", now=story.now).state == "cancelled"
     story.deliver()
     assert [d[0] for d in money_documents(story.ledger)] == [
         "1001-P2.1",
