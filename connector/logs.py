@@ -114,8 +114,13 @@ def masked(text: str) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    if record.name.partition(".")[0] in TOLD or not record.args:
+    source = record.name.partition(".")[0]
+    if source in OURS or not record.args:
         return record.getMessage()
+    if source in TOLD:
+        first, *more = record.getMessage().strip().splitlines() or [""]
+        # A stack, with the error's words at its end
+        return f"{first} ... {more[-1].partition(':')[0]}" if more else first
     return str(record.msg)  # a library's values may quote a customer: "%s" says enough
 
 

@@ -22,7 +22,7 @@ def written() -> Iterator[io.StringIO]:
     out = io.StringIO()
     handler = logging.StreamHandler(out)
     handler.setFormatter(logs.Lines(as_json=True))
-    loggers = [logging.getLogger(name) for name in ("connector.test", "somebody.else")]
+    loggers = [logging.getLogger(name) for name in ("connector.test", "somebody.else", "rq.worker")]
     for logger in loggers:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -33,6 +33,7 @@ def written() -> Iterator[io.StringIO]:
 
 OURS = logging.getLogger("connector.test")
 THEIRS = logging.getLogger("somebody.else")
+QUEUE = logging.getLogger("rq.worker")
 
 
 def lines(out: io.StringIO) -> list[dict[str, Any]]:
@@ -121,7 +122,12 @@ def test_a_database_error_does_not_quote_the_row(written: io.StringIO, tmp_path:
 def test_another_library_is_heard_by_its_fixed_words_only(written: io.StringIO) -> None:
     THEIRS.warning("retrying %s after %r", "/Invoices?where=Name=='Ridgeway'", OSError("x"))
     OURS.warning("retrying %s", "/Invoices")
-    assert [line["message"] for line in lines(written)] == ["retrying %s after %r", "retrying /Invoices"]
+    QUEUE.error("job %s: raised\n%s", "j1", "Traceback:\n  File x\nLookupError: Ridgeway University\n")
+    assert [line["message"] for line in lines(written)] == [
+        "retrying %s after %r",
+        "retrying /Invoices",
+        "job j1: raised ... LookupError",
+    ]
 
 
 @pytest.mark.parametrize(

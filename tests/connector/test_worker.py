@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from rq import Callback
+from rq.executions import Execution
 from sqlalchemy.engine import Engine
 
 from connector import config, db, jobs, waking, worker
@@ -60,6 +61,23 @@ def _compiled_in_a_fork(installation: config.Config, connection_id: str) -> int:
     os.close(writer)
     with os.fdopen(reader, "rb") as said:
         return said.read(1)[0]
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_job_that_goes_on_where_a_worker_was_killed_may_succeed(installation: config.Config) -> None:
+    waking.sync(installation, "c1")
+    queue = waking.queue(installation)
+    [id] = queue.get_job_ids()
+    job = worker.OurJob.fetch(id, queue.connection, serializer=queue.serializer)
+    with queue.connection.pipeline() as together:
+        killed, own = (Execution.create(job, ttl=60, pipeline=together) for _ in range(2))
+        together.execute()
+    queue.connection.delete(killed.key)  # after the minute in which nobody heard of it
+    assert job.get_executions() == [own]
+    with queue.connection.pipeline() as together:  # what RQ does when a job is done
+        job.cleanup(0, pipeline=together, remove_from_queue=False)
+        together.execute()
+    assert not queue.connection.exists(job.key, own.key)
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
