@@ -20,7 +20,7 @@ from rq import get_current_job
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine
 
-from connector import config, db, embedded, failures, leases, logs, platforms, tracing, waking
+from connector import bulk, config, db, embedded, failures, leases, logs, platforms, tracing, waking
 from connector.config import Config
 from connector.connecting import connections
 from connector.customer_page import customer_links, mailing, notices
@@ -32,8 +32,9 @@ from connector.writing import writeback
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 50  # organizations whose night is one piece of work
+TOGETHER = 200  # organizations whose night is one piece of work
 FEW = 5  # in the first of them: the day of the week on which all learn, or a new version, may make them slow
+QUICK = 3  # seconds: a piece that took less is followed by a larger one, if there may be, another by a smaller one
 A_WHILE = 15  # seconds after which a job begins no further piece, so that nobody waits long behind it
 SLICE = 20  # pages of a first reading in one job: about as long as a small organization's whole one
 FULL_EVERY = dt.timedelta(days=7)
@@ -228,7 +229,7 @@ def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
     ]
     began, size = time.monotonic(), FEW
     while waits and _since(began) < A_WHILE:
-        part, waits, size = waits[:size], waits[size:], min(TOGETHER, 2 * size)
+        part, waits, start = waits[:size], waits[size:], time.monotonic()
         with leases.hold_some(engine, [f"review:{id}" for id in part]) as (lease, mine):
             with db.reading(engine) as tx:  # since then it was done, disconnected, or is pulled just now
                 still, taken = connections.connected(tx), leases.held(tx, db.now())
@@ -251,9 +252,9 @@ def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
                 return
             lease.keep()
             with db.transaction(engine) as tx:
-                for id, day in got.items():
-                    c = db.connections.c
-                    tx.execute(sa.update(db.connections).where(c.id == id).values(last_review_on=day))
+                done = [{"id": id, "last_review_on": day} for id, day in got.items()]
+                bulk.update(tx, db.connections, ("id",), done)
+        size = min(TOGETHER, 2 * size) if _since(start) < QUICK else max(FEW, size // 2)
 
 
 def _news(tx: Transaction, connected: Mapping[str, connections.Due], taken: Collection[str]) -> set[str]:

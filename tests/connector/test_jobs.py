@@ -500,7 +500,7 @@ def test_a_slow_night_of_others_does_not_keep_the_queue_waiting(
         for id in ids:
             tx.execute(sa.insert(db.connections).values(id=id, platform="json", external_id=id, **values))
     set_connection(store, connected, last_review_on=before)
-    moments = iter([0, jobs.A_WHILE + 1])
+    moments = iter([0, 0, jobs.A_WHILE + 1])
     monkeypatch.setattr(jobs, "_since", lambda began: next(moments))
     jobs.review_connection(connected)
     assert [get(store, id).last_review_on != before for id in ids] == [True] * jobs.FEW + [False] * 2
