@@ -1,9 +1,10 @@
 """Findings from what happened beside the documents, where a books file cannot tell the story."""
 
+from dataclasses import replace
 from datetime import date
 
 from connector.domain.assessment import assess
-from connector.domain.findings import Event, Receivables, detect
+from connector.domain.findings import Event, Evidence, Receivables, detect
 from connector.domain.policy import Policy
 from connector.domain.receivables import Allocation, Customer, Invoice, Payment, Status
 
@@ -31,7 +32,19 @@ def test_a_promise_for_everything_is_broken_when_nothing_came():
     )
     other = Invoice("2", "1002", "58", date(2026, 9, 1), date(2026, 10, 1), "USD", 700, 0, Status.PAID)
     payment = Payment("p", "58", date(2026, 11, 8), "USD", 700, 0, (Allocation("2", 700),))
-    assert "broken_promise" not in found(promise, invoices=(OPEN, other), payments=(payment,))
+    broken = found(promise, invoices=(OPEN, other), payments=(payment,))["broken_promise"]
+    assert broken.evidence == (Evidence("", date(2026, 11, 10), 50000),)
+    paid = replace(OPEN, balance=0, status=Status.PAID)
+    newer = Invoice("3", "1003", "58", date(2026, 11, 2), date(2026, 12, 2), "USD", 900, 900, Status.OPEN)
+    whole = Payment("q", "58", date(2026, 11, 9), "USD", 50000, 0, (Allocation("1", 50000),))
+    assert "broken_promise" not in found(promise, invoices=(paid, newer), payments=(whole,))
+    slow = replace(whole, date=date(2026, 11, 19))
+    assert "broken_promise" in found(promise, invoices=(paid, newer), payments=(slow,))
+    cent = replace(OPEN, balance=1, status=Status.PARTLY_PAID)
+    all_but = replace(whole, amount=49999, allocations=(Allocation("1", 49999),))
+    assert "broken_promise" not in found(promise, invoices=(cent,), payments=(all_but,))
+    ahead = Payment("u", "58", date(2026, 11, 9), "USD", 50000, 50000)
+    assert "broken_promise" not in found(promise, payments=(ahead,))
 
 
 def test_a_promise_of_a_part_is_kept_by_that_part():

@@ -10,7 +10,7 @@ from connector.domain.findings.facts import Event, Evidence, Finding, Receivable
 from connector.domain.findings.habits import record
 from connector.domain.money import Money
 from connector.domain.policy import Policy
-from connector.domain.receivables import Invoice
+from connector.domain.receivables import Invoice, Status
 from connector.domain.trifles import largest
 
 RECENT = 180  # days after which a broken promise or a request is history
@@ -24,8 +24,8 @@ PRAISED = 60  # days for which a kept plan is worth saying
 def broken_promises(receivables: Receivables, policy: Policy, today: dt.date) -> list[tuple[Event, int, str]]:
     """Promises whose day, with the policy's grace, has passed without the money: (promise, missing, currency).
 
-    What counts is money received from the day of the promise on, on the invoice that it named, or from the
-    customer at all.
+    What counts is money received from the day of the promise on: on the invoice that it named, or of a named sum from
+    the customer at all. Who promised everything and named neither pays all that is due by then.
     """
     promises = receivables.said("promise")
     if not promises:
@@ -38,10 +38,11 @@ def broken_promises(receivables: Receivables, policy: Policy, today: dt.date) ->
         if event.promised is None or today <= last or (today - event.promised).days > RECENT:
             continue
         invoice = invoices.get(event.invoice_id)
-        if invoice is None:
+        if invoice is None and event.amount is None:
+            came, wanted, currency = _everything(receivables, event, last, today)
+        elif invoice is None:
             came = sum(p.amount for p in receivables.payments if not p.void and event.date <= p.date <= last)
-            wanted = event.amount if event.amount is not None else 1
-            currency = receivables.customer.currency
+            wanted, currency = event.amount or 0, receivables.customer.currency
         else:
             came = sum(amount for date, amount in received.get(invoice.id, ()) if event.date <= date <= last)
             before = sum(amount for date, amount in received.get(invoice.id, ()) if date < event.date)
@@ -52,6 +53,33 @@ def broken_promises(receivables: Receivables, policy: Policy, today: dt.date) ->
         if came + largest(wanted, currency, policy.plan) < wanted:
             found.append((event, wanted - came, currency))
     return found
+
+
+def _everything(
+    receivables: Receivables, promise: Event, last: dt.date, today: dt.date
+) -> tuple[int, int, str]:
+    """(came, wanted, currency) of a promise to pay all that was due by its day, up to the `last` day that counts.
+
+    In the customer's currency, or else in the first in which too little came. Money that was not applied counts.
+    """
+    received = receivables.received(today)
+    came: dict[str, int] = {}
+    wanted: dict[str, int] = {}
+    for invoice in receivables.invoices:
+        late = receivables.due(invoice) > (promise.promised or last)
+        if late or invoice.status in (Status.VOID, Status.DRAFT):
+            continue
+        parts = [(date, amount) for date, amount in received.get(invoice.id, ()) if date >= promise.date]
+        in_time = sum(amount for date, amount in parts if date <= last)
+        open_ = max(0, invoice.balance) + sum(amount for _, amount in parts)
+        came[invoice.currency] = came.get(invoice.currency, 0) + in_time
+        wanted[invoice.currency] = wanted.get(invoice.currency, 0) + open_
+    for payment in receivables.payments:
+        if not payment.void and promise.date <= payment.date <= last and payment.currency in came:
+            came[payment.currency] += payment.unapplied
+    own = receivables.customer.currency
+    short = sorted((c != own, c) for c in wanted if came[c] < wanted[c])
+    return (came[short[0][1]], wanted[short[0][1]], short[0][1]) if short else (0, 0, own)
 
 
 def broken_promise(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
