@@ -319,8 +319,9 @@ class Company:
 
     def propose(
         self, customer: str, numbers: Sequence[str] = (), count: int = 3, *, first: DAY | None = None, mode: str = "",
-        rhythm: Rhythm | None = None,
+        rhythm: Rhythm | None = None, **more: Any,
     ) -> plans.Record:  # fmt: skip
+        """`more` as in `Wish`."""
         with db.transaction(self.practice.engine) as tx:
             return drafting.propose_plan(
                 tx,
@@ -330,7 +331,7 @@ class Company:
                 who="J. Doe",
                 now=self.now(),
                 today=self.today,
-                wish=Wish(installments=count, first=first, rhythm=rhythm),
+                wish=Wish(installments=count, first=first, rhythm=rhythm, **more),
                 mode=mode,
             )
 
@@ -503,6 +504,15 @@ class Watch:
                 for line in document.lines:
                     found[self.company.called(line.account), month] += sign * line.net
                     found["tax", month] += sign * line.tax
+        return found
+
+    def posted(self) -> Counter[str]:
+        """What live documents of plans took off the receivable, by role; interest adds to it."""
+        found: Counter[str] = Counter()
+        for document in self.company.ours():
+            mark = _marker(document)
+            if mark and mark["role"] in BILLS:
+                found[mark["role"]] += -document.total if isinstance(document, Invoice) else document.total
         return found
 
     def _look(self) -> None:

@@ -1,4 +1,5 @@
-"""Random lives of plans on both ledgers: random invoices, taxes, currencies, part-payments, plans, events, crashes.
+"""Random lives of plans on both ledgers: random invoices, taxes, currencies, part-payments, plans (deposits,
+interest, waived fees), events, crashes.
 
 After every single write the watch compares; when a life is over, every document is where it should be. A few
 hundred lives by default; `make night` for ten thousand.
@@ -19,9 +20,9 @@ from hypothesis import strategies as st
 
 from connector import db
 from connector.domain.calendar import Rhythm
-from connector.domain.policy import Mode
+from connector.domain.policy import InterestPolicy, Mode
 from connector.domain.propose import Wish
-from connector.planning import ending, plans, renegotiating, todos
+from connector.planning import drafting, ending, plans, renegotiating, todos
 from connector.writing import outbox
 from sandbox.faults import Fault
 from tests.connector.fake_ledger import Killed
@@ -84,6 +85,9 @@ class Life:
     bystander: int
     count: int
     rhythm: Rhythm
+    deposit: int  # percent of what is owed
+    interest: int  # percent a year
+    fee: int  # before tax; waived by the plan
     fault: str
     at: int
     events: tuple[str, ...]
@@ -110,6 +114,9 @@ def lives(platform: str) -> st.SearchStrategy[Life]:
         bystander=st.integers(1, 100_000),
         count=st.integers(1, 7),
         rhythm=st.sampled_from(list(Rhythm)),
+        deposit=st.sampled_from([0, 0, 0, 20]),
+        interest=st.sampled_from([0, 0, 0, 9]),
+        fee=st.one_of(st.just(0), st.just(0), st.integers(7, 20_000)),
         fault=st.sampled_from(FAULTS),
         at=st.integers(0, 15),
         events=st.lists(st.sampled_from(EVENTS), max_size=3).map(tuple),
@@ -158,32 +165,11 @@ def live(practice: Practice, life: Life) -> None:
     """One life, from the first invoice to the last event."""
     practice.pass_to(APPROVAL)
     practice.world.faults.clear()
-    company = practice.company(life.platform, home_currency=life.currency)
-    company.answer(life.basis, life.basis)
-    xero = life.platform == "xero"
-    company.policy(
-        hard_cap_months=60,
-        approval_cap_months=60,
-        discount_account=company.code("discounts"),
-        discount_item="" if xero else company.item("Discounts", "discounts"),
-        discount_tax_code="OUTPUT2" if xero else "TAX",
-        discount_reduces_tax=True,
-    )
-    customer = company.customer()
-    numbers = []
-    for n, bill in enumerate(life.bills, 1):
-        tax = bill.net * bill.tax_percent // 100
-        date = APPROVAL - dt.timedelta(bill.age)
-        company.bill(customer, f"{n}00{n}", date, date + dt.timedelta(4), bill.net, tax)
-        if part := (bill.net + tax) * bill.paid // 100:
-            company.pay(f"{n}00{n}", part, date + dt.timedelta(2))
-        numbers.append(f"{n}00{n}")
-    company.bill(customer, "BYSTANDER", DAY(2026, 11, 1), DAY(2026, 12, 1), life.bystander)
-    company.sync()
-    owed = sum(company.open_(n) for n in numbers)
-    plan = company.propose(customer, numbers, min(life.count, owed), rhythm=life.rhythm)
-    assert (plan.plan.mode is Mode.NOTES) == (life.basis == "cash")
-    assert plan.plan.principal == owed
+    company = opened(practice, life)
+    plan = proposed(company, life)
+    numbers = [source.number for source in plan.plan.sources]
+    owed = plan.plan.principal
+    waived = sum(w.amount for w in plan.plan.waivers)
     before = {basis: company.movements(basis) for basis in ("accrual", "cash")}
     company.approve(plan.id, deliver=False)
     if life.fault:
@@ -192,7 +178,7 @@ def live(practice: Practice, life: Life) -> None:
         practice.world.faults.clear()
     company.settle()
     assert_written(company, company.plan(plan.id))
-    assert drift(before["accrual"], company.movements()) == 0
+    assert drift(before["accrual"], company.movements()) == waived * 2
     if life.basis == "cash":
         assert drift(before["cash"], company.movements("cash")) == 0
     for event in life.events:
@@ -206,6 +192,60 @@ def live(practice: Practice, life: Life) -> None:
         assert drift(before["accrual"], company.movements()) == 0
         assert sum(company.open_(n) for n in numbers) == owed
     assert company.open_("BYSTANDER") == life.bystander
+
+
+def opened(practice: Practice, life: Life) -> Company:
+    """An organization with its answers and its policy, and nothing in its ledger yet."""
+    company = practice.company(life.platform, home_currency=life.currency)
+    company.answer(life.basis, life.basis)
+    xero = life.platform == "xero"
+    company.policy(
+        hard_cap_months=60,
+        approval_cap_months=60,
+        discount_account=company.code("discounts"),
+        discount_item="" if xero else company.item("Discounts", "discounts"),
+        discount_tax_code="OUTPUT2" if xero else "TAX",
+        discount_reduces_tax=True,
+        interest=InterestPolicy(clause="Terms, section 7", cap=Decimal(100)),
+    )
+    return company
+
+
+def proposed(company: Company, life: Life) -> plans.Record:
+    """Its customer's invoices, and the plan over all of them but one."""
+    customer = company.customer()
+    numbers = []
+    for n, bill in enumerate(life.bills, 1):
+        tax = bill.net * bill.tax_percent // 100
+        date = APPROVAL - dt.timedelta(bill.age)
+        company.bill(customer, f"{n}00{n}", date, date + dt.timedelta(4), bill.net, tax)
+        if part := (bill.net + tax) * bill.paid // 100:
+            company.pay(f"{n}00{n}", part, date + dt.timedelta(2))
+        numbers.append(f"{n}00{n}")
+    company.bill(customer, "BYSTANDER", DAY(2026, 11, 1), DAY(2026, 12, 1), life.bystander)
+    if life.fee:
+        tax = (life.fee * 15 + 50) // 100
+        company.bill(customer, "LF-1", DAY(2026, 10, 1), DAY(2026, 10, 15), life.fee, tax, role="late_fees")
+    company.sync()
+    owed = sum(company.open_(n) for n in numbers)
+    deposit = owed * life.deposit // 100
+    plan = company.propose(
+        customer,
+        numbers,
+        min(life.count, owed - deposit),
+        rhythm=life.rhythm,
+        deposit=deposit,
+        annual_percent=Decimal(life.interest),
+    )
+    assert (plan.plan.mode is Mode.NOTES) == (life.basis == "cash")
+    assert plan.plan.principal == owed
+    if not life.fee:
+        return plan
+    fee, why = company.invoice("LF-1").id, "kindness"
+    with db.transaction(company.practice.engine) as tx:
+        return drafting.waive(
+            tx, plan.id, fee, why=why, revision=plan.revision, who="J. Doe", now=company.now()
+        )
 
 
 def blow(company: Company, life: Life) -> Any:
@@ -265,9 +305,10 @@ def happen(practice: Practice, company: Company, plan_id: str, event: str) -> No
             assert "Draft the plan again" in company.plan(plan_id).attention
         return
     company.look()
-    if company.watch:
-        company.watch.begin()
+    assert company.watch
+    company.watch.begin()
     before, granted = together(company), 0
+    posted = company.watch.posted()
     with db.transaction(practice.engine) as tx, contextlib.suppress(plans.PlanProblem):
         if event == "cancel" and running:
             plans.cancel(tx, plan_id, who="J. Doe", now=company.now(), today=company.today)
@@ -293,7 +334,13 @@ def happen(practice: Practice, company: Company, plan_id: str, event: str) -> No
             )
             plans.approve(tx, plan_id, who="J.", now=company.now(), today=company.today)
     company.settle()
-    assert together(company) == before - granted
+    moved = company.watch.posted()
+    moved.subtract(posted)
+    assert together(company) == before - sum(moved.values())
+    waived = sum(w.amount for w in record.plan.waivers)
+    assert moved["discount"] == granted
+    assert moved["waiver"] in ((0, -waived) if event == "cancel" else (0,))
+    assert moved["int"] <= 0
     if event != "void one" and "voided" not in company.plan(plan_id).attention and not lost(company, plan_id):
         assert company.balances().get("clearing", 0) == 0
     failed = [w for w in writes(company, plan_id) if w.state == "failed"]
