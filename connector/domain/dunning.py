@@ -106,8 +106,12 @@ def next_step(
 
 def _sent(document: Open, contacts: Iterable[Contact], policy: ReminderPolicy) -> list[tuple[int, dt.date]]:
     """The steps of its ladder that reached the customer, by their place, each with its day."""
+    key = document.key
+    taken = [(c.levels[key], c.date) for c in contacts if key in c.levels]
+    if not taken:
+        return []
     place = {step.level: n for n, step in enumerate(ladder_of(document, policy))}
-    return [(place[level], c.date) for c in contacts if (level := c.levels.get(document.key)) in place]
+    return [(place[level], date) for level, date in taken if level in place]
 
 
 def _spacing(ladder: Sequence[Step], n: int) -> int:

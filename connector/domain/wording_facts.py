@@ -15,6 +15,7 @@ from connector.domain.wording_tone import Tone
 _CODE = r"(?:[A-Z]{2}[A-Z$]|[$€£¥]|US\$|A\$|NZ\$)"
 _NUMBER = r"\d{1,3}(?:[.,'\u00a0\u202f ]\d{3})+(?:[.,]\d{1,3})?|\d+(?:[.,]\d{1,3})?"
 _AMOUNT = re.compile(rf"(?<![\w.,-])(?:{_CODE}\s?(?P<a>{_NUMBER})|(?P<b>{_NUMBER})\s?{_CODE})(?![\w])")
+_DIGIT = re.compile(r"\d")
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 
 
@@ -60,6 +61,8 @@ def missing(text: str, context: Context, tone: Tone) -> Iterator[tuple[str, str,
 def wrong(text: str, context: Context, tone: Tone) -> Iterator[tuple[str, Sentence, str, str, str]]:
     """Sums and dates that the books do not know, and dates to pay by that have passed."""
     for part in sentences(text):
+        if not _DIGIT.search(part.original):
+            continue
         if context.amounts is not None:
             for found in amounts(part.original):
                 if not any(value in context.amounts for value in found[1]):
