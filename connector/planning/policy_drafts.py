@@ -63,9 +63,20 @@ def draft_by_policy(
             continue
         record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now, picture=picture)
         drafted += 1
-        if rails.approves_itself(record.plan, today, policy.plan):
+        behind = _falls_behind(picture.invoices, record.plan, today)
+        if rails.approves_itself(record.plan, today, policy.plan) and not behind:
             plans.approve(tx, record.id, who="the policy", now=now, today=today)
     return Drafted(drafted, len(left) < len(records), refused)
+
+
+def _falls_behind(invoices: Sequence[Invoice], plan: Plan, today: dt.date) -> bool:
+    """Whether something beside the plan is overdue too: then a person decides whether there should be one
+    (accounting.md 4, "Affordability")."""
+    planned = {s.invoice_id for s in plan.sources}
+    return any(
+        i.balance > 0 and i.status in drafting.LIVE and i.due < today and i.id not in planned
+        for i in invoices
+    )
 
 
 def wanted(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from sqlalchemy.engine import Engine
 
 from connector import db
 from connector.domain.plan import Plan
-from connector.domain.policy import Mode
+from connector.domain.policy import Mode, PlanPolicy, Policy
 from connector.domain.propose import Wish
 from connector.domain.writes import RemoveDraft
 from connector.planning import drafting, plans, previewing, renegotiating, todos
 from connector.platforms import Refused
+from connector.practice import settings
 from connector.reviewing import conclusions, review
 from tests.connector.conftest import NOON, TODAY
 from tests.connector.plan_story import Story, a_story
@@ -52,6 +55,23 @@ def test_findings_balances_and_a_drafted_plan(story: Story) -> None:
     plan = all_plans(story)[0]
     assert (plan.state, plan.plan.mode, plan.plan.principal) == ("proposed", Mode.SPLIT, 85000)
     assert [s.invoice_id for s in plan.plan.sources] == ["147"]
+
+
+@pytest.mark.parametrize(
+    ("newer_due", "state"), [(DAY(2026, 12, 2), "approved"), (DAY(2026, 11, 18), "proposed")]
+)
+def test_no_plan_approves_itself_while_newer_invoices_go_unpaid_too(
+    story: Story, newer_due: dt.date, state: str
+) -> None:
+    policy = Policy(plan=PlanPolicy(auto_approve_up_to=Decimal(1000)))
+    with db.transaction(story.engine) as tx:
+        revision = settings.load(tx, story.connection_id).revision
+        settings.save_policy(tx, story.connection_id, policy, revision=revision, who="Ann", now=story.now)
+    newer = story.ledger.documents["160"]
+    story.ledger.documents["160"] = replace(newer, due=newer_due)
+    story.sync()
+    reviewed(story)
+    assert [p.state for p in all_plans(story)] == [state]
 
 
 def test_reviewing_twice_drafts_and_finds_nothing_twice(story: Story) -> None:
