@@ -65,6 +65,7 @@ FAULTS = (
     "500 after",
     "429",
     "token",
+    "closed",
 )
 
 
@@ -173,9 +174,7 @@ def live(practice: Practice, life: Life) -> None:
     before = {basis: company.movements(basis) for basis in ("accrual", "cash")}
     company.approve(plan.id, deliver=False)
     if life.fault:
-        with contextlib.suppress(Killed):
-            company.deliver(Metered(blow(company, life)))
-        practice.world.faults.clear()
+        struck(company, plan.id, life)
     company.settle()
     assert_written(company, company.plan(plan.id))
     assert drift(before["accrual"], company.movements()) == waived * 2
@@ -192,6 +191,32 @@ def live(practice: Practice, life: Life) -> None:
         assert drift(before["accrual"], company.movements()) == 0
         assert sum(company.open_(n) for n in numbers) == owed
     assert company.open_("BYSTANDER") == life.bystander
+
+
+def struck(company: Company, plan_id: str, life: Life) -> None:
+    """The delivery in which the fault strikes; and what a person does when it was one that only a person mends."""
+    with contextlib.suppress(Killed):
+        company.deliver(Metered(blow(company, life)))
+    company.practice.world.faults.clear()
+    if life.fault != "closed":
+        return
+    company.settle()
+    company.pretend.organization.closed_until = None
+    press_again(company, plan_id)
+    if company.plan(plan_id).state == "proposed":
+        assert_gone(company, plan_id)
+        company.approve(plan_id, deliver=False)
+        company.settle()
+        press_again(company, plan_id)
+
+
+def press_again(company: Company, plan_id: str) -> None:
+    """Every button that says "try again", whether it still makes sense or not."""
+    for write in writes(company, plan_id):
+        with db.transaction(company.practice.engine) as tx:
+            outbox.retry(tx, write.id, who="J. Doe", now=company.now())
+    company.settle()
+    check(company)
 
 
 def opened(practice: Practice, life: Life) -> Company:
@@ -264,6 +289,8 @@ def blow(company: Company, life: Life) -> Any:
             company.practice.world.faults.add(
                 Fault(company=company.pretend.organization.id, **faults[life.fault])  # type: ignore[arg-type]
             )
+        elif when == "before" and life.fault == "closed":
+            company.pretend.organization.closed_until = company.today
         elif when == "before" and life.fault == "token":
             company.practice.world.grants.expire(life.platform)  # type: ignore[arg-type]
 
