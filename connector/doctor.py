@@ -249,13 +249,22 @@ def _pending(tx: sa.engine.Connection, now: dt.datetime) -> Check:
 
 def _rotation(engine: Engine, settings: Config) -> Iterator[Check]:
     several = len(keys.of(settings).token_keys) > 1
-    if left := keys.on_older_keys(engine, settings) if several else 0:
+    left, lost = keys.on_older_keys(engine, settings)
+    if lost:
+        yield Check(
+            "permissions",
+            WRONG,
+            f"{lost} permission(s) cannot be read with the keys of this installation, so their organizations stand still. "
+            "Put the earlier key back as the last one in FORBEAR_TOKEN_KEYS (or restore keys.json in the data folder), "
+            "or connect those organizations again.",
+        )
+    if several and left > lost:
         yield Check(
             "rotation",
             LOOK,
-            f"{left} permission(s) still need an older key. The clock renews them within hours; keep it until then.",
+            f"{left - lost} permission(s) still need an older key. The clock renews them within hours; keep it until then.",
         )
-    elif several:
+    elif several and not left:
         yield Check("rotation", GOOD, "The first token key reads everything; the others can be dropped.")
 
 

@@ -30,6 +30,7 @@ def add(commands: shell.Commands) -> None:
     sandbox = shell.command(
         commands, "sandbox", _sandbox, "run the pretend ledgers; options as `python -m sandbox`"
     )
+    sandbox.prefix_chars = "\0"  # none of its options is ours
     sandbox.add_argument("rest", nargs=argparse.REMAINDER)
 
 

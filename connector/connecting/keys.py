@@ -115,9 +115,11 @@ def rotate(engine: Engine, config: Config) -> int:
     return done
 
 
-def on_older_keys(engine: Engine, config: Config) -> int:
-    """How many stored tokens the first key alone cannot read: 0 means that the others can be dropped."""
-    return len(_on_older_keys(engine, config))
+def on_older_keys(engine: Engine, config: Config) -> tuple[int, int]:
+    """How many stored tokens the first key alone cannot read, and how many of these no key can: where the first is 0,
+    the other keys can be dropped."""
+    older, cipher = _on_older_keys(engine, config), _cipher(config)
+    return len(older), sum(not _reads(cipher, token) for _, token in older)
 
 
 def _on_older_keys(engine: Engine, config: Config) -> list[tuple[int, str]]:
@@ -128,7 +130,7 @@ def _on_older_keys(engine: Engine, config: Config) -> list[tuple[int, str]]:
     return [(id, token) for id, token in stored if not _reads(newest, token)]
 
 
-def _reads(cipher: Fernet, token: str) -> bool:
+def _reads(cipher: Fernet | MultiFernet, token: str) -> bool:
     try:
         cipher.decrypt(token.encode())
     except InvalidToken:

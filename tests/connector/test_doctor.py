@@ -154,8 +154,13 @@ def test_a_rotation_under_way(
     connections.save_grant(store, config.load(), "json", grant())
     monkeypatch.setenv("FORBEAR_TOKEN_KEYS", f"{new},{old}")
     assert sentence("rotation").startswith("1 permission(s) still need an older key.")
+    assert checks("permissions") == {}
+    monkeypatch.setenv("FORBEAR_TOKEN_KEYS", new)  # too early: nothing reads it any more
+    assert checks("permissions") == {"permissions": WRONG}
+    assert sentence("permissions").startswith("1 permission(s) cannot be read with the keys of this")
+    monkeypatch.setenv("FORBEAR_TOKEN_KEYS", f"{new},{old}")
     keys.rotate(store, config.load())
-    assert checks("rotation") == {"rotation": GOOD}
+    assert checks("rotation", "permissions") == {"rotation": GOOD}
 
 
 def test_a_new_key_is_one_that_the_settings_take(

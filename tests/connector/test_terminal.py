@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy.engine import Engine
 
+from connector import cli
 from connector.commands import terminal
 from tests.connector.plan_story import a_story
 
@@ -16,3 +18,8 @@ def test_a_long_name_does_not_push_the_list_apart(engine: Engine, connection_id:
     assert f"  Red Rock  {plan.plan.balance / 100}" in terminal.plans(
         [plan], {plan.plan.customer_id: "Red Rock"}
     )
+
+
+def test_the_pretend_ledgers_hear_their_own_options(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sandbox", "--port", "0", "--help"]) == 0
+    assert "--unthrottled" in capfd.readouterr().out

@@ -201,6 +201,17 @@ def test_a_backup_restores_everything_on_an_empty_machine(installed: Config, tmp
     db.engine(restored).dispose()
 
 
+def test_a_backup_in_the_wrong_folder_is_no_backup_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    made = subprocess.run(
+        ["sh", str(ROOT / "deploy/backup.sh"), str(tmp_path / "backups")],
+        env={"PATH": os.environ["PATH"]}, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert made.returncode == 1
+    assert "There is no database var/forbear.sqlite3 here." in made.stderr
+    assert not list((tmp_path / "var").iterdir())
+
+
 def _lose_everything(settings: Config, env: dict[str, str]) -> None:
     subprocess.run(["rm", "-r", str(settings.data_dir)], check=True)
     if "sqlite" not in settings.database_url:
@@ -251,7 +262,7 @@ def test_keys_rotate_step_by_step_and_at_no_step_is_a_token_unreadable(tmp_path:
     for before, after in itertools.pairwise(steps):
         if after is steps[-1]:  # `forbear doctor` says when
             clock.tidy(before, db.now())  # as the running clock does, a few times a day
-            assert keys.on_older_keys(engine, before) == 0
+            assert keys.on_older_keys(engine, before) == (0, 0)
         for writer, reader in ((before, after), (after, before)):
             stored = keys.encrypt(writer, keys.decrypt(writer, _stored(engine)))  # a refreshed token
             with db.transaction(engine) as tx:
