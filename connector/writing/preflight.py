@@ -14,7 +14,7 @@ from dataclasses import replace
 from sqlalchemy.engine import Connection
 
 from connector import db
-from connector.domain import page_words, plan_writes
+from connector.domain import page_words, plan_writes, rails
 from connector.domain import refusals as rules
 from connector.domain.letters import variant_for
 from connector.domain.plan import Plan
@@ -44,14 +44,15 @@ def ask(p: Performer, record: Record) -> tuple[str, Sequence[Document]]:
     found = rules.refusals(facts, plan.mode, plan) + rules.changed(plan, facts.invoices)
     plan, fees, unfit = _with_fees(plan, facts, waived)
     found += unfit
+    with db.reading(p.engine) as tx:
+        decided = settings.load(tx, p.connection_id)
+        agreed = agreements.agreed(tx, record)
+    found += rails.problems(plan, today, decided.policy.plan)  # days may have passed since the approval
     if found:
         sentences = [f.sentence for f in found]
         if any(f.code == "BALANCE_CHANGED" for f in found) and (written := _written_before(p, plan)):
             sentences = [written]
         return " ".join(dict.fromkeys(sentences)), ()
-    with db.reading(p.engine) as tx:
-        decided = settings.load(tx, p.connection_id)
-        agreed = agreements.agreed(tx, record)
     clearing: Clearing | None = None
     known: Clearing | None = None
     unseen = False

@@ -206,6 +206,16 @@ def test_money_in_a_journal_entry_that_no_list_of_the_customers_shows(story: Sto
     refused_before_writing(story, plan.id, "Apply the 120.00 USD credit first")
 
 
+def test_a_date_that_passed_before_the_ledger_could_be_reached(story: Story) -> None:
+    """I8: no installment falls due before the day on which it is posted."""
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.today = DAY(2026, 12, 22)
+    story.deliver()
+    assert "Installment 1 is due 2026-12-21, which has passed" in story.plan(plan.id).attention
+    assert money_documents(story.ledger) == []
+
+
 def test_the_books_were_closed_meanwhile(story: Story) -> None:
     plan = story.propose("147")
     story.approve(plan.id)
