@@ -14,6 +14,7 @@ import os
 import signal
 from typing import Any
 
+import redis
 import sqlalchemy as sa
 from rq import Queue, Worker
 from rq.executions import Execution, ExecutionRegistry
@@ -79,8 +80,17 @@ class OurJob(Job):
 class JobWorker(Worker):
     """RQ's forking worker, whose work horse ends with it: an orphan would work beside its successor.
 
-    Asked to end, it asks its horse to stop at the next safe place, so that both end within a platform's grace.
+    Asked to end, it asks its horse to stop at the next safe place, so that both end within a platform's grace. That
+    the queue's server does not hear how a job is doing is no reason to end the job: it may be back before its end.
     """
+
+    def set_current_job_working_time(self, *time: Any, **more: Any) -> None:
+        with contextlib.suppress(redis.RedisError):
+            super().set_current_job_working_time(*time, **more)
+
+    def maintain_heartbeats(self, job: Job) -> None:
+        with contextlib.suppress(redis.RedisError):
+            super().maintain_heartbeats(job)
 
     def main_work_horse(self, *job_and_queue: Any) -> None:
         embedded.die_with_parent(signal.SIGKILL)

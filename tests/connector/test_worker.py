@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import redis
 import sqlalchemy as sa
 from rq import Callback
 from rq.executions import Execution
@@ -78,6 +79,22 @@ def test_a_job_that_goes_on_where_a_worker_was_killed_may_succeed(installation: 
         job.cleanup(0, pipeline=together, remove_from_queue=False)
         together.execute()
     assert not queue.connection.exists(job.key, own.key)
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_job_under_way_outlives_the_queue_s_server(installation: config.Config, tmp_path: Path) -> None:
+    waking.sync(installation, "c1")
+    queue = waking.queue(installation)
+    [id] = queue.get_job_ids()
+    job = worker.OurJob.fetch(id, queue.connection, serializer=queue.serializer)
+    watching = worker.JobWorker([queue], connection=queue.connection, serializer=queue.serializer)
+    watching.prepare_execution(job)
+    watching.connection = redis.Redis(unix_socket_path=str(tmp_path / "nobody"))
+    with pytest.raises(redis.ConnectionError):
+        watching.heartbeat()
+    watching.set_current_job_working_time(5.0)
+    watching.maintain_heartbeats(job)
+    assert watching.current_job_working_time == 5.0
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
