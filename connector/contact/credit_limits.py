@@ -97,16 +97,6 @@ def entered(
     return {row.customer_id: Entered(row.amount, row.currency, row.set_by, row.set_at) for row in rows}
 
 
-def everywhere(tx: Connection, connection_ids: Collection[str]) -> dict[tuple[str, str], Entered]:
-    """By organization and customer, of some organizations: one statement for a night's look at many."""
-    c = credit_limits.c
-    rows = tx.execute(sa.select(credit_limits).where(c.connection_id.in_(list(connection_ids))))
-    return {
-        (row.connection_id, row.customer_id): Entered(row.amount, row.currency, row.set_by, row.set_at)
-        for row in rows
-    }
-
-
 # Made once: each look at a customer asks.
 _ALL = sa.select(credit_limits).where(credit_limits.c.connection_id == sa.bindparam("connection"))
 _SOME = _ALL.where(credit_limits.c.customer_id.in_(sa.bindparam("ids", expanding=True)))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -28,10 +28,11 @@ from connector.domain.receivables import (
     Payment,
     Status,
 )
-from connector.mirroring.book_rows import SHAPES, Shape, columns, day, maker, mark, parts_of_ids
+from connector.mirroring.book_rows import SHAPES, Shape, columns, maker, mark, parts_of_ids, read
 
 Key = tuple[str, str]  # connection, customer
 _STATUS = {s.value: s for s in Status}
+_OF_MONEY = (Kind.PAYMENT, Kind.CREDIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +112,9 @@ def reviewed(tx: Transaction, connection_id: str, seen: dict[str, dt.datetime]) 
 # ---------------------------------------------------------------- read
 
 
-def _rows_of(
-    tx: Transaction, shape: Shape, connection_id: str, ids: Sequence[str], by: str, more: str = ""
-) -> list[list[Any]]:
-    """The rows whose column `by` is one of `ids`, as columns."""
-    rest = f"WHERE connection_id = {mark(tx, 1)} AND {by} IN ({mark(tx, len(ids))}){more}"
-    return shape.read(tx, rest, connection_id, *ids)
-
-
 def _select(shape: Shape, connection_id: str, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     c = shape.table.c
     return sa.select(*(c[n] for n in shape.names)).where(c.connection_id == connection_id, *where)
-
-
-def _customer(row: Sequence[Any]) -> Customer:
-    made = Customer(*row)
-    return replace(made, ledger_balance=json.loads(row[_BALANCE])) if row[_BALANCE] else made
-
-
-_make_allocation = maker(Allocation)
 
 
 def _reader(kind: Kind, record: type[Any], names: Sequence[str] = ()) -> _Reader:
@@ -138,7 +123,7 @@ def _reader(kind: Kind, record: type[Any], names: Sequence[str] = ()) -> _Reader
     return shape, maker(record, *shape.names, *parted)
 
 
-_Reader = tuple[Shape, Callable[..., Any]]
+_Reader = tuple[Shape, Callable[..., list[Any]]]
 _WHOLE = _reader(Kind.INVOICE, Invoice)
 _PERSON = _reader(Kind.CUSTOMER, Customer)
 _BRIEFLY = _reader(Kind.CUSTOMER, Customer, ("id", "name", "currency", "country", "credit_limit"))
@@ -157,28 +142,24 @@ _MONEY_BRIEF = _MONEY | {
         ("id", "customer_id", "date", "currency", "amount", "unapplied", "flavor", "void", "marker"),
     )
 }
-_BALANCE = SHAPES[Kind.CUSTOMER].names.index("ledger_balance")
 _INVOICE_STATUS = SHAPES[Kind.INVOICE].names.index("status")
-
-
-def _invoice(row: Sequence[Any]) -> Invoice:
-    values: list[Any] = list(row)
-    values[_INVOICE_STATUS] = _STATUS[row[_INVOICE_STATUS]]
-    return _WHOLE[1](*values)  # type: ignore[no-any-return]
+# The parts of payments or credits; `n` tells their order.
+_PARTS = Shape(db.allocations, ("source_id", "n", "invoice_id", "amount", "date", "id"), ((4, "day"),), 0, ())
+_make_part = maker(Allocation)
+_LIMITS = Shape(
+    db.credit_limits, ("customer_id", "amount", "currency", "set_by", "set_at"), ((4, "moment"),), 0, ()
+)
+_make_limit = maker(credit_limits.Entered)
 
 
 def customers(tx: Transaction, connection_id: str, ids: Collection[str] | None = None) -> list[Customer]:
     """The organization's customers by name (all, or those of `ids`), inactive and merged ones included."""
-    shape = SHAPES[Kind.CUSTOMER]
+    shape, make = _PERSON
     if ids is None:
-        found = [_customer(row) for row in tx.execute(_select(shape, connection_id))]
+        found = make(*shape.read(tx, f"WHERE connection_id = {mark(tx, 1)}", connection_id))
     else:
-        parts = parts_of_ids(sorted(ids))
-        found = [
-            Customer(*row)
-            for p in parts
-            for row in zip(*_rows_of(tx, shape, connection_id, p, "id"), strict=True)
-        ]
+        parts = ([(connection_id, id) for id in part] for part in parts_of_ids(sorted(ids)))
+        found = [c for part in parts for c in make(*read(tx, (shape, *_these(tx, part, "id")))[0])]
     return sorted(found, key=lambda c: (c.name.casefold(), c.id))
 
 
@@ -205,7 +186,11 @@ def invoices(
     if ids is not None:
         where.append(c.id.in_(sorted(ids)))
     query = _select(SHAPES[Kind.INVOICE], connection_id, *where).order_by(c.due, c.id)
-    return [_invoice(row) for row in tx.execute(query)]
+    found = list(zip(*tx.execute(query), strict=True))
+    if not found:
+        return []
+    found[_INVOICE_STATUS] = tuple(map(_STATUS.__getitem__, found[_INVOICE_STATUS]))
+    return _WHOLE[1](*found)
 
 
 def invoice(tx: Transaction, connection_id: str, invoice_id: str) -> Invoice | None:
@@ -266,44 +251,51 @@ def shared_numbers(tx: Transaction, connection_id: str, numbers: Mapping[str, st
 
 def payments(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[Payment]:
     """Payments with their allocations, by date."""
-    owners = None if customer_id is None else [customer_id]
-    return _money(tx, connection_id, Kind.PAYMENT, owners)
+    return _money(tx, connection_id, Kind.PAYMENT, customer_id)
 
 
 def credits(tx: Transaction, connection_id: str, customer_id: str | None = None) -> list[CreditNote]:
     """Credit notes with their allocations, by date."""
-    owners = None if customer_id is None else [customer_id]
-    return _money(tx, connection_id, Kind.CREDIT, owners)
+    return _money(tx, connection_id, Kind.CREDIT, customer_id)
 
 
-def _money(
-    tx: Transaction, connection_id: str, kind: Kind, owners: list[str] | None, brief: bool = False
-) -> list[Any]:
-    mine = f"WHERE connection_id = {mark(tx, 1)}"
-    if owners is not None:
-        mine += f" AND customer_id IN ({mark(tx, len(owners))})"
-    shape, make = (_MONEY_BRIEF if brief else _MONEY)[kind]
-    found = shape.read(tx, mine, connection_id, *(owners or ()))
-    if not found[0]:
-        return []
-    parts = _allocations(tx, f"{mine} AND source = {mark(tx, 1)}", connection_id, *(owners or ()), kind.value)
-    made = map(make, *found, [parts.get(id, ()) for id in found[0]])
-    return sorted(made, key=attrgetter("date", "id"))
+_in_order = attrgetter("date", "id")
 
 
-_PARTS = ("source_id", "n", "invoice_id", "amount", '"date"', "id")
+def _money(tx: Transaction, connection_id: str, kind: Kind, customer_id: str | None) -> list[Any]:
+    rest, values = f"WHERE connection_id = {mark(tx, 1)}", [connection_id]
+    if customer_id is not None:
+        rest, values = f"{rest} AND customer_id = {mark(tx, 1)}", [*values, customer_id]
+    shape, make = _MONEY[kind]
+    found = read(tx, (shape, rest, values), _parts_of(kind, rest, values))
+    money, parts = (([connection_id] * len(columns[0]), columns) for columns in found)
+    return sorted(make(*money[1], _parted(money, parts)), key=_in_order)
 
 
-def _allocations(tx: Transaction, rest: str, *values: Any) -> Mapping[str, tuple[Allocation, ...]]:
-    """By payment or credit, in the ledger's order. (Asked for it, SQLite would walk all of the organization's.)"""
-    source, place, invoice, amount, date, id = columns(tx, _PARTS, f"FROM allocations {rest}", *values)
-    made = map(_make_allocation, invoice, amount, [day(d) if d else None for d in date], id)
-    if not any(place):  # one each, as most have
-        return dict(zip(source, zip(made, strict=True), strict=True))
-    parts = defaultdict[str, list[Allocation]](list)
-    for whose, _, part in sorted(zip(source, place, made, strict=True), key=itemgetter(0, 1)):
-        parts[whose].append(part)
-    return {whose: tuple(mine) for whose, mine in parts.items()}
+def _parts_of(kind: Kind, whose: str, values: Sequence[Any]) -> _Asked:
+    return _PARTS, f"{whose} AND source = '{kind.value}'", values
+
+
+_Asked = tuple[Shape, str, Sequence[Any]]
+_Table = tuple[list[str], list[list[Any]]]  # the connection of each row, and the columns
+
+
+def _keys(table: _Table) -> Iterator[Key]:
+    """By connection and first column."""
+    return zip(table[0], table[1][0], strict=True)
+
+
+def _parted(documents: _Table, parts: _Table) -> list[tuple[Allocation, ...]]:
+    """The parts of each payment or credit, in the ledger's order. (Asked for it, SQLite would walk all of the
+    organization's.)"""
+    _, place, *more = parts[1]
+    made, whose = _make_part(*more), dict[Key, tuple[Allocation, ...]]()
+    if any(place):
+        for key, _, part in sorted(zip(_keys(parts), place, made, strict=True), key=itemgetter(0, 1)):
+            whose[key] = (*whose.get(key, ()), part)
+    else:  # one each, as most have
+        whose = dict(zip(_keys(parts), zip(made, strict=True), strict=True))
+    return [whose.get(key, ()) for key in _keys(documents)]
 
 
 def of_customer(tx: Transaction, connection_id: str, customer_id: str) -> Receivables | None:
@@ -330,39 +322,67 @@ def each_customer(
         wanted = [id for id in every if id not in survivor]
     else:
         wanted = sorted({survivor.get(id, id) for id in ids})
-    merged: dict[str, list[str]] = defaultdict(list)
-    for old, now in survivor.items():
-        merged[now].append(old)
     for part in parts_of_ids(wanted):
-        owner = {id: id for id in part} | {old: id for id in part for old in merged[id]}
-        yield from _pictures(tx, connection_id, part, owner, brief)
+        yield from _pictures(
+            tx, [(connection_id, id) for id in part], {connection_id: survivor}, brief
+        ).values()
 
 
 def _pictures(
-    tx: Transaction, connection_id: str, ids: list[str], owner: dict[str, str], brief: bool
-) -> Iterator[Receivables]:
-    limits = credit_limits.entered(tx, connection_id, ids)
-    people = {c.id: c for c in credit_limits.laid_over(customers(tx, connection_id, ids), limits)}
-    everyone, made = list(owner), list[Invoice]()
+    tx: Transaction, wanted: Iterable[Key], survivors: Mapping[str, Mapping[str, str]], brief: bool
+) -> dict[Key, Receivables]:
+    """Of those who live on, with the history of those who became them; in one statement."""
+    owner = {key: key for key in sorted(wanted)}
+    for one, into in survivors.items():
+        owner |= {(one, old): (one, now) for old, now in into.items() if (one, now) in owner}
+    if not owner:
+        return {}
+    (paid, pay), (given, give) = ((_MONEY_BRIEF if brief else _MONEY)[kind] for kind in _OF_MONEY)
     ways = [(_WHOLE, " AND balance > 0"), (_CLOSED, " AND balance <= 0")] if brief else [(_WHOLE, "")]
-    for (shape, make), which in ways:
-        made += map(make, *_rows_of(tx, shape, connection_id, everyone, "customer_id", which))
-    made.sort(key=attrgetter("date", "id"))
-    money = (_money(tx, connection_id, kind, everyone, brief) for kind in (Kind.PAYMENT, Kind.CREDIT))
-    lists = [_by_owner(records, owner) for records in (made, *money)]
-    for id in ids:
-        if id in people:
-            yield Receivables(people[id], *(tuple(of.get(id, ())) for of in lists))
+    whose, values = _these(tx, owner, "customer_id")
+    asked: list[_Asked] = [
+        (_PERSON[0], *_these(tx, owner, "id")),
+        *((shape, whose, values) for shape in (_LIMITS, paid, given)),
+        *(_parts_of(kind, whose, values) for kind in _OF_MONEY),
+        *((shape, whose + which, values) for (shape, _), which in ways),
+    ]
+    person, limit, payment, credit, of_payments, of_credits, *tables = _tables(tx, owner, asked)
+    invoices = [(table[0], make(*table[1])) for table, ((_, make), _) in zip(tables, ways, strict=True)]
+    payments = [(payment[0], pay(*payment[1], _parted(payment, of_payments)))]
+    credits = [(credit[0], give(*credit[1], _parted(credit, of_credits)))]
+    lists = [_by_owner(owner, records) for records in (invoices, payments, credits)]
+    people = dict(zip(_keys(person), _PERSON[1](*person[1]), strict=True))
+    limits = dict(zip(_keys(limit), _make_limit(*limit[1][1:]), strict=True))
+    return {
+        key: Receivables(
+            credit_limits.under(people[key], limits.get(key)), *(tuple(of.get(key, ())) for of in lists)
+        )
+        for key, lives in owner.items()
+        if key == lives and key in people
+    }
 
 
-def _by_owner(records: list[Any], owner: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Whose records these are, in their order."""
-    if len(owner) == 1:
-        return dict.fromkeys(owner, records)
-    found = defaultdict[str, list[Any]](list)
-    for record in records:
-        found[owner[record.customer_id]].append(record)
-    return found
+def _tables(tx: Transaction, owner: Mapping[Key, Key], asked: Sequence[_Asked]) -> list[_Table]:
+    """Of one organization the connection need not be asked for."""
+    connection_id, *more = {one for one, _ in owner}
+    if more:
+        many = read(tx, *((shape.of_many, rest, values) for shape, rest, values in asked))
+        return [(columns[0], columns[1:]) for columns in many]
+    return [([connection_id] * len(columns[0]), columns) for columns in read(tx, *asked)]
+
+
+def _by_owner(owner: Mapping[Key, Key], found: Sequence[tuple[list[str], list[Any]]]) -> dict[Key, list[Any]]:
+    """Whose records these are, in order; they come with their connections."""
+    whose = defaultdict[Key, list[Any]](list)
+    for connections, records in found:
+        if len(owner) == 1:
+            whose[next(iter(owner))] += records
+        else:
+            for one, record in zip(connections, records, strict=True):
+                whose[owner[one, record.customer_id]].append(record)
+    for mine in whose.values():
+        mine.sort(key=_in_order)
+    return whose
 
 
 def merging(tx: Transaction, connection_ids: Collection[str]) -> list[str]:
@@ -373,84 +393,28 @@ def merging(tx: Transaction, connection_ids: Collection[str]) -> list[str]:
 
 
 def pictures(tx: Transaction, keys: Collection[Key]) -> dict[Key, Receivables]:
-    """Customers of any organizations, briefly: a few statements for all of them."""
-    whose = {connection_id for connection_id, _ in keys}
-    merged = whose if len(whose) == 1 else set(merging(tx, whose))  # of one alone, its own way is quicker
-    found: dict[Key, Receivables] = {}
-    for connection_id in sorted(merged):
-        mine = [id for one, id in keys if one == connection_id]
-        for picture in each_customer(tx, connection_id, mine, brief=True):
-            found[connection_id, picture.customer.id] = picture
-    if apart := sorted(key for key in keys if key[0] not in merged):
-        found |= _pictures_of(tx, apart)
-    return found
+    """Customers of any organizations, briefly: two statements for all of them."""
+    whose = {one for one, _ in keys}
+    into = {one: survivors(tx, one) for one in (whose if len(whose) == 1 else merging(tx, whose))}
+    return _pictures(tx, {(one, into.get(one, {}).get(id, id)) for one, id in keys}, into, brief=True)
 
 
-def _pictures_of(tx: Transaction, keys: Sequence[Key]) -> dict[Key, Receivables]:
-    of: dict[Kind, dict[Key, list[Any]]] = {kind: defaultdict(list) for kind in Kind}
-    limits = credit_limits.everywhere(tx, {connection_id for connection_id, _ in keys})
-    for id, customer in _each(tx, _PERSON, *_these(tx, keys, "id")):
-        of[Kind.CUSTOMER][id, customer.id].append(
-            credit_limits.under(customer, limits.get((id, customer.id)))
-        )
-    whose, values = _these(tx, keys, "customer_id")
-    made = [*_each(tx, _WHOLE, f"{whose} AND balance > 0", values)]
-    made += _each(tx, _CLOSED, f"{whose} AND balance <= 0", values)
-    for id, invoice in sorted(made, key=lambda each: (each[1].date, each[1].id)):
-        of[Kind.INVOICE][id, invoice.customer_id].append(invoice)
-    for kind in (Kind.PAYMENT, Kind.CREDIT):
-        parts = _allocations_of(tx, f"{whose} AND source = {mark(tx, 1)}", *values, kind.value)
-        found = _each(tx, _MONEY_BRIEF[kind], whose, values, parts)
-        for id, record in sorted(found, key=lambda each: (each[1].date, each[1].id)):
-            of[kind][id, record.customer_id].append(record)
-    order = (Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT)
-    return {
-        key: Receivables(who, *(tuple(of[kind].get(key, ())) for kind in order))
-        for key, [who] in of[Kind.CUSTOMER].items()
-    }
-
-
-def _these(tx: Transaction, keys: Sequence[Key], by: str) -> tuple[str, tuple[Any, ...]]:
-    """Which rows are about these customers, in a statement that is as short for many as for one."""
+def _these(tx: Transaction, keys: Collection[Key], by: str) -> tuple[str, tuple[Any, ...]]:
+    """Which rows are about these customers; of many organizations in a statement that is as short for many as for one."""
+    if len(whose := {one for one, _ in keys}) == 1:
+        ids = [id for _, id in keys]
+        return f"WHERE connection_id = {mark(tx, 1)} AND {by} IN ({mark(tx, len(ids))})", (*whose, *ids)
     if tx.dialect.name == "sqlite":
         pairs = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
-        return f"WHERE (connection_id, {by}) IN ({pairs})", (json.dumps(keys),)
+        return f"WHERE (connection_id, {by}) IN ({pairs})", (json.dumps(list(keys)),)
     pairs = "SELECT * FROM unnest(CAST(%s AS TEXT[]), CAST(%s AS TEXT[]))"
     return f"WHERE (connection_id, {by}) IN ({pairs})", tuple([key[n] for key in keys] for n in (0, 1))
-
-
-def _each(
-    tx: Transaction,
-    reader: _Reader,
-    rest: str,
-    values: tuple[Any, ...],
-    parts: Mapping[Key, Sequence[Allocation]] | None = None,
-) -> Iterator[tuple[str, Any]]:
-    """The connection of each record, and the record; with its `parts` where records of the kind have some."""
-    shape, make = reader
-    whose, *found = shape.of_many().read(tx, rest, *values)
-    if parts is not None:
-        found.append([tuple(parts.get(key, ())) for key in zip(whose, found[0], strict=True)])
-    return zip(whose, map(make, *found), strict=True)
-
-
-def _allocations_of(tx: Transaction, rest: str, *values: Any) -> dict[Key, list[Allocation]]:
-    """By connection and payment or credit, in the ledger's order."""
-    wanted = ("connection_id", *_PARTS)
-    whose, source, place, *of, date, id = columns(tx, wanted, f"FROM allocations {rest}", *values)
-    made = map(_make_allocation, *of, [day(d) if d else None for d in date], id)
-    parts = defaultdict[Key, list[Allocation]](list)
-    for connection_id, name, _, part in sorted(
-        zip(whose, source, place, made, strict=True), key=itemgetter(0, 1, 2)
-    ):
-        parts[connection_id, name].append(part)
-    return parts
 
 
 def briefly(tx: Transaction, connection_id: str) -> list[Customer]:
     """All customers, with nothing but their name, currency, country and credit limit."""
     shape, make = _BRIEFLY
-    found = map(make, *shape.read(tx, f"WHERE connection_id = {mark(tx, 1)}", connection_id))
+    found = make(*shape.read(tx, f"WHERE connection_id = {mark(tx, 1)}", connection_id))
     return credit_limits.laid_over(found, credit_limits.entered(tx, connection_id))
 
 
@@ -458,7 +422,7 @@ def owing(tx: Transaction, connection_id: str) -> list[Invoice]:
     """Everything open, of all customers, with what those who judge ask for."""
     shape, make = _OWING
     rest = f"WHERE connection_id = {mark(tx, 1)} AND balance > 0 AND status IN ('open', 'partly_paid')"
-    return list(map(make, *shape.read(tx, rest, connection_id)))
+    return make(*shape.read(tx, rest, connection_id))
 
 
 def survivors(tx: Transaction, connection_id: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ invoice (docs/judgement.md). What is disputed, covered by unapplied money, or ou
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Callable
 from operator import attrgetter
 from statistics import median
@@ -232,7 +233,7 @@ def recovered(receivables: Receivables, policy: Policy, today: dt.date) -> list[
 
 def latest(paid: list[Paid], today: dt.date) -> tuple[list[Paid], list[Paid]]:
     """(recent, earlier): due in the last 120 days, and at least the last three. By due date alone."""
-    cut = next((n for n, p in enumerate(paid) if (today - p.due).days <= 120), len(paid))
+    cut = bisect_left(paid, today - dt.timedelta(120), key=attrgetter("due"))
     cut = min(cut, max(0, len(paid) - HABIT))
     while cut > 0 and paid[cut - 1].due == paid[cut].due:
         cut -= 1
