@@ -75,11 +75,13 @@ def stays(record: Record, written: Sequence[Write], paid: bool, today: dt.date) 
 
 def _settle(p: Performer, record: Record) -> None:
     """No write of the version may be in doubt: look each up, and give up what was not begun or was refused."""
-    for write in p.writes(record.batch):
+    billed = _interest(p, record) if record.progress == "cancelling" else ()
+    for write in (*p.writes(record.batch), *billed):
         if write.state == "sending":
             p.settle(write)
     with db.transaction(p.engine) as tx:
-        outbox.drop(tx, p.connection_id, record.batch, p.clock(), refused=True)
+        for batch in dict.fromkeys([record.batch, *(w.batch for w in billed)]):
+            outbox.drop(tx, p.connection_id, batch, p.clock(), refused=True)
 
 
 def _must_stay(p: Performer, record: Record) -> bool:
@@ -93,7 +95,19 @@ def _must_stay(p: Performer, record: Record) -> bool:
     closed = p.ledger.organization(reminders=False).closed_until
     if closed and record.posted_on <= closed:
         return True
-    return any(d.balance != d.total for d in _installments(p, record))
+    return any(d.balance != d.total for d in (*_installments(p, record), *_billed(p, record)))
+
+
+def _interest(p: Performer, record: Record) -> list[Write]:
+    """The invoices for interest of this version, written or not."""
+    with db.reading(p.engine) as tx:
+        return [w for w in outbox.of_plan(tx, record.id) if w.batch.startswith(f"{record.batch} interest ")]
+
+
+def _billed(p: Performer, record: Record) -> list[Document]:
+    """Those that stand in the ledger."""
+    numbers = [w.name for w in _interest(p, record) if w.state == "done"]
+    return p.ledger.find(Kind.INVOICE, numbers) if numbers else []
 
 
 def _installments(p: Performer, record: Record) -> list[Document]:
@@ -112,6 +126,9 @@ def _removing(p: Performer, record: Record) -> Sequence[Draft]:
         if isinstance(w.draft, LinkDraft)
     }
     drafts = plan_writes.cancel(record.plan, Written(ids, links), today=p.today()).drafts
+    if record.progress == "cancelling" and record.posted_on == p.today():  # I17: nothing of today stays
+        unpaid = [d for d in _billed(p, record) if d.balance == d.total]
+        drafts = (*(RemoveDraft("invoice", d.id, d.marker) for d in unpaid), *drafts)
     if any(w.kind == "note" for w in done) or record.progress == "cancelling":
         return drafts
     return [

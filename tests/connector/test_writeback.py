@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,13 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import db
-from connector.domain.policy import Mode
+from connector.domain.policy import InterestPolicy, Mode, PlanPolicy, Policy
 from connector.domain.receivables import Customer, Document, Kind, Status
 from connector.mirroring import merging
 from connector.planning import drafting, plans
 from connector.planning.plan_records import Record
 from connector.platforms import Refused, Standing, TryLater
+from connector.practice import settings
+from connector.reviewing import review
 from connector.writing import outbox, proving, writeback
+from tests.connector.conftest import TODAY
 from tests.connector.fake_ledger import HARBOR, FakeLedger, Killed
 from tests.connector.plan_story import Story, a_ledger, a_story, locked
 
@@ -278,6 +282,33 @@ def test_cancelled_the_same_day_the_books_are_as_before(story: Story) -> None:
     story.ledger.calls.clear()
     story.deliver()
     assert story.ledger.calls == []
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_cancelled_the_same_day_with_its_interest(story: Story, written: bool) -> None:
+    """I17, I14: the first payment was due at once, so its interest was billed on the day of the posting."""
+    policy = Policy(
+        plan=PlanPolicy(interest=InterestPolicy(clause="Terms, 7", cap=Decimal(99)), interest_account="4900")
+    )
+    proposed = story.propose("147").plan
+    first = replace(proposed.rows[0], nominal=TODAY, due=TODAY, interest=1417)
+    with db.transaction(story.engine) as tx:
+        revision = settings.load(tx, story.connection_id).revision
+        settings.save_policy(tx, story.connection_id, policy, revision=revision, who="Ann", now=story.now)
+        edited = replace(proposed, rows=(first, *proposed.rows[1:]))
+        plans.edit(tx, proposed.id, edited, revision=1, who="Ann", now=story.now)
+    story.approve(proposed.id)
+    story.deliver()
+    review.review(story.engine, story.connection_id, now=story.now, today=TODAY)
+    if written:
+        story.deliver()
+        assert story.ledger.trial_balance()["AR"] == BEFORE["AR"] + 1417
+    story.cancel(proposed.id)
+    story.deliver()
+    assert story.plan(proposed.id).state == "cancelled"
+    assert {a: b for a, b in story.ledger.trial_balance().items() if b} == BEFORE
+    story.deliver()
+    assert {a: b for a, b in story.ledger.trial_balance().items() if b} == BEFORE
 
 
 def test_cancelled_before_anything_was_written(story: Story) -> None:
