@@ -96,6 +96,7 @@ class Glance:
         np.maximum.at(self.last, invoice, day)
         first = np.full(count, FAR)
         np.minimum.at(first, invoice, day)
+        self.first = first
         soon = day - first[invoice] <= 7
         self.soon = np.bincount(invoice[soon], amount[soon], count)
 
@@ -177,9 +178,14 @@ class Glance:
         short = year & (self.soon * 100 < r.total * SHORT) & ((r.balance > 0) | (self.parts > 1))
         pair, pairs = self._pairs()
         many = np.bincount(pair[short], minlength=pairs)
-        whole = np.bincount(pair[year], minlength=pairs) - many
+        whole = year & ~short
+        before = np.zeros(pairs, np.int64)  # the last first payment that was the whole
+        np.maximum.at(before, pair[whole], self.first[whole])
+        lately = short & (self.first > before[pair])
+        often = (many >= HABIT) & (many > np.bincount(pair[whole], minlength=pairs))
+        said = often | (np.bincount(pair[lately], minlength=pairs) >= HABIT)
         found = np.zeros(self.size, bool)
-        found[np.flatnonzero((many >= HABIT) & (many > whole)) // max(len(self.rows.currencies), 1)] = True
+        found[np.flatnonzero(said) // max(len(self.rows.currencies), 1)] = True
         return found
 
     def _missed(self, open_: Flags) -> Flags:

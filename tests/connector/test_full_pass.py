@@ -174,6 +174,28 @@ def test_nobody_who_is_slowing_is_overlooked(store: Engine) -> None:
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_nobody_who_begins_short_each_time_lately_is_overlooked(store: Engine) -> None:
+    """In full six times, then three times in two parts, all of it on time: less often short than not in a year."""
+    organization(store, "shorter")
+    invoices, payments = [], []
+    for n in range(9):
+        due = TODAY - dt.timedelta(30 * (9 - n))
+        invoices.append(
+            Invoice(str(n), f"N{n}", "c", due - dt.timedelta(30), due, "USD", 900, 0, Status.PAID)
+        )
+        for k, (early, amount) in enumerate([(20, 500), (1, 400)] if n >= 6 else [(1, 900)]):
+            when = due - dt.timedelta(early)
+            parts = (Allocation(str(n), amount, when),)
+            payments.append(Payment(f"{n}-{k}", "c", when, "USD", amount, 0, parts))
+    with db.transaction(store) as tx:
+        batch = Batch((Customer("c", "C", currency="USD"),), tuple(invoices), tuple(payments))
+        mirror.store(tx, "shorter", batch, 1)
+    at_once, each = both(store, "shorter", Policy(), TODAY)
+    assert [f.text for f in each["c"].findings] == ["Their last 3 payments all began short of the invoice."]
+    assert at_once["c"] == each["c"]
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_few_customers_need_a_closer_look(store: Engine) -> None:
     organization(store, "calm")
     invoices, payments = [], []

@@ -546,6 +546,22 @@ def one_good_month() -> Books:
 
 
 @case(
+    "squeezed",
+    "The rent was paid in full for a year; since June 600 of 850 come each month, on the day.",
+    findings="repeatedly_short partly_paid overdue",
+    never="silent first_miss shrinking_payments",
+    path="plan",
+)
+def rent_in_part_since_june() -> Books:
+    books = Books()
+    for n in range(17):
+        issued = date(2025 + (n + 5) // 12, (n + 5) % 12 + 1, 20)
+        due = issued + timedelta(12)
+        books.invoice(f"{n}", issued, 850, terms=12).pay(due, {f"{n}": 600 if n >= 11 else 850})
+    return books
+
+
+@case(
     "chronic",
     "Every invoice begins with a part, and the rest comes six weeks later.",
     findings="repeatedly_short",

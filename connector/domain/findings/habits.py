@@ -52,13 +52,13 @@ def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Pai
         return list(receivables.memory[key])
     received, rest = receivables.received(today), receivables.disputed(today)
     ours = {p.invoice_id for c in receivables.credits if c.marker and not c.void for p in c.allocations}
-    spare = _spare(receivables, today)
+    spare, agreed = _spare(receivables, today), receivables.agreed
     found = []
     for invoice in sorted(receivables.invoices, key=_place(receivables)):
         dead = invoice.status in _DEAD or invoice.total <= 0
         if dead or invoice.marker or invoice.id in rest or invoice.id in ours or invoice.date > today:
             continue
-        due = receivables.due(invoice)
+        due = agreed.get(invoice.id, invoice.due)
         parts, settled = received.get(invoice.id), None
         if invoice.balance <= 0 and parts and len(parts) == 1:
             settled = parts[0][0]
@@ -128,11 +128,12 @@ def _cover(spare: list[tuple[dt.date, int]], wanted: int) -> dt.date | None:
 
 
 def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
-    """The first payment on an invoice is less than the invoice, again and again, and the rest does not follow soon."""
+    """The first payment on an invoice is less than the invoice, and the rest does not follow soon: more often than not
+    in a year, or each time lately."""
     received = receivables.received(today)
     findings = []
     for currency, invoices in by_currency(_a_year(receivables, today)).items():
-        short, whole = [], 0
+        short, whole = list[Evidence](), list[dt.date]()
         for invoice in invoices:
             parts = received.get(invoice.id, [])
             if not parts:
@@ -142,11 +143,15 @@ def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -
             if soon * 100 < invoice.total * SHORT and (invoice.balance > 0 or len(parts) > 1):
                 short.append(Evidence(invoice.id, first, soon))
             else:
-                whole += 1
-        if len(short) >= HABIT and len(short) > whole:
-            short.sort(key=lambda e: (e.date, e.invoice))
-            text = f"{len(short)} of their last {len(short) + whole} payments began short of the invoice."
-            findings.append(Finding("repeatedly_short", short[HABIT - 1].date, tuple(short), currency, text))
+                whole.append(first)
+        lately = [e for e in short if e.date > max(whole, default=dt.date.min)]
+        often = len(short) > len(whole)
+        shown = sorted(short if often else lately, key=lambda e: (e.date, e.invoice))
+        if len(shown) >= HABIT:
+            last = f"{len(shown)} of their last {len(short) + len(whole)} payments"
+            text = f"{last if often else f'Their last {len(shown)} payments all'} began short of the invoice."
+            since = shown[HABIT - 1].date
+            findings.append(Finding("repeatedly_short", since, tuple(shown), currency, text))
     return findings
 
 
