@@ -38,6 +38,7 @@ from connector.domain.writes import (
 )
 from connector.mirroring import books
 from connector.planning import plan_records
+from connector.platforms import OutOfDate, Refused
 from connector.practice import settings
 from connector.record import audit
 from connector.writing import outbox
@@ -343,17 +344,10 @@ def still(p: Performer, batch: str) -> bool:
         begun = any(w.attempts for w in outbox.of_batch(tx, p.connection_id, batch))
     if begun:
         return True
-    document = p.ledger.document(Kind.INVOICE, charge.invoice_id)
-    why = ""
-    if document is None or document.status is Status.VOID or document.balance != balance:
-        why = "The invoice changed in the ledger before it was charged."
-    elif charge.kind != rules.DISCOUNT:
-        _, payments, credits = p.ledger.customer_money(charge.customer_id)
-        why = (
-            rules.UNMATCHED
-            if rules.unmatched(payments, credits)
-            else free_words.unfit(charge.rule, formal=True)
-        )
+    try:
+        why = _against(p, charge, balance)
+    except (Refused, OutOfDate) as problem:  # of this invoice alone: nothing else waits for it
+        why = str(problem)
     if not why:
         return True
     with db.transaction(p.engine) as tx:
@@ -362,6 +356,19 @@ def still(p: Performer, batch: str) -> bool:
         books.note_changed(tx, p.connection_id, [charge.customer_id], p.clock())
     p.say(f"{charge.what}: {why}")
     return False
+
+
+def _against(p: Performer, charge: Charge, balance: int) -> str:
+    """Why the charge may not be written now, by the ledger; "" when it may."""
+    document = p.ledger.document(Kind.INVOICE, charge.invoice_id)
+    if document is None or document.status is Status.VOID or document.balance != balance:
+        return "The invoice changed in the ledger before it was charged."
+    if charge.kind == rules.DISCOUNT:
+        return ""
+    _, payments, credits = p.ledger.customer_money(charge.customer_id)
+    if rules.unmatched(payments, credits):
+        return rules.UNMATCHED
+    return free_words.unfit(charge.rule, formal=True)
 
 
 # ---------------------------------------------------------------- the way back

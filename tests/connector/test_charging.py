@@ -11,6 +11,8 @@ from connector import db
 from connector.contact import charging, holds
 from connector.domain import charges as rules
 from connector.domain.policy import load
+from connector.domain.receivables import Kind
+from connector.domain.writes import NoteDraft
 from connector.platforms import Refused
 from connector.practice import settings
 from connector.writing import outbox
@@ -67,6 +69,17 @@ def test_money_came_a_moment_before_and_is_not_matched_yet(story: Story) -> None
     story.sync()
     with pytest.raises(charging.ChargeProblem, match="not matched"):
         approve(story)
+
+
+def test_an_invoice_that_cannot_be_read_gives_up_its_charge_and_stops_nothing_else(story: Story) -> None:
+    approve(story)
+    with db.transaction(story.engine) as tx:
+        note = NoteDraft(Kind.INVOICE, "160", "Ring them.", "")
+        outbox.lay_out(tx, story.connection_id, "some other note", [note], now=story.now)
+    story.ledger.refuse["document"] = Refused("Forbear cannot read it.", code="UNREADABLE_RECORD")
+    story.deliver()
+    assert [(c.state, c.why) for c in kept(story)] == [("withdrawn", "Forbear cannot read it.")]
+    assert story.ledger.remarks["160"] == ["Ring them."]
 
 
 def test_what_forbids_it_is_said(story: Story) -> None:
