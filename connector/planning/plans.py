@@ -230,6 +230,8 @@ def send_back(tx: Connection, plan_id: str, sentence: str, *, now: dt.datetime, 
     if tried:
         plan = replace(plan, version=plan.version + 1)
         _keep_version(tx, plan, who=audit.SYSTEM, why=sentence, now=now)
+        if record.acceptance:  # the terms are the same: nobody asks the customer for the same yes again
+            _version(tx, plan, acceptance=record.acceptance)
     else:
         _version(tx, plan, approved_by=None, approved_at=None)
     if plan.supersedes is None:

@@ -406,6 +406,21 @@ def test_what_the_ledger_refuses_halfway_is_taken_back(story: Story, method: str
     assert story.ledger.trial_balance() == BEFORE
 
 
+def test_the_customers_yes_outlives_an_attempt_that_was_taken_back(story: Story) -> None:
+    plan = story.propose("147")
+    with db.transaction(story.engine) as tx:
+        plans.record_acceptance(
+            tx, plan.id, accepted_by="M. Fern", how="phone", on=TODAY, document_hash="9c01", who="Ann", now=story.now
+        )  # fmt: skip
+    story.approve(plan.id)
+    story.ledger.refuse["link"] = Refused("No.", code="620")
+    story.deliver()
+    back = story.plan(plan.id)
+    assert (back.state, back.plan.version) == ("proposed", 2)
+    assert back.acceptance is not None
+    assert (back.acceptance["by"], back.acceptance["document"]) == ("M. Fern", "9c01")
+
+
 def test_tax_that_the_ledger_adds_by_itself_is_taken_back(story: Story) -> None:
     plan = story.propose("147")
     story.approve(plan.id)

@@ -127,8 +127,11 @@ def retry(write_id: int) -> Response:
     write = _write(write_id)
     if write.state == "failed":
         with db.transaction(engine()) as tx:
-            outbox.retry(tx, write_id, who=g.person.name, now=db.now())
+            write = outbox.retry(tx, write_id, who=g.person.name, now=db.now())
         waking.deliver(config(), write.connection_id)
+    if write.state == "cancelled":
+        flash("The plan went on without it, so nothing is written.", "look")
+        return redirect(url_for("pages.queue"))
     flash(
         "It will be looked up in the ledger, then tried once more. If it is refused again, it comes back.",
         "good",
