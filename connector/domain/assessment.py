@@ -251,7 +251,8 @@ def _disputing(receivables: Receivables, paid: Sequence[Paid], today: dt.date) -
     for currency, amount in sorted(per.items()):
         other = sum(p.invoice.balance for p in paid if p.settled is None and p.invoice.currency == currency)
         if amount >= other:
-            return f"{Money(amount, currency)} is in dispute; what else is overdue is less than that."
+            else_ = "what else is overdue is no more than that" if other else "nothing else is overdue"
+            return f"{Money(amount, currency)} is in dispute; {else_}."
     return ""
 
 

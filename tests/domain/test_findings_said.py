@@ -86,3 +86,12 @@ def test_parts_that_came_are_not_said_to_be_nothing():
     payment = Payment("p", "58", date(2026, 9, 20), "USD", 49000, 0, (Allocation("1", 49000),))
     said = assess(Receivables(CUSTOMER, (partly,), (payment,)), Policy(), TODAY)
     assert said.reasons[0] == "No invoice has been paid in full so far; three make a first judgement."
+
+
+def test_a_dispute_says_whether_anything_else_is_overdue():
+    since = (Event("disputed", date(2026, 10, 5), "1"),)
+    alone = assess(Receivables(CUSTOMER, (OPEN,), events=since), Policy(), TODAY)
+    assert alone.reasons == ("500.00 USD is in dispute; nothing else is overdue.",)
+    other = Invoice("2", "1002", "58", date(2026, 9, 1), date(2026, 10, 1), "USD", 700, 700, Status.OPEN)
+    both = assess(Receivables(CUSTOMER, (OPEN, other), events=since), Policy(), TODAY)
+    assert both.reasons == ("500.00 USD is in dispute; what else is overdue is no more than that.",)
