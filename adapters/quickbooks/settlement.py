@@ -26,8 +26,9 @@ from adapters.quickbooks.translate import (
     text,
     updated_at,
 )
-from connector.domain.receivables import Allocation, Link, Payment
+from connector.domain.receivables import Allocation, Link, Payment, builder
 
+_Allocation = builder(Allocation)
 Source = tuple[str, str]  # a document that settles: ("CreditMemo", "68")
 _SOURCES = ("CreditMemo", "Deposit")
 _CHARGES = ("Invoice", "Expense", "Check", "CreditCardCredit")
@@ -62,7 +63,7 @@ def settlement(raw: Raw | shapes.Payment, home: str) -> Settlement:
     when = day(payment.TxnDate) if payment.TxnDate else None
     linked = list(_linked(payment, currency))
     if all(kind == "Invoice" for kind, _, _ in linked):  # nearly every one: no need to tell sides
-        return Settlement(tuple(Allocation(id, share, when) for _, id, share in linked if share > 0), {}, {})
+        return Settlement(tuple(_Allocation(id, share, when) for _, id, share in linked if share > 0), {}, {})
     charges, sources = _sides(payment, linked, currency)
     credits: dict[Source, tuple[Allocation, ...]] = {}
     used: dict[Source, int] = {}

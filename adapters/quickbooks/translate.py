@@ -29,8 +29,10 @@ from connector.domain.receivables import (
     Link,
     Payment,
     Status,
+    builder,
 )
 
+_Invoice, _Payment = builder(Invoice), builder(Payment)
 Raw = Mapping[str, Any]
 PACIFIC = ZoneInfo("America/Los_Angeles")  # QuickBooks' own clock; a time without an offset means this one
 _VOIDED = "voided"
@@ -227,7 +229,7 @@ def invoice(raw: Raw | shapes.Invoice, home: str) -> Invoice:
     balance = minor(_given(i.Balance, "Balance"), currency)
     issued = day(_given(i.TxnDate, "TxnDate"))
     note, emailed = i.PrivateNote, i.EmailStatus
-    return Invoice(
+    return _Invoice(
         id=str(_given(i.Id, "Id")),
         number=_words(i.DocNumber),
         customer_id=named(i.CustomerRef) or str(_given(None, "CustomerRef")),
@@ -271,7 +273,7 @@ def payment(raw: Raw | shapes.Payment, home: str, allocations: Sequence[Allocati
     void = total == 0 and _voided(p.PrivateNote, p.UnappliedAmt)
     if total == 0 and unapplied == 0 and not void:
         return None
-    return Payment(
+    return _Payment(
         id=str(_given(p.Id, "Id")),
         customer_id=named(p.CustomerRef) or str(_given(None, "CustomerRef")),
         date=day(_given(p.TxnDate, "TxnDate")),

@@ -268,11 +268,13 @@ class Pull:
         credits: list[CreditNote] = []
         removed: list[tuple[Kind, str]] = []
         unreadable: list[Unreadable] = []
-        if page.of is _PAYMENTS:
-            self._learn(page.rows)
-        for row in page.rows:
+        found: list[Any] = list(page.rows)
+        if page.of is _PAYMENTS:  # read once for what to ask, and for the records
+            found = [_tolerant(rows.payment, row) or row for row in found]
+            self._learn(found)
+        for row, one in zip(page.rows, found, strict=True):
             try:
-                record = self._record(page.of, row)
+                record = self._record(page.of, one)
             except (msgspec.DecodeError, ValueError, ArithmeticError) as problem:
                 unreadable.append(_unreadable(page.of, row, problem))
                 continue
@@ -302,7 +304,7 @@ class Pull:
             expected=page.count,
         )
 
-    def _record(self, asked: _List, row: msgspec.Raw) -> Any:
+    def _record(self, asked: _List, row: Any) -> Any:
         if asked is _INVOICES:
             return translate.invoice(row)
         if asked is _PAYMENTS:
@@ -313,7 +315,7 @@ class Pull:
             return translate.customer(row)
         return translate.advance(row)
 
-    def _learn(self, payments: list[msgspec.Raw]) -> None:
+    def _learn(self, payments: list[Any]) -> None:
         """Ask for the invoices of payments whose currency or customer no earlier page told."""
         unknown = {
             paid.invoice_id
@@ -380,7 +382,7 @@ def _parse(text: str | None) -> dt.datetime | None:
     return dt.datetime.fromisoformat(text) if text else None
 
 
-def _tolerant(read: Any, row: msgspec.Raw) -> Any:
+def _tolerant(read: Any, row: Any) -> Any:
     """What `read` finds, or None in a row that cannot be read (`_batch` sets that one aside)."""
     try:
         return read(row)
@@ -388,7 +390,7 @@ def _tolerant(read: Any, row: msgspec.Raw) -> Any:
         return None
 
 
-def _paid(row: msgspec.Raw) -> translate.Paid | None:
+def _paid(row: msgspec.Raw | rows.Payment) -> translate.Paid | None:
     found: translate.Paid | None = _tolerant(translate.paid, row)
     return found
 

@@ -281,3 +281,8 @@ def read(row: bytes | msgspec.Raw, shape: type[_Shape]) -> _Shape:
     """Raises msgspec.DecodeError (msgspec.ValidationError for a field of another type)."""
     found: _Shape = _decoder(shape).decode(row)
     return found
+
+
+def payment(row: bytes | msgspec.Raw | Payment) -> Payment:
+    """Like `read`, of one that may have been read before."""
+    return row if isinstance(row, Payment) else read(row, Payment)

@@ -35,7 +35,10 @@ from connector.domain.receivables import (
     Invoice,
     Payment,
     Status,
+    builder,
 )
+
+_Invoice, _Payment, _Allocation = builder(Invoice), builder(Payment), builder(Allocation)
 
 
 def customer(row: msgspec.Raw, home_currency: str = "") -> Customer:
@@ -144,7 +147,7 @@ def sales_invoice(i: rows.Invoice) -> Invoice:
     date = date_of(i)
     due = day(i.DueDateString or i.DueDate) or date  # a draft may have none yet
     changed = moment(i.UpdatedDateUTC)
-    return Invoice(
+    return _Invoice(
         id=own_id(i.InvoiceID),
         number=i.InvoiceNumber or "",
         customer_id=contact_id(i.Contact),
@@ -253,7 +256,7 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
     total, remaining = whole(c.Total, "Total", currency), _remaining(c, currency)
     void = status_of(c, total, remaining) is Status.VOID
     changed = moment(c.UpdatedDateUTC)
-    return Payment(
+    return _Payment(
         id=id,
         customer_id=contact_id(c.Contact),
         date=date_of(c),
@@ -270,14 +273,17 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
 
 
 def payment(
-    row: msgspec.Raw, home: str, currencies: Mapping[str, str], customers: Mapping[str, str] | None = None
+    row: msgspec.Raw | rows.Payment,
+    home: str,
+    currencies: Mapping[str, str],
+    customers: Mapping[str, str] | None = None,
 ) -> Payment | Gone | NotOurs:
     """A payment of one sales invoice, in the invoice's currency and of its customer.
 
     Lists may leave out both: `currencies` knows the one by invoice id, for all that is not in `home`, and
     `customers` the other.
     """
-    p = rows.read(row, rows.Payment)
+    p = rows.payment(row)
     if must(p.PaymentType, "PaymentType") != INVOICE_PAYMENT:
         return NotOurs()
     id = own_id(p.PaymentID)
@@ -291,14 +297,14 @@ def payment(
     amount = whole(p.Amount, "Amount", currency)
     date: dt.date = must(day(p.Date), "Date")
     changed = moment(p.UpdatedDateUTC)
-    return Payment(
+    return _Payment(
         id=id,
         customer_id=(customers or {}).get(invoice_id) or contact_id(target.Contact),
         date=date,
         currency=currency,
         amount=amount,
         unapplied=0,
-        allocations=(Allocation(invoice_id, amount, date, id),),
+        allocations=(_Allocation(invoice_id, amount, date, id),),
         reference=p.Reference or "",
         version=version(changed),
         updated_at=changed,
@@ -314,9 +320,9 @@ class Paid:
     nameless: bool
 
 
-def paid(row: msgspec.Raw) -> Paid | None:
+def paid(row: msgspec.Raw | rows.Payment) -> Paid | None:
     """The sales invoice that a payment pays or, when deleted, paid."""
-    p = rows.read(row, rows.Payment)
+    p = rows.payment(row)
     target = p.Invoice
     if p.PaymentType != INVOICE_PAYMENT or target is None or not target.InvoiceID:
         return None

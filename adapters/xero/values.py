@@ -25,7 +25,7 @@ def moment(text: str | None) -> dt.datetime | None:
     if not text:
         return None
     if match := _MS_DATE.match(text):
-        return EPOCH + dt.timedelta(milliseconds=int(match[1]))
+        return dt.datetime.fromtimestamp(int(match[1]) / 1000, dt.UTC)
     found = dt.datetime.fromisoformat(text)
     return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
 

@@ -8,8 +8,9 @@ what the ledger states; readers derive that for a day of their own.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, make_dataclass
 from enum import StrEnum
+from typing import Any, TypeVar
 
 
 class Kind(StrEnum):
@@ -192,3 +193,22 @@ class Document:
     version: str = ""
     url: str = ""  # deep link into the ledger, "" where none is known
     flags: frozenset[str] = field(default_factory=frozenset)  # e.g. retainage, cis, autopay, inventory
+
+
+Record = TypeVar("Record")
+
+
+def builder(record: type[Record]) -> type[Record]:
+    """Called like `record` it makes the same in half the time, for whoever makes them by the thousand.
+
+    A frozen class sets every field in a roundabout way. Its unfrozen twin has the same layout in memory: it is
+    filled, and then declared to be the record. Not for fields with a default factory.
+    """
+
+    def declare(self: Any) -> None:
+        self.__class__ = record
+
+    columns = [(f.name, f.type, field(default=f.default)) for f in fields(record)]  # type: ignore[arg-type]
+    more = {"__post_init__": declare}
+    twin: Any = make_dataclass(record.__name__, columns, namespace=more, slots=True, eq=False, repr=False)
+    return twin  # type: ignore[no-any-return]

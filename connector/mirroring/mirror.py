@@ -117,8 +117,6 @@ def _store_kind(
             if kind is Kind.CUSTOMER and last[id].merged_into:
                 changed.add(last[id].merged_into)
     if different:
-        # By customer: their index is walked once then, not to and fro over pages that memory does not hold.
-        different.sort(key=lambda id: rows[id][shape.owner])
         _upsert(tx, connection_id, shape, [rows[id] for id in different], seen)
         if parts is not None:
             owners = {id: rows[id][shape.owner] for id in different}

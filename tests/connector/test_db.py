@@ -158,3 +158,14 @@ def test_only_what_can_be_had_again_ends_without_waiting_for_the_disk(store: Eng
     assert [waits(repeatable=r) for r in (False, True, False, True, True, False)] == [
         *(True, False, True, False, False, True)
     ]
+
+
+def test_sqlite_keeps_a_large_journal_only_while_much_is_stored(tmp_path: Path) -> None:
+    engine = db.engine(config.load({"FORBEAR_DATA_DIR": str(tmp_path)}))
+
+    def pages(*, repeatable: bool) -> int:
+        with db.transaction(engine, repeatable=repeatable) as tx:
+            return tx.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar()  # type: ignore[no-any-return]
+
+    assert [pages(repeatable=r) for r in (False, True, False)] == [1000, 8000, 1000]
+    engine.dispose()
