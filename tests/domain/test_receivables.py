@@ -39,6 +39,6 @@ def test_a_built_record_equals_one_that_was_made_and_cannot_be_changed(record, v
     assert type(built) is record
     assert (built, hash(built), repr(built)) == (made, hash(made), repr(made))
     with pytest.raises(FrozenInstanceError):
-        built.amount = 1
+        setattr(built, next(iter(values)), "another")
     with pytest.raises(TypeError):
         builder(record)(**values, unheard_of=1)
