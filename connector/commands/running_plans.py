@@ -31,10 +31,17 @@ def add(below: shell.Commands) -> None:
     todos = command(below, "todos", _todos, "what a person has to do in the ledger by hand", id=False)
     shell.connection_option(todos)
     remove = command(
-        below, "remove", _remove, "remove what Forbear wrote: named plans, or all of them", id=False
+        below,
+        "remove",
+        _remove,
+        "remove what Forbear wrote: named plans, or with --all every one; otherwise only say what would go",
+        id=False,
     )
-    remove.add_argument("ids", metavar="ID", nargs="*", help="plans; none for every plan of the organization")
+    remove.add_argument(
+        "ids", metavar="ID", nargs="*", help="plans; without any, all of the organization are shown"
+    )
     remove.add_argument("--connection", metavar="ID", help="needed when there are several organizations")
+    remove.add_argument("--all", action="store_true", help="every plan of the organization")
     remove.add_argument("--preview", action="store_true", help="only say what would happen")
     remove.add_argument("--by", metavar="NAME", default=shell.user())
     cancel = command(
@@ -192,7 +199,8 @@ def _remove(options: argparse.Namespace) -> int:
         connection = connections.get(tx, chosen.pop())
         today = connections.today(connection, settings)
         found = ending.removals(tx, connection.id, today=today, plan_ids=options.ids)
-        if not options.preview:
+        only_said = options.preview or not (options.ids or options.all)
+        if not only_said:
             for removal in found:
                 plans.cancel(tx, removal.plan.id, who=options.by, why="removed", now=db.now(), today=today)
     rows = [{"plan": r.plan.id, "taken_back": list(r.taken_back), "stays": r.stays} for r in found]
@@ -205,7 +213,9 @@ def _remove(options: argparse.Namespace) -> int:
                 print(f"  {line}")
         if not found:
             print("There is nothing of Forbear to remove.")
-    if options.preview or not found:
+    if only_said and found and not (options.preview or options.json):
+        print("Nothing was changed. Name plans, or say --all, to remove them.")
+    if only_said or not found:
         return 0
     with redirect_stdout(sys.stderr):
         failed = shell.delivered(settings, engine, connection)

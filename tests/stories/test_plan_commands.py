@@ -95,7 +95,9 @@ def test_all_that_forbear_wrote_is_removed_after_a_preview(desk: Desk) -> None:
     (said,) = desk.json("plan", "remove", "--preview")
     assert len(said["taken_back"]) == 5
     assert desk.json("plan", "show", plan)["state"] == "running"
-    desk.run("plan", "remove", "--by", "J. Doe")
+    assert "Nothing was changed" in desk.run("plan", "remove", "--by", "J. Doe")
+    assert desk.json("plan", "show", plan)["state"] == "running"
+    desk.run("plan", "remove", "--all", "--by", "J. Doe")
     assert desk.json("plan", "show", plan)["state"] == "cancelled"
     assert {basis: desk.trial_balance(basis) for basis in ("accrual", "cash")} == before
     assert desk.balances()["1001"] == 85000
