@@ -289,12 +289,15 @@ def _parted(documents: _Table, parts: _Table) -> list[tuple[Allocation, ...]]:
     """The parts of each payment or credit, in the ledger's order. (Asked for it, SQLite would walk all of the
     organization's.)"""
     _, place, *more = parts[1]
-    made, whose = _make_part(*more), dict[Key, tuple[Allocation, ...]]()
+    made = _make_part(*more)
+    if documents[0] == parts[0] and documents[1][0] == parts[1][0]:  # one each, as most have
+        return list(zip(made, strict=True))
+    found: Iterable[tuple[Key, int, Allocation]] = zip(_keys(parts), place, made, strict=True)
     if any(place):
-        for key, _, part in sorted(zip(_keys(parts), place, made, strict=True), key=itemgetter(0, 1)):
-            whose[key] = (*whose.get(key, ()), part)
-    else:  # one each, as most have
-        whose = dict(zip(_keys(parts), zip(made, strict=True), strict=True))
+        found = sorted(found, key=itemgetter(0, 1))
+    whose: dict[Key, tuple[Allocation, ...]] = {}
+    for key, _, part in found:
+        whose[key] = (*whose.get(key, ()), part)
     return [whose.get(key, ()) for key in _keys(documents)]
 
 

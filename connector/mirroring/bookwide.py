@@ -73,7 +73,7 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
         ids = next(found)
         index = dict(zip(ids, range(len(ids)), strict=True))
         customer = _coded(owners, next(found))
-        paid = ahead.submit(_parts, tx, connection_id, payments, void[0])  # not sooner, for memory's sake
+        gathered = ahead.submit(_parts, tx, connection_id, payments, void[0])  # not sooner, for memory's sake
         issued, due = next(found), next(found)
         total, balance = (np.array(next(found), np.int64) for _ in range(2))
         left_out = (total <= 0) | (issued > today.toordinal())
@@ -81,15 +81,16 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
         currency = np.full(len(ids), currencies[usual])
         foreign = [index[id] for id in next(found)]
         currency[foreign] = _coded(currencies, next(found))
-        settled = [_settled(paid.result(), void[0], index, owners)]
+        settled = [_settled(gathered.result(), void[0], index, owners)]
     settled.append(_settled(_parts(tx, connection_id, credits, void[1]), void[1], index, owners))
     for table, gone, dated in zip((payments, credits), void, list(settled), strict=True):
         if (dated[1] == UNDATED).any():  # the document's own day then
             parts = _parts(tx, connection_id, table, gone, undated=True)
             settled.append(_settled(parts, gone, index, owners))
-    paid_invoice, paid_day, paid_amount, payer = np.concatenate(
-        [p[:, p[1] != UNDATED] for p in settled], axis=1
-    )
+    paid = [np.concatenate(columns) for columns in zip(*settled, strict=True)]
+    if len(settled) > 2:  # instead of those without a day
+        paid = [column[paid[1] != UNDATED] for column in paid]
+    paid_invoice, paid_day, paid_amount, payer = paid
     strange = customer[paid_invoice] != payer  # somebody else's money: each sees their half of it
     later = paid_day > today.toordinal()
     odd = [customer[left_out | (balance < 0)], payer[strange | later], customer[paid_invoice][strange]]
@@ -148,14 +149,14 @@ def _parts(
     return columns(tx, wanted, rest, connection_id, "payment" if table is payments else "credit")
 
 
-def _settled(parts: Iterator[Any], void: set[str], index: dict[str, int], owners: _Codes) -> Days:
-    """Rows of (invoice, day, amount, whose); what was voided, or is of an invoice that does not count, is left out."""
+def _settled(parts: Iterator[Any], void: set[str], index: dict[str, int], owners: _Codes) -> list[Days]:
+    """Columns (invoice, day, amount, whose); what was voided, or is of an invoice that does not count, is left out."""
     at = _places(index, next(parts))
     more = next(parts), np.array(next(parts), np.int64), _coded(owners, next(parts))
     kept = at >= 0
     if void:
         kept &= np.fromiter((id not in void for id in next(parts)), bool, len(at))
-    return np.stack([column[kept] for column in (at, *more)])
+    return [at, *more] if kept.all() else [column[kept] for column in (at, *more)]
 
 
 def _apart(tx: Connection, connection_id: str) -> tuple[set[str], set[str], set[str]]:
