@@ -15,6 +15,7 @@ from enum import StrEnum
 from connector.domain.installments import settlement_discount, written_off_tax
 from connector.domain.money import Money
 from connector.domain.plan import Installment, Plan, Source, open_by_source
+from connector.domain.plan_words import credit_number
 from connector.domain.policy import Mode
 from connector.domain.receivables import CreditNote, Invoice, Payment, Status
 
@@ -277,7 +278,9 @@ def _unsettled(plan: Plan, sources: Mapping[str, Invoice], credits: Sequence[Cre
                 "the plan's credit was taken off it. Apply it again, or draft the plan again."
             )
     mark = f"plan={plan.id} v={plan.version} role=credit "
-    credited = sum(c.total for c in credits or () if c.marker.startswith(mark) and not c.void)
+    numbers = {credit_number(plan, s) for s in plan.sources}  # somebody may write before our mark
+    ours = [c for c in credits or () if c.marker.startswith(mark) or c.number in numbers]
+    credited = sum(c.total for c in ours if not c.void)
     if credits is not None and not found and credited != plan.balance:
         found.append(
             f"The plan's credit is {Money(credited, plan.currency)} in the ledger, and was "
