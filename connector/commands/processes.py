@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 
 from connector.commands import shell
@@ -74,4 +73,4 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
-    return subprocess.call([sys.executable, "-m", "sandbox", *options.rest])
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *options.rest])  # noqa: S606 - signals reach it

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
+
 from sqlalchemy.engine import Engine
 
-from connector import cli
 from connector.commands import terminal
 from tests.connector.plan_story import a_story
 
@@ -20,6 +21,7 @@ def test_a_long_name_does_not_push_the_list_apart(engine: Engine, connection_id:
     )
 
 
-def test_the_pretend_ledgers_hear_their_own_options(capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["sandbox", "--port", "0", "--help"]) == 0
-    assert "--unthrottled" in capfd.readouterr().out
+def test_the_pretend_ledgers_hear_their_own_options() -> None:
+    command = [sys.executable, "-m", "connector", "sandbox", "--port", "0", "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "--unthrottled" in said.stdout
