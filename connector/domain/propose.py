@@ -107,15 +107,17 @@ def propose(
     able = affordable(invoices or ordered, payments, currency, rhythm, policy, today)
     if able and segment == RELIABLE and not asked:
         able = able.at_most
+    minimum = policy.minimum(balance, currency)
+    minimum += -minimum % step(currency, balance)
     deposit, because = _deposit(balance, currency, policy, wish, segment)
     if deposit and not 0 < deposit < balance:
         raise BadPlan("DEPOSIT", BAD_DEPOSIT)
-    count, why = _count(balance - deposit, currency, rhythm, able, policy, wish, bool(because))
+    count, why = _count(balance - deposit, currency, rhythm, able, policy, wish, minimum, bool(because))
     if (
         because and deposit * count < balance - deposit
     ):  # smaller than each of the others: it would show nothing
         deposit, because = 0, ""
-        count, why = _count(balance, currency, rhythm, able, policy, wish, False)
+        count, why = _count(balance, currency, rhythm, able, policy, wish, minimum, False)
     if count + bool(deposit) > LONGEST:
         raise BadPlan(
             "TOO_MANY_INSTALLMENTS",
@@ -236,15 +238,15 @@ def _count(
     able: Affordable | None,
     policy: PlanPolicy,
     wish: Wish,
+    minimum: int,
     beside: bool,
 ) -> tuple[int, list[str]]:
-    """How many installments, and why; `beside` a deposit that takes the place of one in the usual length."""
+    """How many installments of `minimum` at the least, and why; `beside` a deposit that takes the place of one in the
+    usual length."""
     if wish.installments is not None:
         if wish.installments < 1:
             raise BadPlan("NO_INSTALLMENTS", "A plan needs at least one installment. Choose how many.")
         return wish.installments, [f"{_many(wish.installments)}, as asked for."]
-    minimum = policy.minimum(balance, currency)
-    minimum += -minimum % step(currency, balance)
     most = max(1, balance // minimum) if minimum else balance
     usual = max(1, rows_within(policy.soft_cap_months, rhythm) - beside)
     if able is None:

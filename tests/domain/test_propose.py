@@ -359,15 +359,29 @@ def test_where_the_sum_has_no_thousandths_no_installment_has(balance, wish, rows
     st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 170)), max_size=8),
     st.sampled_from(list(Rhythm)),
     st.sampled_from(["USD", "JPY", "KWD"]),
+    st.sampled_from(["reliable", "squeezed", "chronic"]),
+    st.booleans(),
 )
-def test_every_draft_covers_the_balance_and_respects_the_rails(balance, parts, rhythm, currency):
+def test_every_draft_covers_the_balance_and_respects_the_rails(
+    balance, parts, rhythm, currency, segment, weekly
+):
     from connector.domain.plan import Plan
     from connector.domain.policy import Mode
     from connector.domain.rails import problems
 
     invoice = an_invoice(due=date(2026, 5, 1), total=balance * 10, balance=balance, currency=currency)
     payments = [replace(a_part(a, TODAY - timedelta(d)), currency=currency) for a, d in parts]
-    found = propose([invoice], POLICY, TODAY, "US", payments=payments, wish=Wish(rhythm=rhythm))
+    if weekly:
+        payments = [replace(p, currency=currency) for p in every(7, amount=balance // 99 + 1)]
+    found = propose(
+        [invoice],
+        POLICY,
+        TODAY,
+        "US",
+        payments=payments,
+        wish=None if weekly else Wish(rhythm=rhythm),
+        segment=segment,
+    )
     plan = Plan(
         "PP-1", 1, "58", currency, Mode.NOTES, sources(found.invoices), found.rows, TODAY, found.terms
     )
