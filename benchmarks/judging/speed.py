@@ -45,15 +45,27 @@ from invoices where connection_id = 'bench' and status in ('open', 'partly_paid'
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds, megabytes; `object_s` is reckoned from a sample of customers, and knows one core only."""
+    """`object_s` is reckoned from a sample of customers, and knows one core only."""
 
     invoices: int
-    full_pass_s: float
-    full_pass_one_core_s: float
+    full_pass: Pass
+    one_core: Pass
     sql_aging_s: float
     object_s: float
     one_customer_p95_ms: float
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Seconds of a full pass, those of them in which the model learns (which by-object is given), peak megabytes."""
+
+    seconds: float
+    learning: float
     peak_mb: float
+
+    def ratio(self, object_s: float) -> float:
+        """How many times as long the same work takes by object: without the learning, which is done here alone."""
+        return object_s / (self.seconds - self.learning)
 
 
 def measure(folder: Path, invoices: int) -> Speed:
@@ -63,19 +75,18 @@ def measure(folder: Path, invoices: int) -> Speed:
     engine = db.engine(settings)
     customers = max(50, invoices * CUSTOMERS_A_MILLION // 1_000_000)
     _fill(engine, invoices, customers)
-    seconds, peak = _alone(folder)
-    one_core, _ = _alone(folder, cores=1)
+    full_pass, one_core = _alone(folder), _alone(folder, cores=1)
     with db.reading(engine) as tx:
         started = time.perf_counter()
         tx.exec_driver_sql(AGING).fetchall()
         aging = time.perf_counter() - started
-    return Speed(invoices, seconds, one_core, aging, _by_object(engine), _one(engine), peak)
+    return Speed(invoices, full_pass, one_core, aging, _by_object(engine), _one(engine))
 
 
 def _by_object(engine: db.Engine) -> float:
     """Seconds for the same work with plain objects, reckoned from a sample of customers by their invoices."""
     with db.reading(engine) as tx:
-        rows, concluded, model, said = passed(tx)
+        rows, concluded, model, said, _ = passed(tx)
         whole = {c.customer_id: c for c in concluded}
         by = ByObject(model, float(np.median(rows.total)), conclusions.owed(tx, CONNECTION))
         some = random.Random(3).sample(rows.customers, min(SAMPLE, len(rows.customers)))
@@ -96,13 +107,18 @@ def _by_object(engine: db.Engine) -> float:
     return seconds * len(rows.ids) / max(count, 1)
 
 
-def passed(tx: db.Connection) -> tuple[Rows, list[Conclusion], Model, dict[str, Outlook]]:
-    """The full pass: the book read, every customer judged, everything open predicted, and the year's record."""
+def passed(tx: db.Connection) -> tuple[Rows, list[Conclusion], Model, dict[str, Outlook], float]:
+    """The full pass: the book read, every customer judged, everything open predicted, and the year's record.
+
+    With the seconds in which the model learns: the last step but one, and the record with it.
+    """
     rows = bookwide.rows(tx, CONNECTION, TODAY)
     concluded = list(full_pass.conclude(tx, CONNECTION, rows, Policy(), TODAY))
     columns, ids = bookwide.learned(rows, TODAY)
+    started = time.perf_counter()
     model = fit(columns, TODAY.toordinal())
-    return rows, concluded, model, outlook.answers(model, ids)
+    learning = time.perf_counter() - started
+    return rows, concluded, model, outlook.answers(model, ids), learning
 
 
 def _settings(folder: Path) -> config.Config:
@@ -111,23 +127,22 @@ def _settings(folder: Path) -> config.Config:
     )
 
 
-def _alone(folder: Path, cores: int = 0) -> tuple[float, float]:
+def _alone(folder: Path, cores: int = 0) -> Pass:
     code = f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); from benchmarks.judging import speed; speed.alone({str(folder)!r}, {cores})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, peak = done.stdout.split()[-2:]
-    return float(seconds), float(peak)
+    return Pass(*map(float, done.stdout.split()[-3:]))
 
 
 def alone(folder: str, cores: int) -> None:
-    """`passed`, in seconds and peak megabytes; on so many cores, 0 for all there are."""
+    """`passed`, as a `Pass`; on so many cores, 0 for all there are."""
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     engine = db.engine(_settings(Path(folder)))
     started = time.perf_counter()
     with db.reading(engine) as tx:
-        passed(tx)
+        *_, learning = passed(tx)
     seconds = time.perf_counter() - started
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(seconds, learning, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def _one(engine: db.Engine) -> float:
