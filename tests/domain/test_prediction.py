@@ -4,7 +4,10 @@ import random
 from dataclasses import replace
 from datetime import date, timedelta
 
+import numpy as np
+
 from connector.domain.prediction.outlook import Outlook, expected_weeks, outlooks
+from connector.domain.prediction.timeline import ordered
 from connector.domain.receivables import Allocation, CreditNote, Invoice, Payment, Status
 
 TODAY = date(2026, 11, 2)  # a Monday
@@ -204,3 +207,13 @@ def test_where_everybody_paid_on_one_day_nobody_who_has_not_is_expected_tomorrow
     found = outlooks([*invoices, open_], payments, [], TODAY)["x"]
     assert found.expected > TODAY + timedelta(30)
     assert found.latest > found.expected > found.earliest
+
+
+def test_rows_are_ordered_by_any_number_of_columns_of_any_width():
+    chance = np.random.default_rng(5)
+    for _ in range(40):
+        count, width = int(chance.integers(0, 50)), int(chance.integers(1, 63))
+        wide, few = chance.integers(0, 2**width, count), chance.integers(-2, 3, count)
+        columns = (few, wide, wide[::-1], few[::-1], chance.integers(0, 2**62, count))
+        for n in range(1, len(columns) + 1):
+            assert ordered(*columns[:n]).tolist() == np.lexsort(columns[:n][::-1]).tolist()
