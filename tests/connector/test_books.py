@@ -367,6 +367,21 @@ def test_many_customers_of_many_organizations_look_as_each_by_themselves(store, 
     assert found[other, "58"].customer.credit_limit == 500_000
 
 
+def test_the_parts_of_a_payment_come_in_the_ledgers_order_each_with_its_payment(store, connected):
+    day = dt.date(2026, 9, 1)
+    first, second = Allocation("147", 300, day, "a"), Allocation("147", 200, None, "b")
+    split = Payment("1", "58", day, "USD", 500, 0, (first, second))
+    spare = Payment("2", "58", day, "USD", 700, 700)
+    put(store, connected, Batch((ADA,), (INVOICE,), (split, spare)))
+    n = db.allocations.c.n
+    with db.transaction(store) as tx:
+        for was, now in ((0, 5), (1, 0)):  # as if the ledger's first had come later
+            tx.execute(sa.update(db.allocations).where(n == was).values(n=now))
+        [picture] = books.pictures(tx, [(connected, "58")]).values()
+        assert picture.payments == (replace(split, allocations=(second, first)), spare)
+        assert books.payments(tx, connected, "58") == list(picture.payments)
+
+
 def test_a_record_made_in_bulk_is_the_record():
     make = maker(Customer, "id", "name")
     [made, _] = make(["58", "59"], ["Ada", "Bea"])
