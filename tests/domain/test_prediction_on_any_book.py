@@ -87,7 +87,11 @@ def test_a_prediction_is_a_chance_and_days_in_order(name: str) -> None:
             assert TODAY < one.earliest <= one.expected <= one.latest <= TODAY + dt.timedelta(5 * 365)
             for limit, chance in ((0, one.late), (30, one.late_30)):  # the day says what the chance says
                 edge = invoice.due + dt.timedelta(limit)
-                assert one.expected > edge if chance > 0.5 else one.expected <= max(edge, TODAY + dt.timedelta(1))
+                assert (
+                    one.expected > edge
+                    if chance > 0.5
+                    else one.expected <= max(edge, TODAY + dt.timedelta(1))
+                )
             if TODAY - invoice.due > dt.timedelta(60):
                 assert one.earliest < one.latest
             assert one.basis in ("history", "pooled", "none")
