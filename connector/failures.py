@@ -18,9 +18,8 @@ from sqlalchemy.engine import Connection as Transaction
 from connector import db
 
 ENOUGH = 5
-REST = dt.timedelta(
-    minutes=15
-)  # between two tries that count: five of them outlast most troubles of a machine
+SOON = dt.timedelta(minutes=1)  # after the first failure: mostly a process that was ended
+REST = dt.timedelta(minutes=15)  # after the next ones: five tries outlast most troubles of a machine
 
 WORDS = {
     "sync_connection": "reading the books",
@@ -63,7 +62,7 @@ def note(tx: Transaction, connection_id: str, job: str, reason: str, now: dt.dat
     """Count one more failure. Tries that follow at once (a storm of webhooks) count as one."""
     before = get(tx, connection_id, job)
     same = before is not None and before.reason == reason
-    times, first, again = 1, now, now + REST
+    times, first, again = 1, now, now + SOON
     if same and before:
         rested = before.again_at is None or now >= before.again_at
         times, first = before.times + rested, before.first_at

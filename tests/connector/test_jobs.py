@@ -596,8 +596,8 @@ def test_a_job_that_fails_unexpectedly_rests_before_the_sweep_tries_again(
     assert failed.reason.startswith("ValueError in tests/connector/json_ledger.py:")
     assert sweep.sweep(installation) == 0
     embedded.redis(installation).flushall()  # it is the database that remembers
-    assert not read_again(installation, 14)
-    assert read_again(installation, 16)
+    assert not read_again(installation, 0.9)
+    assert read_again(installation, 1.1)
 
 
 def test_a_job_that_always_fails_is_set_aside_until_a_person_tries_it_again(
@@ -640,6 +640,19 @@ def test_a_job_that_succeeds_or_fails_otherwise_is_counted_anew(
     jobs.sync_connection(connected)
     with db.reading(store) as tx:
         assert failures.of(tx, connected) == []
+
+
+def test_a_first_failure_rests_a_minute_and_the_next_ones_longer(store: Engine, connected: str) -> None:
+    """Mostly it was a process that was ended in the middle: a plan half written must not wait for long."""
+    now = db.now()
+    job = "deliver_connection"
+    with db.transaction(store) as tx:
+        failures.note(tx, connected, job, "killed", now)
+        assert (job, connected) in failures.resting(tx, now + dt.timedelta(seconds=59))
+        second = now + dt.timedelta(seconds=61)
+        assert failures.resting(tx, second) == set()
+        failures.note(tx, connected, job, "killed", second)
+        assert (job, connected) in failures.resting(tx, second + dt.timedelta(minutes=14))
 
 
 def test_a_job_for_a_connection_that_is_gone_ends_quietly(
