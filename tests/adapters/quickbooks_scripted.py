@@ -124,6 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(data)))
         self.send_header("intuit_tid", "1-tid")
+        if status in (302, 307):
+            self.send_header("Location", self.path)
         self.end_headers()
         with contextlib.suppress(ConnectionError):  # who waited too long has gone
             self.wfile.write(data)

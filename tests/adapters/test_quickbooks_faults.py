@@ -246,3 +246,10 @@ def test_a_password_file_never_replaces_the_token(tmp_path: Path, monkeypatch: p
     with quickbooks(lambda asked: (200, {"QueryResponse": {}, "time": "x"})) as books:
         books.ledger().find(Kind.INVOICE, ["1001"])
     assert [a.token for a in books.asked] == ["first"]
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_no_token_follows_a_redirect(status: int) -> None:
+    with quickbooks(lambda asked: (status, "moved")) as books, pytest.raises(PlatformError):
+        books.ledger().find(Kind.INVOICE, ["1001"])
+    assert len(books.asked) == 1

@@ -46,6 +46,10 @@ def test_xero_is_given_up_on_when_it_does_not_answer(ledgers: Xero, monkeypatch:
     assert len(ledgers.meter.calls) == 1  # not tried again behind our back
 
 
+def test_the_time_that_xero_may_take_is_told_in_the_one_form_that_the_sdk_obeys():
+    assert [type(seconds) for seconds in transport.TIMEOUT] == [int, int]  # it ignores a float in silence
+
+
 def test_a_second_consent_names_only_what_it_added(ledgers: Xero):
     first = ledgers.connect(HARBOUR)
     second = ledgers.connect(TOTARA)
