@@ -55,6 +55,9 @@ class Config:
     proxies: int = (
         0  # so many stand in front of the web process, and what they say of a request's origin is believed
     )
+    xero_tier: str = (
+        "plus"  # of our app, in Xero's price list: how many calls a day each organization allows us
+    )
     budgets: bool = True  # keep below the ledgers' limits; off only beside a pretend ledger without any
     today: date | None = None  # a pretend date for replays and the demo; never near a real ledger
 
@@ -71,9 +74,10 @@ _LEDGER_DEFAULTS = {
         "https://api.xero.com",
     ),
 }
+XERO_TIERS = ("starter", "core", "plus", "advanced", "enterprise")
 KNOWN = frozenset(
     ["DATABASE_URL", "REDIS_URL", "DATA_DIR", "PUBLIC_URL", "SECRET_KEY", "TOKEN_KEYS", "TRACES_URL"]
-    + ["TODAY", "BUDGETS", "SMTP_URL", "MAIL_FROM", "WORDS", "LISTEN", "PROXIES"]
+    + ["TODAY", "BUDGETS", "SMTP_URL", "MAIL_FROM", "WORDS", "LISTEN", "PROXIES", "XERO_TIER"]
     + [
         ledger + part
         for ledger, (webhook, _, _) in _LEDGER_DEFAULTS.items()
@@ -180,6 +184,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         mail_from=mail_from,
         listen=_listen(env.get(f"{PREFIX}LISTEN", "").strip()),
         proxies=_proxies(env.get(f"{PREFIX}PROXIES", "").strip(), public_url),
+        xero_tier=_tier(env.get(f"{PREFIX}XERO_TIER", "")),
         budgets=_switch("BUDGETS", env.get(f"{PREFIX}BUDGETS", "")),
         today=_pretend_day(env.get(f"{PREFIX}TODAY", "")),
     )
@@ -215,6 +220,13 @@ def _proxies(value: str, public_url: str) -> int:
     if value not in tuple("0123456789"):
         raise WrongSetting(f"{PREFIX}PROXIES is {value!r}. Set it to the number of proxies in front, 0 to 9.")
     return int(value)
+
+
+def _tier(value: str) -> str:
+    tier = value.strip().lower() or "plus"
+    if tier not in XERO_TIERS:
+        raise WrongSetting(f"{PREFIX}XERO_TIER is {value!r}. Set it to one of {', '.join(XERO_TIERS)}.")
+    return tier
 
 
 def _switch(name: str, value: str) -> bool:

@@ -58,7 +58,7 @@ class Figures:
         with db.reading(self._engine) as tx:
             yield from _connections(tx, now)
             yield from _inbox(tx, now)
-            yield from _ledger_calls(tx, now)
+            yield from _ledger_calls(tx, now, self._config.xero_tier)
             yield from _work(tx, now)
             yield from _trouble(tx)
             yield _seconds(
@@ -114,7 +114,7 @@ def _inbox(tx: Transaction, now: dt.datetime) -> Iterator[Metric]:
     yield _seconds("inbox_oldest_seconds", "Age of the oldest of them", _age(now, oldest))
 
 
-def _ledger_calls(tx: Transaction, now: dt.datetime) -> Iterator[Metric]:
+def _ledger_calls(tx: Transaction, now: dt.datetime, xero_tier: str) -> Iterator[Metric]:
     k, c = db.calls.c, db.connections.c
     joined = db.calls.join(db.connections, k.connection_id == c.id)
     sums = (
@@ -154,7 +154,7 @@ def _ledger_calls(tx: Transaction, now: dt.datetime) -> Iterator[Metric]:
     most = sa.select(today.c.platform, sa.func.max(today.c.calls)).group_by(today.c.platform)
     busiest = tx.execute(most).all()
     yield _gauge("ledger_calls_today_most", "Calls today of the busiest organization", ("platform",), busiest)
-    limits = [(name, day) for name, _ in busiest if (day := budget.limits_of(name, "").day)]
+    limits = [(name, day) for name, _ in busiest if (day := budget.limits_of(name, xero_tier).day)]
     yield _gauge("ledger_calls_day_limit", "What the ledger allows one organization", ("platform",), limits)
 
 

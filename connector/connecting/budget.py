@@ -73,12 +73,12 @@ XERO_STARTER = Limits(XERO.windows, XERO.at_once, day=1_000, day_kept=100, pause
 UNLIMITED = Limits((), at_once=100)
 
 
-def limits_of(platform: str, plan: str) -> Limits:
-    """The limits that hold for an organization; `plan` is the ledger's own word for ours or its edition."""
+def limits_of(platform: str, xero_tier: str) -> Limits:
+    """The limits of each organization; at Xero they go by the tier of our app, not by what the client pays for."""
     if platform == "quickbooks":
         return QUICKBOOKS
     if platform == "xero":
-        return XERO_STARTER if plan.casefold() == "starter" else XERO
+        return XERO_STARTER if xero_tier == "starter" else XERO
     return UNLIMITED
 
 

@@ -302,13 +302,12 @@ def open_ledger(
             connection.status_reason or f"{connection.organization} is not connected. Press Connect."
         )
     platform = platforms.find(connection.platform, config)
-    plan = connection.facts.plan if connection.facts else ""
     gate = budget.Budget(
         engine,
         config,
         connection_id,
         connection.platform,
-        budget.limits_of(connection.platform, plan) if config.budgets else budget.UNLIMITED,
+        budget.limits_of(connection.platform, config.xero_tier) if config.budgets else budget.UNLIMITED,
         patience=patience,
         at_first=at_first,
         needed=needed,

@@ -48,7 +48,7 @@ class Organization:
     reminders_on: bool | None = None  # the ledger sends reminders of its own
     is_demo: bool = False
     short_code: str = ""  # for deep links
-    plan: str = ""  # the ledger's edition or price plan, which sets the daily limit
+    plan: str = ""  # the ledger's own word for the edition or price plan that the client has
 
 
 @dataclass(frozen=True, slots=True)

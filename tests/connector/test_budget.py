@@ -251,9 +251,9 @@ def test_losing_redis_in_the_middle_of_a_call_is_no_error(
 
 
 def test_each_ledgers_limits_are_the_documented_ones() -> None:
-    assert budget.limits_of("quickbooks", "").windows[0].limit == 500
-    assert budget.limits_of("quickbooks", "").at_once == 10
-    assert budget.limits_of("xero", "").day == 5_000
-    assert budget.limits_of("xero", "Starter").day == 1_000
-    assert budget.limits_of("xero", "").windows[0].limit == 60
-    assert budget.limits_of("json", "") is budget.UNLIMITED
+    assert budget.limits_of("quickbooks", "plus").windows[0].limit == 500
+    assert budget.limits_of("quickbooks", "plus").at_once == 10
+    assert budget.limits_of("xero", "plus").day == 5_000
+    assert budget.limits_of("xero", "starter").day == 1_000
+    assert budget.limits_of("xero", "plus").windows[0].limit == 60
+    assert budget.limits_of("json", "plus") is budget.UNLIMITED

@@ -40,6 +40,7 @@ def test_nothing_set_is_a_working_installation() -> None:
         ("FORBEAR_TOKEN_KEYS", "short", "32 bytes of URL-safe base64"),
         ("FORBEAR_TODAY", "21/11/2026", "2026-11-21"),
         ("FORBEAR_TODAY", "2026-11-21", "pretend ledgers on this machine"),
+        ("FORBEAR_XERO_TIER", "gold", "starter, core, plus"),
         ("FORBEAR_BUDGETS", "maybe", "on or off"),
         ("FORBEAR_BUDGETS", "off", "pretend ledgers on this machine"),
     ],
