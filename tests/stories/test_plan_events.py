@@ -178,7 +178,7 @@ def test_more_at_a_time_needs_the_customers_yes(practice: Practice, platform: st
         renegotiating.renegotiation(
             tx, plan_id, who="J.", why="", now=company.now(), today=company.today, wish=Wish(installments=2)
         )
-    with pytest.raises(plans.PlanProblem, match="425.00 .*, more than the 283.34") as refused:
+    with pytest.raises(plans.PlanProblem, match="425.00 .*, more than the 283.33") as refused:
         company.approve(plan_id)
     assert refused.value.code == "CONSENT_NEEDED"
     with db.transaction(practice.engine) as tx:
