@@ -34,6 +34,7 @@ SEGMENTS = (NOT_ENOUGH, "reliable", "forgetful", "squeezed", "chronic", "disputi
 LOW, MILD, SEVERE = range(3)
 RECENTLY = 120  # days: what fell due since then is recent
 SERIOUS = 30  # days late
+OUTSTANDING = 2  # times the largest other invoice
 _TABLE = (
     ("reliable", "reliable", "forgetful"),
     ("forgetful", "forgetful", "forgetful"),
@@ -214,17 +215,23 @@ def severity(of: Tally) -> int:
 def _stuck(recent: Sequence[Paid], paid: Sequence[Paid], today: dt.date) -> bool:
     """Half of a year's money is seriously late: small ones paid and the big one open is no good sign.
 
-    An invoice weighs as much as it is larger than the year's mean in its currency.
+    An invoice weighs as much as it is larger than the year's mean in its currency. Only what is `OUTSTANDING` times
+    as much as any other invoice counts, so that one late invoice of somebody who has one a year is no alarm; by
+    amounts, not by how many there are, so that one more invoice on time can never raise it.
     """
-    serious = [p for p in recent if p.late > SERIOUS]
+    serious = [p.invoice for p in recent if p.late > SERIOUS]
     if not serious:
         return False
-    year = [p for p in paid if (today - p.due).days <= 365]
+    others = [p.invoice for p in paid[: len(paid) - len(recent)]]
+    others += [p.invoice for p in recent if p.late <= SERIOUS]
+    year = [p.invoice for p in paid if (today - p.due).days <= 365]
     weight = 0.0
-    for one in serious:
-        same = [p.invoice.total for p in year if p.invoice.currency == one.invoice.currency]
-        weight += one.invoice.total * len(same) / sum(same)
-    return 2 * weight >= max(len(year), HABIT)
+    for currency in sorted({i.currency for i in serious}):
+        late = sum(i.total for i in serious if i.currency == currency)
+        if late >= OUTSTANDING * max((i.total for i in others if i.currency == currency), default=0):
+            same = [i.total for i in year if i.currency == currency]
+            weight += late * len(same) / sum(same)
+    return 2 * weight >= len(year)
 
 
 SEASON = (245, 485)  # days ago: these months, a year before

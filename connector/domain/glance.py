@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connector.domain.assessment import RECENTLY, SEASON, SERIOUS, Habits, Tally, season
+from connector.domain.assessment import OUTSTANDING, RECENTLY, SEASON, SERIOUS, Habits, Tally, season
 from connector.domain.findings.habits import GRACE, HABIT, LONGEST_HOLIDAY, PAST, SLOWER, days_late
 from connector.domain.findings.said import SILENCE
 from connector.domain.policy import Policy, minor
@@ -143,9 +143,13 @@ class Glance:
         pair, pairs = self._pairs()
         many = np.bincount(pair[year], minlength=pairs)
         money = np.bincount(pair[year], r.total[year], pairs)
-        at = pair[serious]
-        weight = np.bincount(r.customer[serious], r.total[serious] * many[at] / money[at], self.size)
-        stuck: Flags = (self._count(serious) > 0) & (2 * weight >= np.maximum(self._count(year), HABIT))
+        late = np.bincount(pair[serious], r.total[serious], pairs)
+        largest = np.zeros(pairs, r.total.dtype)
+        others = self.counted & ~serious
+        np.maximum.at(largest, pair[others], r.total[others])
+        at = np.flatnonzero((late > 0) & (late >= OUTSTANDING * largest))
+        weight = np.bincount(at // len(r.currencies), late[at] * many[at] / money[at], self.size)
+        stuck: Flags = (self._count(serious) > 0) & (2 * weight >= self._count(year))
         return stuck
 
     def _pairs(self) -> tuple[Days, int]:

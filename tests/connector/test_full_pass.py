@@ -196,6 +196,28 @@ def test_nobody_who_begins_short_each_time_lately_is_overlooked(store: Engine) -
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_big_one_that_is_late_weighs_the_same_at_once(store: Engine) -> None:
+    """More than half of the year's money, but only for one of the two twice as much as any other invoice."""
+    organization(store, "big")
+    people, invoices, payments = [], [], []
+    for who, big in (("some", 1100), ("most", 1300)):
+        people.append(Customer(who, who, currency="USD"))
+        for n, (ago, total) in enumerate([(300, 600), (250, 100), (200, 200), (40, big)]):
+            id, due = f"{who}{n}", TODAY - dt.timedelta(ago)
+            open_ = total if total == big else 0
+            status = Status.OPEN if open_ else Status.PAID
+            invoices.append(Invoice(id, id, who, due, due, "USD", total * 100, open_ * 100, status))
+            if not open_:
+                parts = (Allocation(id, total * 100, due),)
+                payments.append(Payment(id, who, due, "USD", total * 100, 0, parts))
+    with db.transaction(store) as tx:
+        mirror.store(tx, "big", Batch(tuple(people), tuple(invoices), tuple(payments)), 1)
+    at_once, each = both(store, "big", Policy(), TODAY)
+    assert {id: c.segment for id, c in each.items()} == {"some": "forgetful", "most": "squeezed"}
+    assert at_once == each
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_few_customers_need_a_closer_look(store: Engine) -> None:
     organization(store, "calm")
     invoices, payments = [], []

@@ -219,3 +219,18 @@ def test_one_payment_on_time_after_an_old_miss_is_no_setback():
     old = [(121, 0, 1, late, False) for late in (0, 0, None, 0)]
     assert judged(company(old))["assessment"]["segment"] == "forgetful"
     assert judged(company([*old, (19, 14, 1, 0, False)]))["assessment"]["segment"] == "forgetful"
+
+
+def test_a_small_third_invoice_of_the_year_paid_on_time_is_no_setback():
+    before = [(600, 14, 1, 0, False)] * 3 + [(200, 14, 4, 0, False), (80, 14, 10, None, False)]
+    after = [*before, (40, 14, 1, 0, False)]
+    segments = [judged(company(history))["assessment"]["segment"] for history in (before, after)]
+    assert segments == [
+        "squeezed",
+        "squeezed",
+    ]  # most of the year's money is late, however many invoices it is
+
+
+def test_the_one_invoice_of_a_year_that_is_a_month_late_is_no_alarm():
+    yearly = [(365 * n + 80, 14, 10, 0, False) for n in (1, 2, 3)]
+    assert judged(company([*yearly, (50, 14, 11, None, False)]))["assessment"]["segment"] == "forgetful"
