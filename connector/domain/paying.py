@@ -10,7 +10,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from statistics import mean, median
 
@@ -27,9 +27,9 @@ NOTICE = 2  # days that a customer has before the first payment, and a bookkeepe
 _GAPS = {Rhythm.WEEKLY: (6, 8), Rhythm.TWO_WEEKLY: (12, 16), Rhythm.MONTHLY: (26, 35)}
 EACH = {Rhythm.MONTHLY: "month", Rhythm.WEEKLY: "week", Rhythm.TWO_WEEKLY: "fortnight"}
 _PERIODS_A_MONTH = {
-    Rhythm.MONTHLY: Decimal(1),
-    Rhythm.WEEKLY: Decimal(12) / 52,
-    Rhythm.TWO_WEEKLY: Decimal(12) / 26,
+    Rhythm.MONTHLY: Fraction(1),
+    Rhythm.WEEKLY: Fraction(12, 52),
+    Rhythm.TWO_WEEKLY: Fraction(12, 26),
 }
 
 
@@ -86,14 +86,14 @@ def affordable(
         if other > 0:
             month = payment.date.year * 12 + payment.date.month
             months[month] = months.get(month, 0) + other
-    shown = list[tuple[float, float, float, str]]()
+    shown = list[tuple[Fraction, Fraction, Fraction, str]]()
     if parts:
-        latest = [parts[p] for p in sorted(parts)[-6:]]
+        latest = [Fraction(parts[p]) for p in sorted(parts)[-6:]]
         why = f"based on {count} part-payment{'s' if count != 1 else ''}"
         shown.append((median(latest), min(latest), max(latest), why))
     if len(months) >= FEWEST_MONTHS:
-        share = Decimal(policy.affordable_share) / 100 * _PERIODS_A_MONTH[rhythm]
-        usual, low, high = (float(m * share) for m in map(Decimal, _usual_month(months)))
+        share = Fraction(policy.affordable_share) / 100 * _PERIODS_A_MONTH[rhythm]
+        usual, low, high = (m * share for m in _usual_month(months))
         why = f"{policy.affordable_share} % of what they pay in a usual month"
         shown.append((usual, low, high, why))
     shown = [s for s in shown if int(s[0]) > 0]
@@ -109,7 +109,7 @@ def _said(amount: int, low: int, high: int, currency: str, rhythm: Rhythm, why: 
     return Affordable(amount, low, high, text)
 
 
-def _usual_month(months: Mapping[int, int]) -> tuple[float, float, float]:
+def _usual_month(months: Mapping[int, int]) -> tuple[Fraction, Fraction, Fraction]:
     """(middle, low, high) of a month's money, from the first month with any to the last.
 
     Three months at a time, so that who pays once a quarter is not thought to pay as much each month; the median of
@@ -117,8 +117,9 @@ def _usual_month(months: Mapping[int, int]) -> tuple[float, float, float]:
     leave three of them out at either end, in which one payment may stand; of few, there is no range.
     """
     first, last = min(months), max(months)
-    each = [months.get(m, 0) for m in range(first, last + 1)]
-    threes = sorted(sum(each[n : n + FEWEST_MONTHS]) / FEWEST_MONTHS for n in range(len(each) - 2))
+    each = [Fraction(months.get(m, 0)) for m in range(first, last + 1)]
+    zero = Fraction(0)
+    threes = sorted(sum(each[n : n + FEWEST_MONTHS], zero) / FEWEST_MONTHS for n in range(len(each) - 2))
     middle = min(median(threes), mean(each))
     if len(threes) <= 2 * FEWEST_MONTHS:
         return middle, middle, middle

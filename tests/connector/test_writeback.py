@@ -496,15 +496,21 @@ def test_a_foreign_document_with_our_number_stops_the_plan(story: Story) -> None
     assert story.ledger.documents["900"].status is Status.OPEN
 
 
+def two_approved(story: Story) -> tuple[Any, Any]:
+    """Plans of two customers, over 147 and over 170."""
+    story.ledger.an_invoice("170", "59", DAY(2026, 8, 1), DAY(2026, 8, 31), 60000, number="1020")
+    story.sync()
+    both = story.propose("147"), story.propose("170")
+    for plan in both:
+        story.approve(plan.id)
+    return both
+
+
 def test_a_plan_that_the_ledger_cannot_be_asked_about_stops_no_other(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One record that nobody can read used to leave every plan of the organization waiting, without a word."""
-    story.ledger.an_invoice("170", "59", DAY(2026, 8, 1), DAY(2026, 8, 31), 60000, number="1020")
-    story.sync()
-    odd, sound = story.propose("147"), story.propose("170")
-    story.approve(odd.id)
-    story.approve(sound.id)
+    odd, sound = two_approved(story)
     standing = story.ledger.standing
 
     def one_is_odd(customer_id: str, *more: Any) -> Standing:
@@ -525,11 +531,7 @@ def test_a_plan_that_the_ledger_cannot_be_asked_about_stops_no_other(
 def test_a_plan_whose_proof_cannot_be_read_says_so_and_stops_no_other(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    story.ledger.an_invoice("170", "59", DAY(2026, 8, 1), DAY(2026, 8, 31), 60000, number="1020")
-    story.sync()
-    odd, sound = story.propose("147"), story.propose("170")
-    story.approve(odd.id)
-    story.approve(sound.id)
+    odd, sound = two_approved(story)
     together = story.ledger.find_together
 
     def one_is_odd(customer_id: str, *more: Any) -> list[Document]:
