@@ -44,10 +44,12 @@ JOBS: dict[str, Callable[..., None]] = {}
 """All that a worker does, by name: nothing else in the queue is run."""
 
 
-def _job(function: Callable[..., None]) -> Callable[..., None]:
+def _job(function: Callable[..., bool]) -> Callable[..., None]:
     """Open the installation, say whose job it is in every log line, and end quietly on an expected no.
 
-    An unexpected failure is logged and left to the sweep: raising would make RQ repeat it at once.
+    An unexpected failure is logged and left to the sweep: raising would make RQ repeat it at once. `function` says
+    whether it did its work. False: somebody else is at it, or was killed a moment ago and still holds the lease.
+    Earlier failures stay counted then; RQ runs the job of a killed process again at once, which would forget them.
     """
 
     @wraps(function)
@@ -74,9 +76,10 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
                 return
             log.info("begins")
             began = time.monotonic()
-            function(settings, engine, connection_id, *more)
-            log.info("is done", extra=logs.facts(ms=round(1000 * (time.monotonic() - began))))
-            if failed:
+            done = function(settings, engine, connection_id, *more)
+            took = logs.facts(ms=round(1000 * (time.monotonic() - began)))
+            log.info("is done" if done else "leaves it to another", extra=took)
+            if failed and done:
                 with db.transaction(engine) as tx:
                     failures.forget(tx, connection_id, name)
         except TryLater as problem:
@@ -134,7 +137,7 @@ def note_failure(engine: Engine, connection_id: str, job: str, reason: str) -> N
 
 
 @_job
-def sync_connection(settings: Config, engine: Engine, connection_id: str, full: bool = False) -> None:
+def sync_connection(settings: Config, engine: Engine, connection_id: str, full: bool = False) -> bool:
     """Pull what changed, then wake the review of whom it concerns.
 
     A long first reading takes turns with the rest of the queue: `SLICE` pages at a time.
@@ -142,7 +145,7 @@ def sync_connection(settings: Config, engine: Engine, connection_id: str, full: 
     done = sync.sync(engine, settings, connection_id, full=full, pages=SLICE)
     if done and done.unfinished:
         waking.sync(settings, connection_id)
-        return
+        return True
     with db.reading(engine) as tx:
         # An event that arrived during the pull found the lease taken: its own job ended without it.
         late = bool(inbox.pending(tx, connection_id))
@@ -153,6 +156,7 @@ def sync_connection(settings: Config, engine: Engine, connection_id: str, full: 
         waking.sync(settings, connection_id)
     if concerned:
         waking.review(settings, connection_id)
+    return done is not None
 
 
 def review_due(
@@ -166,17 +170,17 @@ def review_due(
 @_job
 def review_connection(
     settings: Config, engine: Engine, connection_id: str, all_customers: bool = False
-) -> None:
+) -> bool:
     """Look at the customers that changed, once a day at all; then wake the writing of what follows."""
     with leases.hold(engine, f"review:{connection_id}") as lease:
         if lease is None:
-            return  # whoever has it looks once more when it is done
+            return False  # whoever has it looks once more when it is done
         with db.reading(engine) as tx:
             connection = connections.get(tx, connection_id)
             changed = books.changed(tx, connection_id)
             pulling = sync.lease_name(connection_id) in leases.held(tx, db.now())
         if connection.status == "disconnected" or connection.last_sync_at is None or pulling:
-            return  # half a pull is no picture: an invoice may be there and its payment not yet
+            return not pulling  # half a pull is no picture: an invoice may be there and its payment not yet
         today = connections.today(connection, settings)
         all_customers = all_customers or connection.review_asked_at is not None
         a_new_day = connection.last_review_on != today
@@ -202,6 +206,7 @@ def review_connection(
         waking.review(settings, connection_id)
     if a_new_day and not all_customers:
         _others_too(settings, engine, connection_id)
+    return True
 
 
 def _others_too(settings: Config, engine: Engine, connection_id: str) -> None:
@@ -306,13 +311,13 @@ def _reviewed(tx: Transaction, connection: connections.Connection, today: dt.dat
 
 
 @_job
-def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> None:
+def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> bool:
     """Perform the writes that are due, then pull their consequences, or what a plan came back for."""
     with db.reading(engine) as tx:
         connection = connections.get(tx, connection_id)
         before = writeback.waiting(tx, connection_id, db.now())
     if connection.status != "connected":
-        return
+        return True
     delivered = writeback.deliver(
         engine,
         connection_id,
@@ -341,16 +346,17 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
             late = writeback.waiting(tx, connection_id, db.now()) - before
         if late:
             waking.deliver(settings, connection_id)
+    return not delivered.busy
 
 
 @_job
-def tell_connection(settings: Config, engine: Engine, connection_id: str) -> None:
+def tell_connection(settings: Config, engine: Engine, connection_id: str) -> bool:
     """E-mail whoever asked for it that customers answered. Sent first, noted after: at worst it comes twice."""
     if not settings.smtp_url:
-        return
+        return True
     with leases.hold(engine, f"tell:{connection_id}") as lease:
         if lease is None:
-            return
+            return False
         with db.reading(engine) as tx:
             due = notices.due(tx, connection_id, db.now())
         for notice in due:
@@ -363,10 +369,11 @@ def tell_connection(settings: Config, engine: Engine, connection_id: str) -> Non
                 outcome = notices.failed
             with db.transaction(engine) as tx:
                 outcome(tx, notice, db.now())
+    return True
 
 
 @_job
-def prove_connection(settings: Config, engine: Engine, connection_id: str) -> None:
+def prove_connection(settings: Config, engine: Engine, connection_id: str) -> bool:
     """The nightly proof: sync, compare with the ledger's own balances, and mend by reading everything.
 
     Everything is read again when a difference is left, and once a week in any case.
@@ -374,12 +381,13 @@ def prove_connection(settings: Config, engine: Engine, connection_id: str) -> No
     with db.reading(engine) as tx:
         connection = connections.get(tx, connection_id)
     if connection.status != "connected":
-        return
+        return True
     last = connection.last_full_at
     full = last is None or db.now() - last > FULL_EVERY
     if sync.sync(engine, settings, connection_id, full=full, thorough=True) is None:
-        return  # somebody pulls just now; the sweep comes back
+        return False  # somebody pulls just now; the sweep comes back
     if completeness.compare(engine, settings, connection_id) and not full:
         sync.sync(engine, settings, connection_id, full=True)
         completeness.compare(engine, settings, connection_id)
     waking.review(settings, connection_id)
+    return True

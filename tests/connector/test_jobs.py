@@ -642,6 +642,25 @@ def test_a_job_that_succeeds_or_fails_otherwise_is_counted_anew(
         assert failures.of(tx, connected) == []
 
 
+@pytest.mark.parametrize("step", ["sync", "prove", "review", "deliver"])
+def test_a_job_that_finds_its_lease_taken_forgets_no_failure(
+    store: Engine, connected: str, settled: Ledgers, step: str
+) -> None:
+    """RQ runs the job of a process that was killed again at once, while the lease of the killed one still stands."""
+    job = f"{step}_connection"
+    lease = {"prove": "sync", "deliver": "write"}.get(step, step)
+    assert leases.take(store, f"{lease}:{connected}", "killed", 60)
+    with db.transaction(store) as tx:
+        failures.note(tx, connected, job, "the process ended (signal 9)", db.now())
+    jobs.JOBS[job](connected)
+    with db.reading(store) as tx:
+        assert [f.job for f in failures.of(tx, connected)] == [job]
+    leases.drop(store, f"{lease}:{connected}", "killed")
+    jobs.JOBS[job](connected)
+    with db.reading(store) as tx:
+        assert failures.of(tx, connected) == []
+
+
 def test_a_first_failure_rests_a_minute_and_the_next_ones_longer(store: Engine, connected: str) -> None:
     """Mostly it was a process that was ended in the middle: a plan half written must not wait for long."""
     now = db.now()
