@@ -14,8 +14,6 @@ from markupsafe import Markup
 
 from connector.domain.money import exponent
 
-AGES = ("Not yet due", "1–30", "31–60", "61–90", "Over 90")
-
 
 def nice_steps(highest: int, lines: int = 4) -> list[int]:
     """Round grid values from 0 to at least `highest`, at most `lines` above zero."""

@@ -24,7 +24,6 @@ from connector.platforms import Access, Call, Gate, PlatformError
 
 MINOR_VERSION = 75
 TIMEOUT = (5, 125)  # seconds to connect, to answer; QuickBooks itself cuts a request at 120
-REQUEST_ID = 50  # characters that QuickBooks accepts
 BATCH_REQUEST_ID = 36
 
 Json = dict[str, Any]

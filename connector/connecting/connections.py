@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine, Row
 from connector import db, platforms
 from connector.config import Config
 from connector.connecting import budget, keys
-from connector.connecting.access import StoredAccess, lost
+from connector.connecting.access import StoredAccess
 from connector.domain.receivables import Organization
 from connector.mirroring import inbox
 from connector.platforms import Grant, OrganizationRef, PlatformError, Reconnect
@@ -339,13 +339,3 @@ def refresh_facts(engine: Engine, connection_id: str, ledger: platforms.Ledger) 
             )
         )
     return facts
-
-
-def confirm(engine: Engine, config: Config, connection_id: str) -> bool:
-    """Whether the ledger still lets us in; if it does not, the status says so from now on. May raise TryLater."""
-    try:
-        refresh_facts(engine, connection_id, open_ledger(engine, config, connection_id))
-    except Reconnect as problem:
-        lost(engine, connection_id, str(problem))
-        return False
-    return True

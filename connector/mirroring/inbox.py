@@ -216,18 +216,6 @@ def adopt(tx: Transaction, connection_id: str, platform: str, external_id: str) 
     )
 
 
-def unknown_organizations(tx: Transaction) -> list[tuple[str, str, int]]:
-    """(platform, external id, events) of organizations that write to us and that nobody connected."""
-    c = db.inbox.c
-    query = (
-        sa.select(c.platform, c.external_id, sa.func.count())
-        .where(c.connection_id.is_(None))
-        .group_by(c.platform, c.external_id)
-        .order_by(c.platform, c.external_id)
-    )
-    return [(row[0], row[1], row[2]) for row in tx.execute(query)]
-
-
 def forget_drained(tx: Transaction, before: dt.datetime) -> int:
     """Drop changes drained before a moment: the ledgers stop repeating an event after a few days."""
     c = db.inbox.c
