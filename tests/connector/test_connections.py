@@ -363,12 +363,3 @@ def test_disconnecting_what_the_ledger_ended_already_is_fine(
     ledgers.set(refresh_token="other")
     assert "is disconnected" in connections.disconnect(store, installation, id)
     assert (get(store, id).status, get(store, id).grant_id) == ("disconnected", None)
-
-
-def test_a_disconnect_inside_the_ledger_is_noticed_when_asked(
-    store: Engine, installation: config.Config, connected: str, ledgers: Ledgers
-) -> None:
-    assert connections.confirm(store, installation, connected)
-    ledgers.fail("Reconnect", "Ended in the ledger.")
-    assert not connections.confirm(store, installation, connected)
-    assert get(store, connected).status_reason == "Ended in the ledger."
