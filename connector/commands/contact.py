@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connector.commands import shell
 
 if TYPE_CHECKING:
-    from connector.contact.charging import Charge
+    from connector.contact.charges import Charge
     from connector.domain.charges import Offer
 
 
@@ -56,14 +56,14 @@ def _customer(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _list(options: argparse.Namespace) -> int:
     from connector import db
     from connector.connecting import connections
-    from connector.contact import charging
+    from connector.contact import charges, charging
 
     config, engine = shell.opened()
     connection = shell.of_customer(engine, options.customer, options.connection)
     with db.reading(engine) as tx:
         today = connections.today(connection, config)
         offers = charging.offered(tx, connection.id, options.customer, today=today)
-        kept = charging.of_customer(tx, connection.id, options.customer)
+        kept = charges.of_customer(tx, connection.id, options.customer)
     if options.json:
         print(
             json.dumps({"offers": [_offer(o) for o in offers], "charges": [_kept(c) for c in kept]}, indent=1)
@@ -71,7 +71,7 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     for offer in offers:
         print(
-            f"{offer.key}: {charging.WORDS[offer.kind]} of {offer.money} on {offer.invoice.number}. {offer.rule}"
+            f"{offer.key}: {charges.WORDS[offer.kind]} of {offer.money} on {offer.invoice.number}. {offer.rule}"
         )
         for span in offer.spans:
             print(f"  {span.days} days from {span.start} at {span.rate} % ({span.source})")
@@ -116,11 +116,11 @@ def _approve(options: argparse.Namespace) -> int:
 def _waive(options: argparse.Namespace) -> int:
     from connector import db
     from connector.connecting import connections
-    from connector.contact import charging
+    from connector.contact import charges, charging
 
     config, engine = shell.opened()
     with db.transaction(engine) as tx:
-        connection = connections.get(tx, charging.get(tx, options.id).connection_id)
+        connection = connections.get(tx, charges.get(tx, options.id).connection_id)
         try:
             charging.waive(
                 tx,
@@ -210,7 +210,7 @@ def _personal(options: argparse.Namespace) -> int:
 
 def _through(options: argparse.Namespace, config: Any, engine: Any, connection: Any, charge_id: int) -> int:
     from connector import db
-    from connector.contact import charging
+    from connector.contact import charges
 
     if getattr(options, "json", False):
         import contextlib
@@ -221,7 +221,7 @@ def _through(options: argparse.Namespace, config: Any, engine: Any, connection: 
     else:
         refused = shell.delivered(config, engine, connection)
     with db.reading(engine) as tx:
-        charge = charging.get(tx, charge_id)
+        charge = charges.get(tx, charge_id)
     if getattr(options, "json", False):
         print(json.dumps(_kept(charge), indent=1))
     else:

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from connector import db
 from connector.connecting import connections
-from connector.contact import guarding, holds
-from connector.db import charges
+from connector.contact import charges, guarding, holds
+from connector.contact.charges import Charge
 from connector.domain import charges as rules
 from connector.domain import free_words, late_interest
 from connector.domain.charges import Charged, Offer
 from connector.domain.late_interest import Regime
-from connector.domain.money import Money
 from connector.domain.plan_words import document_number
 from connector.domain.policy import ChargePolicy
 from connector.domain.receivables import Invoice, Kind, Status
@@ -44,48 +40,11 @@ from connector.record import audit
 from connector.writing import outbox
 from connector.writing.perform import Performer
 
-WORDS = {
-    rules.LATE_FEE: "Late fee",
-    rules.INTEREST: "Interest for late payment",
-    rules.FIXED_SUM: "Fixed sum for late payment",
-    rules.DISCOUNT: "Discount for early payment",
-}
 _SUFFIX = {rules.LATE_FEE: "F", rules.INTEREST: "I", rules.FIXED_SUM: "S", rules.DISCOUNT: "D"}
-BATCH = "charge "
 
 
 class ChargeProblem(Exception):
     """What was asked of a charge cannot be done; `str()` says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """A charge that a person approved. `state`: approved, posted, failed; waiving, waived; withdrawn."""
-
-    id: int
-    connection_id: str
-    customer_id: str
-    invoice_id: str
-    kind: str
-    currency: str
-    amount: int
-    until: dt.date
-    rule: str
-    number: str
-    state: str
-    approved_by: str
-    approved_at: dt.datetime
-    waived_by: str
-    why: str
-    attention: str
-
-    @property
-    def what(self) -> str:
-        return f"{WORDS[self.kind]} of {Money(self.amount, self.currency)}"
-
-    @property
-    def batch(self) -> str:
-        return f"{BATCH}{self.id}"
 
 
 # ---------------------------------------------------------------- what may be charged
@@ -100,7 +59,7 @@ def offered(tx: Connection, connection_id: str, customer_id: str, *, today: dt.d
     policy = settings.load(tx, connection_id).policy
     charged = [
         Charged(c.kind, c.invoice_id, c.until)
-        for c in of_customer(tx, connection_id, customer_id)
+        for c in charges.of_customer(tx, connection_id, customer_id)
         if c.state != "withdrawn"
     ]
     found: list[Offer] = []
@@ -166,9 +125,8 @@ def approve(
     """
     offer = next((o for o in offered(tx, connection_id, customer_id, today=today) if o.key == key), None)
     if offer is None:
-        done = [c for c in of_customer(tx, connection_id, customer_id) if _key(tx, c.id) == key]
-        if done:
-            return done[-1]
+        if done := charges.of_event(tx, connection_id, customer_id, key):
+            return done
         raise ChargeProblem("This is not due any more. Look at the customer again.")
     if offer.why_not:
         raise ChargeProblem(" ".join(offer.why_not))
@@ -179,59 +137,32 @@ def approve(
     if closed and today <= closed:
         raise ChargeProblem(f"The books are closed to {closed}; a charge must be dated after it.")
     try:
-        inserted = tx.execute(
-            sa.insert(charges).values(
-                connection_id=connection_id,
-                customer_id=customer_id,
-                invoice_id=offer.invoice.id,
-                kind=offer.kind,
-                key=key,
-                currency=offer.invoice.currency,
-                amount=offer.amount,
-                until_day=offer.until,
-                balance=offer.invoice.balance,
-                rule=offer.rule,
-                spans=[
-                    {
-                        "from": s.start.isoformat(),
-                        "days": s.days,
-                        "on": s.open,
-                        "rate": str(s.rate),
-                        "source": s.source,
-                    }
-                    for s in offer.spans
-                ],
-                state="approved",
-                approved_by=who,
-                approved_at=now,
-            )
-        )
+        charge_id = charges.add(tx, connection_id, customer_id, offer, who=who, now=now)
     except IntegrityError:
         raise ChargeProblem("Somebody approved this a moment ago. Look at the customer again.") from None
-    charge_id = int(inserted.inserted_primary_key[0])  # type: ignore[index]
     number = _number(tx, connection_id, customer_id, offer)
-    tx.execute(sa.update(charges).where(charges.c.id == charge_id).values(number=number))
+    charges.change(tx, charge_id, number=number)
     policy = settings.load(tx, connection_id).policy.charges
     drafts = _drafts(charge_id, number, offer, policy, customer_id, today)
-    outbox.lay_out(tx, connection_id, f"{BATCH}{charge_id}", drafts, now=now)
+    outbox.lay_out(tx, connection_id, f"{charges.BATCH}{charge_id}", drafts, now=now)
     audit.record(
         tx,
         who=who,
-        what=f"approved a charge: {WORDS[offer.kind].lower()}",
+        what=f"approved a charge: {charges.WORDS[offer.kind].lower()}",
         connection_id=connection_id,
         subject=f"customer {customer_id}",
         why=why or offer.rule,
         after={"amount": offer.amount, "currency": offer.invoice.currency, "number": number},
         now=now,
     )
-    return get(tx, charge_id)
+    return charges.get(tx, charge_id)
 
 
 def _number(tx: Connection, connection_id: str, customer_id: str, offer: Offer) -> str:
     """1001-F1: the document's number; the first that nothing in the mirror or the outbox uses."""
     picture = books.of_customer(tx, connection_id, customer_id)
     taken = {i.number for i in picture.invoices} | {c.number for c in picture.credits} if picture else set()
-    taken |= set(tx.scalars(sa.select(charges.c.number).where(charges.c.connection_id == connection_id)))
+    taken |= charges.numbers(tx, connection_id)
     n = 1
     stem = offer.invoice.number or offer.invoice.id
     while (number := document_number(stem, f"-{_SUFFIX[offer.kind]}{n}")) in taken:
@@ -247,7 +178,7 @@ def _drafts(
     charge_id: int, number: str, offer: Offer, policy: ChargePolicy, customer_id: str, today: dt.date
 ) -> list[Draft]:
     to, invoice = rules.target(policy, offer.kind), offer.invoice
-    words = f"{WORDS[offer.kind]}, invoice {invoice.number}. {offer.rule}"
+    words = f"{charges.WORDS[offer.kind]}, invoice {invoice.number}. {offer.rule}"
     if offer.kind != rules.DISCOUNT:
         return [
             InvoiceDraft(
@@ -259,7 +190,7 @@ def _drafts(
                 amount=offer.amount,
                 account_id=to.account,
                 description=words,
-                message=f"{WORDS[offer.kind]} on invoice {invoice.number}.",
+                message=f"{charges.WORDS[offer.kind]} on invoice {invoice.number}.",
                 marker=_marker(charge_id, "fee", invoice.id, today, offer.amount),
                 item_id=to.item,
                 tax_code=to.tax_code,
@@ -274,7 +205,7 @@ def _drafts(
         amount=offer.amount,
         account_id=to.account,
         description=words,
-        message=f"{WORDS[offer.kind]} on invoice {invoice.number}.",
+        message=f"{charges.WORDS[offer.kind]} on invoice {invoice.number}.",
         marker=_marker(charge_id, "early", invoice.id, today, offer.amount),
         item_id=to.item,
         tax_code=to.tax_code,
@@ -335,12 +266,12 @@ def still(p: Performer, batch: str) -> bool:
     Otherwise the charge is withdrawn, and offered anew as it is then. A batch that was begun goes on: its writes are
     looked up before they are repeated.
     """
-    charge_id = batch.removeprefix(BATCH)
+    charge_id = batch.removeprefix(charges.BATCH)
     if not charge_id.isdigit():
         return True  # a way back: nothing stands against it
     with db.reading(p.engine) as tx:
-        charge = get(tx, int(charge_id))
-        balance = _balance_seen(tx, charge.id)
+        charge = charges.get(tx, int(charge_id))
+        balance = charges.balance_seen(tx, charge.id)
         begun = any(w.attempts for w in outbox.of_batch(tx, p.connection_id, batch))
     if begun:
         return True
@@ -352,7 +283,7 @@ def still(p: Performer, batch: str) -> bool:
         return True
     with db.transaction(p.engine) as tx:
         outbox.drop(tx, p.connection_id, batch, p.clock())
-        _set(tx, charge.id, state="withdrawn", why=why)
+        charges.change(tx, charge.id, state="withdrawn", why=why)
         books.note_changed(tx, p.connection_id, [charge.customer_id], p.clock())
     p.say(f"{charge.what}: {why}")
     return False
@@ -380,7 +311,7 @@ def waive(tx: Connection, charge_id: int, *, who: str, why: str, now: dt.datetim
 
     Raises ChargeProblem, also without a reason.
     """
-    charge = get(tx, charge_id)
+    charge = charges.get(tx, charge_id)
     if not why.strip():
         raise ChargeProblem("Write down why; it stays on record.")
     if charge.state in ("waiving", "waived", "withdrawn"):
@@ -397,18 +328,18 @@ def waive(tx: Connection, charge_id: int, *, who: str, why: str, now: dt.datetim
         if done := [w for w in writes if w.state == "done"]:
             drafts = _back(tx, charge, done, today)
             outbox.lay_out(tx, charge.connection_id, f"{charge.batch} back", drafts, now=now)
-    _set(tx, charge_id, state="waived", waived_by=who, waived_at=now, why=why.strip())
+    charges.change(tx, charge_id, state="waived", waived_by=who, waived_at=now, why=why.strip())
     audit.record(
         tx,
         who=who,
-        what=f"waived a charge: {WORDS[charge.kind].lower()}",
+        what=f"waived a charge: {charges.WORDS[charge.kind].lower()}",
         connection_id=charge.connection_id,
         subject=f"customer {charge.customer_id}",
         why=why.strip(),
         before={"amount": charge.amount, "currency": charge.currency, "number": charge.number},
         now=now,
     )
-    return get(tx, charge_id)
+    return charges.get(tx, charge_id)
 
 
 def _back(tx: Connection, charge: Charge, done: Sequence[outbox.Write], today: dt.date) -> list[Draft]:
@@ -440,7 +371,7 @@ def _back(tx: Connection, charge: Charge, done: Sequence[outbox.Write], today: d
         currency=charge.currency,
         amount=posted.total,
         account_id=draft.account_id,
-        description=f"Waives {charge.number}: {WORDS[charge.kind].lower()}",
+        description=f"Waives {charge.number}: {charges.WORDS[charge.kind].lower()}",
         message=f"Waives {charge.number}.",
         marker=_marker(charge.id, "waive", posted.id, today, posted.total),
         item_id=draft.item_id,
@@ -449,72 +380,3 @@ def _back(tx: Connection, charge: Charge, done: Sequence[outbox.Write], today: d
         tax=posted.tax,
     )
     return [credit, _link(charge.id, number, posted.id, credit)]
-
-
-# ---------------------------------------------------------------- the record
-
-
-def get(tx: Connection, charge_id: int) -> Charge:
-    """Raises LookupError for an unknown id."""
-    row = tx.execute(sa.select(charges).where(charges.c.id == charge_id)).one_or_none()
-    if row is None:
-        raise LookupError(f"There is no charge {charge_id}.")
-    return _charge(tx, row)
-
-
-def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Charge]:
-    """Oldest first."""
-    query = sa.select(charges).where(
-        charges.c.connection_id == connection_id, charges.c.customer_id == customer_id
-    )
-    return [_charge(tx, row) for row in tx.execute(query.order_by(charges.c.id)).all()]
-
-
-def of_connection(tx: Connection, connection_id: str, limit: int = 200) -> list[Charge]:
-    """The newest first."""
-    query = sa.select(charges).where(charges.c.connection_id == connection_id)
-    rows = tx.execute(query.order_by(charges.c.id.desc()).limit(limit)).all()
-    return [_charge(tx, row) for row in rows]
-
-
-def _charge(tx: Connection, row: Any) -> Charge:
-    """A charge with the state of its writes: they are the truth about what the ledger has."""
-    batch = f"{BATCH}{row.id}" + (" back" if row.state == "waived" else "")
-    writes = outbox.of_batch(tx, row.connection_id, batch)
-    state = row.state
-    if any(w.state == "failed" for w in writes):
-        state = "failed"
-    elif state == "approved" and writes and all(w.state == "done" for w in writes):
-        state = "posted"
-    elif state == "waived" and any(w.state in outbox.OPEN for w in writes):
-        state = "waiving"
-    return Charge(
-        id=row.id,
-        connection_id=row.connection_id,
-        customer_id=row.customer_id,
-        invoice_id=row.invoice_id,
-        kind=row.kind,
-        currency=row.currency,
-        amount=row.amount,
-        until=row.until_day,
-        rule=row.rule,
-        number=row.number,
-        state=state,
-        approved_by=row.approved_by,
-        approved_at=row.approved_at,
-        waived_by=row.waived_by,
-        why=row.why,
-        attention=" ".join(w.error for w in writes if w.state == "failed"),
-    )
-
-
-def _key(tx: Connection, charge_id: int) -> str:
-    return str(tx.scalar(sa.select(charges.c.key).where(charges.c.id == charge_id)))
-
-
-def _balance_seen(tx: Connection, charge_id: int) -> int:
-    return int(tx.scalar(sa.select(charges.c.balance).where(charges.c.id == charge_id)) or 0)
-
-
-def _set(tx: Connection, charge_id: int, **values: Any) -> None:
-    tx.execute(sa.update(charges).where(charges.c.id == charge_id).values(**values))

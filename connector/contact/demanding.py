@@ -12,7 +12,7 @@ from dataclasses import replace
 from sqlalchemy.engine import Connection
 
 from connector.connecting import connections
-from connector.contact import charging, guarding, holds, reminding
+from connector.contact import charges, guarding, holds, reminding
 from connector.domain import charges as rules
 from connector.domain import demand, free_words
 from connector.domain.demand import Claimed, Demand
@@ -106,7 +106,7 @@ def draw_up(
         picture.credits,
         [
             rules.Charged(c.kind, c.invoice_id, c.until)
-            for c in charging.of_customer(tx, connection_id, customer_id)
+            for c in charges.of_customer(tx, connection_id, customer_id)
             if c.state != "withdrawn"
         ],
         country,

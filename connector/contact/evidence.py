@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from connector import db
 from connector.connecting import connections
-from connector.contact import charging, holds
+from connector.contact import charges, holds
 from connector.contact.contacts import HEARD
 from connector.domain import promises
 from connector.domain.demand import Block
@@ -94,7 +94,7 @@ def pack(tx: Connection, connection_id: str, customer_id: str, *, today: dt.date
                 "waived_by": c.waived_by,
                 "why": c.why,
             }
-            for c in charging.of_customer(tx, connection_id, customer_id)
+            for c in charges.of_customer(tx, connection_id, customer_id)
         ],
     }
 

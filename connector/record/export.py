@@ -13,8 +13,8 @@ from sqlalchemy.engine import Connection as Transaction
 
 from connector.connecting import connections
 from connector.connecting.connections import Connection
-from connector.contact import charging, holds, reminders
-from connector.contact.charging import Charge
+from connector.contact import charges, holds, reminders
+from connector.contact.charges import Charge
 from connector.contact.reminders import Reminder
 from connector.customer_page import customer_answers, customer_files
 from connector.domain.findings import Finding
@@ -89,7 +89,7 @@ def _connection(tx: Transaction, connection: Connection, today: dt.date) -> Json
         "customers": customers,
         "invoices": invoices,
         "plans": [plan(r) for r in kept],
-        "charges": [charge(c) for c in reversed(charging.of_connection(tx, id, 100_000))],
+        "charges": [charge(c) for c in reversed(charges.of_connection(tx, id, 100_000))],
         "customer_answers": _answers(tx, id),
         "reminders": [
             line for r in current.worded(tx, id, reminders.of_connection(tx, id)) for line in reminder(r)

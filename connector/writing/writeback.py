@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection, Engine
 
 from connector import db, leases
-from connector.contact import charging, reminders, reminding
+from connector.contact import charges, charging, reminders, reminding
 from connector.customer_page.customer_links import Maker
 from connector.domain import codec
 from connector.domain.policy import Mode
@@ -149,7 +149,7 @@ def _run(p: Performer) -> None:
     for batch in batches:
         if batch.startswith("reminder "):  # those have a last look of their own first
             continue
-        if not batch.startswith(charging.BATCH) or charging.still(p, batch):
+        if not batch.startswith(charges.BATCH) or charging.still(p, batch):
             _batch(p, batch)
     reminding.deliver(p)
 

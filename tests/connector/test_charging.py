@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from connector import db
-from connector.contact import charging, holds
+from connector.contact import charges, charging, holds
 from connector.domain import charges as rules
 from connector.domain.policy import load
 from connector.domain.receivables import Kind
@@ -34,16 +34,16 @@ def story(engine: Engine, connection_id: str) -> Story:
     return made
 
 
-def approve(story: Story) -> charging.Charge:
+def approve(story: Story) -> charges.Charge:
     with db.transaction(story.engine) as tx:
         return charging.approve(
             tx, story.connection_id, "58", FEE, 2000, who="Ann", now=story.now, today=story.today
         )
 
 
-def kept(story: Story) -> list[charging.Charge]:
+def kept(story: Story) -> list[charges.Charge]:
     with db.reading(story.engine) as tx:
-        return charging.of_customer(tx, story.connection_id, "58")
+        return charges.of_customer(tx, story.connection_id, "58")
 
 
 def test_paid_a_moment_before_nothing_is_charged_and_it_may_be_offered_again(story: Story) -> None:

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from connector import db
-from connector.contact import charging, contacts, holds, reminders
+from connector.contact import charges, charging, contacts, holds, reminders
 from connector.domain.policy import load
 from connector.mirroring import sync
 from connector.practice import settings
@@ -105,15 +105,15 @@ def test_a_fee_is_charged_and_waived_on_the_page(office: Office, page: tuple[Bro
         [offer] = charging.offered(tx, id, customer, today=TODAY)
     _said(browser, f"{address}/charges", key=offer.key, amount="1")  # not what was shown
     with db.reading(office.engine) as tx:
-        assert charging.of_customer(tx, id, customer) == []
+        assert charges.of_customer(tx, id, customer) == []
     _said(browser, f"{address}/charges", key=offer.key, amount=str(offer.amount))
     with db.reading(office.engine) as tx:
-        [charge] = charging.of_customer(tx, id, customer)
+        [charge] = charges.of_customer(tx, id, customer)
     assert charge.state == "approved"
     assert "Write down why" in _said(browser, f"{address}/charges", waive=str(charge.id), why="")
     assert "Waived." in _said(browser, f"{address}/charges", waive=str(charge.id), why="a slip of ours")
     with db.reading(office.engine) as tx:
-        assert charging.get(tx, charge.id).state == "waived"
+        assert charges.get(tx, charge.id).state == "waived"
 
 
 def test_a_rate_is_entered_with_its_source(office: Office, page: tuple[Browser, str, str]) -> None:

@@ -14,7 +14,16 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from connector import db, waking
 from connector.connecting import connections
-from connector.contact import charging, contacts, credit_limits, demanding, evidence, reminders, sheets
+from connector.contact import (
+    charges,
+    charging,
+    contacts,
+    credit_limits,
+    demanding,
+    evidence,
+    reminders,
+    sheets,
+)
 from connector.domain import charges as rules
 from connector.domain.codec import WrongValue
 from connector.domain.late_interest import regime_code
@@ -221,7 +230,7 @@ def take_demand(connection_id: str, customer_id: str) -> AnyResponse:
 
 
 @blueprint.get(f"{AT}/charges")
-def charges(connection_id: str, customer_id: str) -> str:
+def customer_charges(connection_id: str, customer_id: str) -> str:
     role = role_in(connection_id)
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
@@ -231,7 +240,7 @@ def charges(connection_id: str, customer_id: str) -> str:
             abort(404)
         policy = settings.load(tx, connection_id).policy
         offers = charging.offered(tx, connection_id, customer_id, today=today)
-        kept = charging.of_customer(tx, connection_id, customer_id)
+        kept = charges.of_customer(tx, connection_id, customer_id)
     said = [(i, rules.early_said(i, picture.payments, policy.charges, today)) for i in picture.invoices]
     return render_template(
         "charges.html",
@@ -242,7 +251,7 @@ def charges(connection_id: str, customer_id: str) -> str:
         offers=offers,
         kept=kept[::-1],
         early=[(i, words) for i, words in said if words],
-        words=charging.WORDS,
+        words=charges.WORDS,
         states=STATES,
         today=today,
     )
@@ -266,7 +275,7 @@ def approve_charge(connection_id: str, customer_id: str) -> AnyResponse:
     try:
         with db.transaction(engine()) as tx:
             if waived := request.form.get("waive", ""):
-                mine = {str(c.id): c.id for c in charging.of_customer(tx, connection_id, customer_id)}
+                mine = {str(c.id): c.id for c in charges.of_customer(tx, connection_id, customer_id)}
                 if waived not in mine:
                     abort(404)
                 why = request.form.get("why", "")
@@ -289,7 +298,7 @@ def approve_charge(connection_id: str, customer_id: str) -> AnyResponse:
     else:
         flash("Waived." if waived else "Approved. It is written and read back within a minute.", "good")
         waking.deliver(config(), connection_id)
-    return _back(connection_id, customer_id, "pages.charges")
+    return _back(connection_id, customer_id, "pages.customer_charges")
 
 
 # ---------------------------------------------------------------- their data as a person
@@ -333,7 +342,7 @@ def charge_rules(connection_id: str) -> str:
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
         decided = settings.load(tx, connection_id)
-        kept = charging.of_connection(tx, connection_id, 30)
+        kept = charges.of_connection(tx, connection_id, 30)
     country = decided.policy.country or connection.country
     return render_template(
         "charge_rules.html",
