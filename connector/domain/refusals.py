@@ -31,6 +31,14 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Covered:
+    """The plan that an invoice is in already. `state` is "" where the plan is not on record here."""
+
+    plan: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known right before a plan would be posted. Amounts are minor units of the invoices' currency."""
 
@@ -40,10 +48,11 @@ class Facts:
     invoices: tuple[Document, ...]  # the plan's invoices as the ledger has them now
     today: dt.date  # the posting date
     unapplied: int = 0  # open credits, over- and prepayments of this customer
+    above: tuple[tuple[str, int], ...] = ()  # the same of the customers above a sub-customer, by name
     holds: frozenset[str] = (
         frozenset()
     )  # disputed, insolvency, breathing_space, opt_out, data_request, deceased …
-    planned: frozenset[str] = frozenset()  # invoice ids that an active plan covers already
+    planned: Mapping[str, Covered] = field(default_factory=dict)  # by invoice id
     clearing_problem: str = ""  # why the clearing account cannot serve; "" when it can, or none is needed yet
     legal_sign_off: bool = False  # a person recorded that a lawyer looked at this consumer plan
 
@@ -126,7 +135,36 @@ def _always(facts: Facts) -> list[Refusal]:
         found.append(
             Refusal("OPEN_CREDITS", f"Apply the {credit} credit first; otherwise the plan asks for too much.")
         )
+    for name, amount in facts.above:
+        found.append(
+            Refusal(
+                "OPEN_CREDITS",
+                f"{name}, to whom this customer belongs, has {Money(amount, facts.currency)} that is set against "
+                "nothing yet. Apply it first, here or there: it may be meant for these invoices, and then the plan "
+                "asks for too much.",
+            )
+        )
     return found
+
+
+def already_planned(number: str, covered: Covered) -> Refusal:
+    """Why an invoice is not planned twice, and what can be done about the plan that it is in."""
+    if not covered.state:
+        sentence = (
+            f"Invoice {number} belongs to plan {covered.plan}, which is not on record here. "
+            "End that plan where it was made, or leave the invoice out."
+        )
+    elif covered.state == "proposed":
+        sentence = (
+            f"Invoice {number} is in the draft {covered.plan} already, which nobody approved yet. "
+            "Change that draft, or turn it down."
+        )
+    else:
+        sentence = (
+            f"Invoice {number} is in plan {covered.plan} already, which is {covered.state}. "
+            "Change or cancel that plan instead."
+        )
+    return Refusal("ALREADY_PLANNED", sentence)
 
 
 def _invoices(facts: Facts) -> list[Refusal]:
@@ -150,12 +188,7 @@ def _invoices(facts: Facts) -> list[Refusal]:
                 Refusal("NOT_OPEN", f"Nothing is open on invoice {invoice.number}. Leave it out of the plan.")
             )
         if invoice.id in facts.planned:
-            found.append(
-                Refusal(
-                    "ALREADY_PLANNED",
-                    f"Invoice {invoice.number} is in an active plan already. Change that plan instead.",
-                )
-            )
+            found.append(already_planned(invoice.number, facts.planned[invoice.id]))
         if "autopay" in invoice.flags:
             found.append(
                 Refusal(

@@ -18,14 +18,14 @@ from connector.domain import refusals as rules
 from connector.domain.money import Money
 from connector.domain.plan import Plan, Source
 from connector.domain.receivables import CreditNote, Document, Invoice, Kind, Payment
-from connector.domain.refusals import Facts, Refusal
+from connector.domain.refusals import Covered, Facts, Refusal
 from connector.mirroring import books
 from connector.planning import plan_records as records
 from connector.practice import settings as decisions
 from connector.writing import outbox
 from connector.writing.outbox import plan_number as number_of
 
-_MARK = re.compile(r"plan=PP-\d+ v=\d+ role=inst\b")  # an installment of a plan
+_MARK = re.compile(r"plan=(PP-\d+) v=\d+ role=inst\b")  # an installment of a plan
 
 
 def snapshot(invoice: Invoice) -> Source:
@@ -74,10 +74,11 @@ def facts(
             raise LookupError(f"Customer {customer_id} has no invoice {invoice_id}. Check the id.")
     chosen = tuple(document(by_id[i]) for i in wanted)
     currency = chosen[0].currency if chosen else connection.home_currency
-    unapplied = spare(picture.payments, picture.credits, currency)
-    for above in books.parents(tx, connection_id, picture.customer):
-        if theirs := books.of_customer(tx, connection_id, above):
-            unapplied += max(0, spare(theirs.payments, theirs.credits, currency))
+    above = [
+        (theirs.customer.name, spare(theirs.payments, theirs.credits, currency))
+        for id in books.parents(tx, connection_id, picture.customer)
+        if (theirs := books.of_customer(tx, connection_id, id))
+    ]
     plans = records.of_customer(tx, connection_id, customer_id) if plans is None else plans
     return Facts(
         organization=connection.facts,
@@ -85,10 +86,20 @@ def facts(
         customer=picture.customer,
         invoices=chosen,
         today=today,
-        unapplied=unapplied,
+        unapplied=spare(picture.payments, picture.credits, currency),
+        above=tuple((name, amount) for name, amount in above if amount > 0),
         holds=holds_on(tx, connection_id, customer_id, wanted, today, rests),
-        planned=records.planned(plans, but=but) | marked_elsewhere(tx, connection_id, chosen),
+        planned=covering(plans, but=but) | marked_elsewhere(tx, connection_id, chosen),
     )
+
+
+def covering(plans: Iterable[records.Record], *, but: str = "") -> dict[str, Covered]:
+    """The invoices that these plans cover, as `records.planned`, each with its plan."""
+    return {
+        invoice_id: Covered(record.id, record.state)
+        for record in plans
+        for invoice_id in records.planned([record], but=but)
+    }
 
 
 def spare(payments: Iterable[Payment], credits: Iterable[CreditNote], currency: str) -> int:
@@ -97,10 +108,11 @@ def spare(payments: Iterable[Payment], credits: Iterable[CreditNote], currency: 
     return money + sum(x.remaining for x in credits if not x.void and x.currency == currency)
 
 
-def marked_elsewhere(tx: Connection, connection_id: str, documents: Iterable[Document]) -> frozenset[str]:
-    """Ids of those that carry a plan's mark which this installation did not write: a plan from before a reinstall."""
-    marked = {d.id for d in documents if _MARK.search(d.marker)}
-    return frozenset(marked - outbox.ours(tx, connection_id, marked)) if marked else frozenset()
+def marked_elsewhere(tx: Connection, connection_id: str, documents: Iterable[Document]) -> dict[str, Covered]:
+    """Those that carry a plan's mark which this installation did not write: a plan from before a reinstall."""
+    marked = {d.id: Covered(mark[1], "") for d in documents if (mark := _MARK.search(d.marker))}
+    ours = outbox.ours(tx, connection_id, marked) if marked else frozenset()
+    return {id: covered for id, covered in marked.items() if id not in ours}
 
 
 def holds_on(

@@ -250,8 +250,8 @@ def _lay_out(tx: Connection, p: Performer, record: Record, laid: WriteSet) -> No
         )
 
 
-def _unapplied(p: Performer, plan: Plan, stands: Standing) -> int:
-    """The customer's money that is set against nothing yet.
+def _unapplied(p: Performer, plan: Plan, stands: Standing) -> tuple[int, tuple[tuple[str, int], ...]]:
+    """The customer's money that is set against nothing yet; and that of those above a sub-customer, by name.
 
     A ledger's own figure of what is owed may not count it: where our books know of some, its lists are asked. What
     is booked in journals and deposits no list of a customer's shows: there the last sweep counts.
@@ -260,7 +260,8 @@ def _unapplied(p: Performer, plan: Plan, stands: Standing) -> int:
         known = books.payments(tx, p.connection_id, plan.customer_id)
         ours = books.credits(tx, p.connection_id, plan.customer_id)
         customer = books.customer(tx, p.connection_id, plan.customer_id)
-        parents = books.parents(tx, p.connection_id, customer) if customer else []
+        above = books.parents(tx, p.connection_id, customer) if customer else []
+        names = {id: parent.name for id in above if (parent := books.customer(tx, p.connection_id, id))}
     booked = [x for x in known if x.flavor in PULLED_ONLY]
     listed = [x for x in known if x.flavor not in PULLED_ONLY]
     payments: Sequence[Payment] = stands.payments
@@ -269,10 +270,12 @@ def _unapplied(p: Performer, plan: Plan, stands: Standing) -> int:
     if not spare(payments, credits, currency) and spare(listed, ours, currency):
         _, payments, credits = p.ledger.customer_money(plan.customer_id, invoices=False)
     found = spare(payments, credits, currency) + max(0, spare(booked, (), currency))
-    for above in parents:  # a head office's money may well be for its branch
-        _, payments, credits = p.ledger.customer_money(above, invoices=False)
-        found += max(0, spare(payments, credits, currency))
-    return found
+    theirs = []
+    for id in above:  # a head office's money may well be for its branch
+        _, payments, credits = p.ledger.customer_money(id, invoices=False)
+        if (money := spare(payments, credits, currency)) > 0:
+            theirs.append((names.get(id, "A customer above"), money))
+    return found, tuple(theirs)
 
 
 def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, Document]]:
@@ -288,7 +291,7 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, D
     p.free.update({(kind, number) for kind, given in numbers.items() for number in given} - stands.taken)
     documents = [d for d in stands.invoices if d.id in asked]
     ids = [s.invoice_id for s in plan.sources]
-    unapplied = _unapplied(p, plan, stands)
+    unapplied, above = _unapplied(p, plan, stands)
     with db.reading(p.engine) as tx:
         customer = books.customer(tx, p.connection_id, plan.customer_id)
         if customer is None:
@@ -302,8 +305,9 @@ def _facts(p: Performer, plan: Plan, today: dt.date) -> tuple[Facts, dict[str, D
             invoices=tuple(documents),
             today=today,
             unapplied=unapplied,
+            above=above,
             holds=objections.holds_on(tx, p.connection_id, plan.customer_id, ids, today),
-            planned=plans.planned(plans.of_customer(tx, p.connection_id, plan.customer_id), but=plan.id)
+            planned=objections.covering(plans.of_customer(tx, p.connection_id, plan.customer_id), but=plan.id)
             | objections.marked_elsewhere(tx, p.connection_id, documents),
         )
     return facts, {d.id: d for d in stands.invoices if d.id not in asked}

@@ -12,7 +12,7 @@ from connector.domain.plan import Installment, Waiver
 from connector.domain.policy import Answers, Basis, InterestPolicy, Method, Mode, PlanPolicy
 from connector.domain.rails import approves_itself, cautions, problems, risen, rows_within
 from connector.domain.receivables import Status
-from connector.domain.refusals import Facts, changed, choose_mode, refusals
+from connector.domain.refusals import Covered, Facts, already_planned, changed, choose_mode, refusals
 from tests.domain.story import (
     ACCRUAL,
     APPROVAL,
@@ -107,7 +107,8 @@ def test_the_cash_refusal_names_the_amount():
         (replace(FACTS, holds=frozenset({"data_request"})), "DATA_REQUEST"),
         (replace(FACTS, customer=replace(CUSTOMER, erasure_requested=True)), "DATA_REQUEST"),
         (replace(FACTS, unapplied=12000), "OPEN_CREDITS"),
-        (replace(FACTS, planned=frozenset({"147"})), "ALREADY_PLANNED"),
+        (replace(FACTS, above=(("Fern Group", 12000),)), "OPEN_CREDITS"),
+        (replace(FACTS, planned={"147": Covered("PP-0007", "running")}), "ALREADY_PLANNED"),
         (replace(FACTS, invoices=()), "NO_INVOICE"),
         (replace(FACTS, customer=replace(CUSTOMER, id="59")), "OTHER_CUSTOMER"),
         (replace(FACTS, invoices=(replace(INVOICE_1001, balance=0, status=Status.PAID),)), "NOT_OPEN"),
@@ -125,6 +126,25 @@ def test_these_allow_no_plan_at_all(facts, code):
 def test_the_credit_to_apply_is_named():
     (refusal,) = refusals(replace(FACTS, unapplied=12000), Mode.NOTES)
     assert refusal.sentence == "Apply the 120.00 USD credit first; otherwise the plan asks for too much."
+
+
+def test_money_of_a_head_office_is_said_to_be_theirs():
+    (refusal,) = refusals(replace(FACTS, above=(("Fern Group", 12000),)), Mode.NOTES)
+    assert refusal.sentence.startswith(
+        "Fern Group, to whom this customer belongs, has 120.00 USD that is set against nothing yet."
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("proposed", "is in the draft PP-0007 already, which nobody approved yet."),
+        ("running", "is in plan PP-0007 already, which is running."),
+        ("", "belongs to plan PP-0007, which is not on record here."),
+    ],
+)
+def test_the_plan_that_an_invoice_is_in_is_named(state, words):
+    assert words in already_planned("1001", Covered("PP-0007", state)).sentence
 
 
 def test_two_currencies_make_two_plans():
