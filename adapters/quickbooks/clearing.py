@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
-from adapters.quickbooks import drafts, facts, rows, translate
+from adapters.quickbooks import bodies, facts, rows, translate
 from adapters.quickbooks.retry_key import request_id
 from adapters.quickbooks.transport import Json, Transport
 from connector.domain.receivables import Organization
@@ -79,7 +79,7 @@ def off_return_code(transport: Transport, organization: Organization) -> str:
     Never a zero-rated or exempt one: those count as turnover.
     """
     if organization.country == "US":
-        return drafts.US_NO_TAX
+        return bodies.US_NO_TAX
     if organization.sales_tax_basis_hint == "none":
         return ""
     try:
@@ -109,7 +109,7 @@ def _named_account(transport: Transport, wanted: str) -> Json:
 def _default_account(transport: Transport, today: date, known: list[Json]) -> Json:
     found = _live_first(known) or _by_name(transport, "Account", ACCOUNT)
     if found is None:
-        _create(transport, "Account", drafts.clearing_account(ACCOUNT), today)
+        _create(transport, "Account", bodies.clearing_account(ACCOUNT), today)
         found = _by_name(transport, "Account", ACCOUNT)
     if found is None:
         raise Refused(
@@ -126,7 +126,7 @@ def _item(transport: Transport, account: Account, us: bool, today: date, known: 
         found = _live_first(known) if name == ITEM else None
         found = found or _by_name(transport, "Item", name)
         if found is None:
-            _create(transport, "Item", drafts.clearing_item(name, account.id, us), today)
+            _create(transport, "Item", bodies.clearing_item(name, account.id, us), today)
             found = _by_name(transport, "Item", name)
         if found is not None and translate.ref(found, "IncomeAccountRef") == account.id:
             if found.get("Active") is False or translate.text(found, "Type") != "Service":

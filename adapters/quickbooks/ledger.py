@@ -11,7 +11,7 @@ import mimetypes
 from collections.abc import Sequence
 from datetime import date
 
-from adapters.quickbooks import clearing, drafts, faults, translate
+from adapters.quickbooks import bodies, clearing, faults, translate
 from adapters.quickbooks.pull import ODD
 from adapters.quickbooks.reading import QuickBooksReading, record_in
 from adapters.quickbooks.retry_key import request_id
@@ -45,7 +45,7 @@ class QuickBooksLedger(QuickBooksReading):
 
     def create_credit(self, draft: CreditDraft, key: str) -> Document:
         source = self._source(draft.source_invoice_id)
-        body = drafts.credit_memo(draft, source, self._beside_tax(draft, source))
+        body = bodies.credit_memo(draft, source, self._beside_tax(draft, source))
         answer = self._transport.create("CreditMemo", body, request_id(key))
         return self._written(Kind.CREDIT, answer)
 
@@ -55,9 +55,9 @@ class QuickBooksLedger(QuickBooksReading):
         QuickBooks computes tax itself: the tax of a whole invoice comes back the same, a share is worked out
         from the invoice's own rates. Raises Refused where they do not allow that.
         """
-        if not draft.tax or drafts.returns(draft, source):
+        if not draft.tax or bodies.returns(draft, source):
             return ""
-        taxed = drafts.taxed_part(draft, source)
+        taxed = bodies.taxed_part(draft, source)
         organization = self._facts or self.organization()
         code = clearing.off_return_code(self._transport, organization)
         taxes = draft.tax_code not in ("", code)
@@ -69,17 +69,17 @@ class QuickBooksLedger(QuickBooksReading):
             )
         return code
 
-    def create_invoices(self, drafts_: Sequence[InvoiceDraft], key: str) -> list[Document | PlatformError]:
-        if len(drafts_) == 1:
-            one = request_id(key, drafts_[0].number)
+    def create_invoices(self, drafts: Sequence[InvoiceDraft], key: str) -> list[Document | PlatformError]:
+        if len(drafts) == 1:
+            one = request_id(key, drafts[0].number)
             try:
-                answer = self._transport.create("Invoice", self._invoice(drafts_[0]), one)
+                answer = self._transport.create("Invoice", self._invoice(drafts[0]), one)
             except (Refused, OutOfDate) as problem:
                 return [problem]
             return [self._written(Kind.INVOICE, answer)]
         outcomes: list[Document | PlatformError] = []
-        for n in range(0, len(drafts_), BATCH):
-            part = drafts_[n : n + BATCH]
+        for n in range(0, len(drafts), BATCH):
+            part = drafts[n : n + BATCH]
             try:
                 outcomes += self._create_batch(part, key)
             except PlatformError as problem:
@@ -107,7 +107,7 @@ class QuickBooksLedger(QuickBooksReading):
         return outcomes
 
     def _invoice(self, draft: InvoiceDraft) -> Json:
-        return drafts.invoice(draft, self._source(draft.source_invoice_id))
+        return bodies.invoice(draft, self._source(draft.source_invoice_id))
 
     def _source(self, invoice_id: str) -> Json:
         """The invoice that a plan is for, read once; {} when it is gone."""
@@ -117,23 +117,23 @@ class QuickBooksLedger(QuickBooksReading):
 
     def _written(self, kind: Kind, answer: Json) -> Document:
         try:
-            return self._document(kind, record_in(answer, drafts.ENTITIES[kind]))
+            return self._document(kind, record_in(answer, bodies.ENTITIES[kind]))
         except ODD:
             raise faults.unusable(f"{kind} answer", writes=True) from None
 
     def link(self, draft: LinkDraft, key: str) -> str:
-        body = drafts.link(draft, self._source(draft.invoice_id))
+        body = bodies.link(draft, self._source(draft.invoice_id))
         answer = self._transport.create("Payment", body, request_id(key))
         return _made(answer, "Payment")
 
     def add_note(self, draft: NoteDraft, key: str) -> str:
-        answer = self._transport.create("Attachable", drafts.note(draft), request_id(key))
+        answer = self._transport.create("Attachable", bodies.note(draft), request_id(key))
         return _made(answer, "Attachable")
 
     def attach(self, draft: AttachmentDraft, key: str) -> str:
         content_type = mimetypes.guess_type(draft.filename)[0] or "application/octet-stream"
         answer = self._transport.upload(
-            drafts.attachment(draft, content_type),
+            bodies.attachment(draft, content_type),
             draft.filename,
             base64.b64decode(draft.content),
             content_type,
@@ -154,7 +154,7 @@ class QuickBooksLedger(QuickBooksReading):
                 "The invoice was changed in QuickBooks since this was approved. Look at it again.",
                 code="5010",
             )
-        body = drafts.due_date(raw, draft.due.isoformat(), draft.note)
+        body = bodies.due_date(raw, draft.due.isoformat(), draft.note)
         moved = self._written(Kind.INVOICE, self._transport.update("Invoice", body, request_id(key)))
         if moved.due != draft.due:  # seen in closed periods: success is answered, and nothing happens
             raise Refused(
@@ -190,7 +190,7 @@ class QuickBooksLedger(QuickBooksReading):
         # A link of ours whose invoice was voided, or whose credit was deleted, holds credit; never money.
         if payment is not None and (payment.amount or not payment.marker):
             raise Refused("This is a real payment, not a link that Forbear made. It stays as it is.")
-        self._transport.delete("Payment", drafts.version(raw), request_id(key))
+        self._transport.delete("Payment", bodies.version(raw), request_id(key))
 
     def _void_invoice(self, draft: RemoveDraft, key: str) -> None:
         raw = self._read(Kind.INVOICE, draft.document_id)
@@ -203,7 +203,7 @@ class QuickBooksLedger(QuickBooksReading):
                 f"Something was already paid or credited on invoice {invoice.number}, so it is not voided. "
                 "Renegotiate the plan instead."
             )
-        body = drafts.version(raw)
+        body = bodies.version(raw)
         answer = self._transport.update("Invoice", body, request_id(key), operation="void")
         if not translate.is_void(record_in(answer, "Invoice")):  # a wrong void can look like success
             raise faults.unusable("invoice not voided", writes=True)
@@ -213,7 +213,7 @@ class QuickBooksLedger(QuickBooksReading):
         if raw is None:
             return
         _must_be_ours(raw)
-        answer = self._transport.delete("CreditMemo", drafts.version(raw), request_id(key))
+        answer = self._transport.delete("CreditMemo", bodies.version(raw), request_id(key))
         if not translate.is_deleted(record_in(answer, "CreditMemo")):
             raise faults.unusable("credit memo not deleted", writes=True)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from adapters.quickbooks import clearing, drafts, facts, faults, rows, settlement, translate
+from adapters.quickbooks import bodies, clearing, facts, faults, rows, settlement, translate
 from adapters.quickbooks.pull import ODD, Puller
 from adapters.quickbooks.transport import Json, Transport
 from connector.domain.receivables import (
@@ -90,7 +90,7 @@ class QuickBooksReading:
     @_understood
     def find(self, kind: Kind, numbers: Sequence[str]) -> list[Document]:
         field = "PaymentRefNum" if kind is Kind.PAYMENT else "DocNumber"
-        found = rows.by_ids(self._transport, drafts.ENTITIES[kind], field, list(dict.fromkeys(numbers)))
+        found = rows.by_ids(self._transport, bodies.ENTITIES[kind], field, list(dict.fromkeys(numbers)))
         documents = [self._document(kind, raw) for raw in found]
         return [d for d in documents if d.status is not Status.VOID]
 
@@ -101,7 +101,7 @@ class QuickBooksReading:
         """The customer's payments come with them: they alone say what is set against what. One call for all."""
         wanted = {kind: list(dict.fromkeys(given)) for kind, given in numbers.items() if given}
         questions = [
-            (drafts.ENTITIES[kind], rows.any_of("DocNumber", given)) for kind, given in wanted.items()
+            (bodies.ENTITIES[kind], rows.any_of("DocNumber", given)) for kind, given in wanted.items()
         ]
         *found, payments = rows.several(self._transport, [*questions, _of_customer("Payment", customer_id)])
         documents = [
@@ -126,7 +126,7 @@ class QuickBooksReading:
                 _of_customer("Payment", customer_id),
                 _of_customer("CreditMemo", customer_id),
                 *clearing.QUESTIONS,
-                *((drafts.ENTITIES[kind], rows.any_of("DocNumber", given)) for kind, given in wanted.items()),
+                *((bodies.ENTITIES[kind], rows.any_of("DocNumber", given)) for kind, given in wanted.items()),
             ],
         )
         told = companies and preferences
@@ -228,7 +228,7 @@ class QuickBooksReading:
         return [facts.account(raw, home) for raw in self._all("Account")]
 
     def notes(self, kind: Kind, id: str) -> list[str]:
-        found = sorted(self._attachables(kind, id), key=drafts.created)
+        found = sorted(self._attachables(kind, id), key=bodies.created)
         return [note for raw in found if (note := translate.text(raw, "Note"))]
 
     def attachments(self, kind: Kind, id: str) -> dict[str, str]:
@@ -238,7 +238,7 @@ class QuickBooksReading:
         return {name: own for name, own in files if name}
 
     def _attachables(self, kind: Kind, id: str) -> Iterator[Json]:
-        entity = drafts.ENTITIES[kind]
+        entity = bodies.ENTITIES[kind]
         return self._all(
             "Attachable",
             f"AttachableRef.EntityRef.Type = {rows.quoted(entity)}"
@@ -247,7 +247,7 @@ class QuickBooksReading:
 
     def deep_link(self, kind: Kind, id: str) -> str:
         entity, _, own = id.rpartition(":")
-        return self._address(entity or drafts.ENTITIES[kind], own.split("/")[0])
+        return self._address(entity or bodies.ENTITIES[kind], own.split("/")[0])
 
     def _all(self, entity: str, where: str = "") -> Iterator[Json]:
         for page in rows.pages(self._transport, entity, where):
@@ -256,7 +256,7 @@ class QuickBooksReading:
     def _read(self, kind: Kind, id: str) -> Json | None:
         """One record as QuickBooks has it now; None when it is deleted or was never there."""
         entity, _, own = id.rpartition(":")
-        entity = entity or drafts.ENTITIES[kind]
+        entity = entity or bodies.ENTITIES[kind]
         try:
             raw = record_in(self._transport.get(entity, own.split("/")[0]), entity)
         except OutOfDate:

@@ -1,4 +1,4 @@
-"""QuickBooks' records to ours, pure. Its field names occur here, in settlement.py and in drafts.py only.
+"""QuickBooks' records to ours, pure. Its field names occur here, in settlement.py and in bodies.py only.
 
 Money comes in as whole numbers or Decimals (never floats) in the document's own currency. QuickBooks leaves
 out what is empty, `CurrencyRef` too where a company has one currency: then it is the `home` currency.

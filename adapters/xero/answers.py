@@ -7,16 +7,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from adapters.xero import documents, faults, rows
+from adapters.xero import documents, faults, shapes
 from connector.platforms import PlatformError, Refused, TryLater
 
 _Found = TypeVar("_Found")
 
 
-def opened(answer: faults.Answer) -> rows.Envelope:
+def opened(answer: faults.Answer) -> shapes.Envelope:
     """The envelope of a write's answer. Raises TryLater (uncertain) for one that is not Xero's JSON."""
     try:
-        return rows.envelope(answer.body)
+        return shapes.envelope(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise faults.unreadable_answer(answer, writes=True) from None
 

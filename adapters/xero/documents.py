@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.xero import rows
+from adapters.xero import shapes
 from adapters.xero.translate import (
     CREDIT,
     MARKER,
@@ -39,7 +39,7 @@ ZERO_ID = "00000000-0000-0000-0000-000000000000"
 
 def invoice_document(row: msgspec.Raw, url: Callable[[Kind, str], str]) -> Document | None:
     """An invoice in full, with its lines and what is set against it; None for a deleted one or a bill."""
-    i = rows.read(row, rows.Invoice)
+    i = shapes.read(row, shapes.Invoice)
     if i.Type != RECEIVABLE or i.Status == "DELETED":
         return None
     fact = sales_invoice(i)
@@ -80,7 +80,7 @@ def invoice_document(row: msgspec.Raw, url: Callable[[Kind, str], str]) -> Docum
 
 def credit_document(row: msgspec.Raw, url: Callable[[Kind, str], str]) -> Document | None:
     """A credit note in full; `balance` is what can still be set against invoices."""
-    c = rows.read(row, rows.Credit)
+    c = shapes.read(row, shapes.Credit)
     if c.Type != CREDIT or c.Status == "DELETED":
         return None
     fact = customer_credit(c)
@@ -126,7 +126,7 @@ def payment_document(fact: Payment, url: Callable[[Kind, str], str]) -> Document
     )
 
 
-def _lines(document: rows.Document, currency: str) -> tuple[Line, ...]:
+def _lines(document: shapes.Document, currency: str) -> tuple[Line, ...]:
     """`LineAmount` is net, except where the document's amounts include tax."""
     inclusive = document.LineAmountTypes == "Inclusive"
     lines = []
@@ -151,27 +151,27 @@ _REMARK = "Note"
 
 def history(records: list[msgspec.Raw]) -> list[str]:
     """What people and we wrote about a document, newest last; not what Xero notes by itself."""
-    found = [rows.read(record, rows.History) for record in records]
+    found = [shapes.read(record, shapes.History) for record in records]
     found.sort(key=lambda r: moment(r.DateUTC) or EPOCH)
     remarks = [r for r in found if (r.Changes or _REMARK) == _REMARK or MARKER.search(r.Details or "")]
     return [r.Details for r in remarks if r.Details]
 
 
 def online(row: msgspec.Raw) -> str:
-    return said(rows.read(row, rows.Online).OnlineInvoiceUrl)
+    return said(shapes.read(row, shapes.Online).OnlineInvoiceUrl)
 
 
 def attachment_id(row: msgspec.Raw) -> str:
-    return rows.read(row, rows.Attachment).AttachmentID or ""
+    return shapes.read(row, shapes.Attachment).AttachmentID or ""
 
 
 def attached(row: msgspec.Raw) -> list[msgspec.Raw]:
     """The files that a whole document names."""
-    return rows.read(row, rows.WithFiles).Attachments or []
+    return shapes.read(row, shapes.WithFiles).Attachments or []
 
 
 def attachment_name(row: msgspec.Raw) -> str:
-    return rows.read(row, rows.Attachment).FileName or ""
+    return shapes.read(row, shapes.Attachment).FileName or ""
 
 
 def carried_out(row: msgspec.Raw) -> bool:
@@ -179,7 +179,7 @@ def carried_out(row: msgspec.Raw) -> bool:
 
     `ValidationErrors` alone do not say so: Xero's own example of a success carries some.
     """
-    o = rows.read(row, rows.Outcome)
+    o = shapes.read(row, shapes.Outcome)
     return not (
         (o.StatusAttributeString or "").upper() == "ERROR"
         or yes(o.HasErrors)
@@ -190,10 +190,10 @@ def carried_out(row: msgspec.Raw) -> bool:
 
 def number_of(row: msgspec.Raw) -> str:
     """The invoice number that one element of a write names, also a failed one."""
-    return said(rows.read(row, rows.Outcome).InvoiceNumber)
+    return said(shapes.read(row, shapes.Outcome).InvoiceNumber)
 
 
 def allocation(row: msgspec.Raw) -> tuple[str, str]:
     """(allocation id or "", invoice id) of a freshly made allocation."""
-    a = rows.read(row, rows.Allocation)
+    a = shapes.read(row, shapes.Allocation)
     return a.AllocationID or "", (a.Invoice.InvoiceID or "") if a.Invoice else ""

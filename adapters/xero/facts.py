@@ -8,7 +8,7 @@ from functools import cache
 import msgspec
 from babel.core import get_global
 
-from adapters.xero import rows
+from adapters.xero import shapes
 from adapters.xero.values import (
     day,
     must,
@@ -33,7 +33,7 @@ def timezone(name: str | None) -> str:
 
 
 def organization(row: msgspec.Raw, reminders_on: bool | None) -> Organization:
-    o = rows.read(row, rows.Organisation)
+    o = shapes.read(row, shapes.Organisation)
     locks = [d for d in (day(o.PeriodLockDate), day(o.EndOfYearLockDate)) if d]
     return Organization(
         id=o.OrganisationID or "",
@@ -52,7 +52,7 @@ def organization(row: msgspec.Raw, reminders_on: bool | None) -> Organization:
 
 
 def reminders_on(row: msgspec.Raw) -> bool | None:
-    enabled = rows.read(row, rows.Reminder).Enabled
+    enabled = shapes.read(row, shapes.Reminder).Enabled
     return None if enabled is None else yes(enabled)
 
 
@@ -61,7 +61,7 @@ _CLEARING_TYPES = ("CURRENT", "CURRLIAB")
 
 
 def account(row: msgspec.Raw) -> Account:
-    a = rows.read(row, rows.Account)
+    a = shapes.read(row, shapes.Account)
     active = a.Status == "ACTIVE"
     why_not = ""
     if not active:
@@ -94,7 +94,7 @@ def installment_form(themes: list[msgspec.Raw]) -> str:
 
     The standard one may print "Tax invoice" on top of what is none.
     """
-    known = [rows.read(row, rows.BrandingTheme) for row in themes]
+    known = [shapes.read(row, shapes.BrandingTheme) for row in themes]
     return next((t.BrandingThemeID or "" for t in known if _FORM.search(t.Name or "")), "")
 
 
@@ -103,5 +103,7 @@ NO_TAX_CODE = "NONE"
 
 def off_return_code(tax_rates: list[msgspec.Raw]) -> str:
     """The tax type that is on no return. Australia's own where the books have it: there NONE is reported."""
-    known = {r.TaxType for r in (rows.read(row, rows.TaxRate) for row in tax_rates) if r.Status != "DELETED"}
+    known = {
+        r.TaxType for r in (shapes.read(row, shapes.TaxRate) for row in tax_rates) if r.Status != "DELETED"
+    }
     return OFF_AUSTRALIAN_RETURN if OFF_AUSTRALIAN_RETURN in known else NO_TAX_CODE

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from adapters import waiting
-from adapters.xero import faults, rows, translate, values
+from adapters.xero import faults, shapes, translate, values
 from adapters.xero.transport import Transport
 from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Payment
 from connector.platforms import Batch, Cursor, Refused, Unreadable
@@ -270,7 +270,7 @@ class Pull:
         unreadable: list[Unreadable] = []
         found: list[Any] = list(page.rows)
         if page.of is _PAYMENTS:  # read once for what to ask, and for the records
-            found = [_tolerant(rows.payment, row) or row for row in found]
+            found = [_tolerant(shapes.payment, row) or row for row in found]
             self._learn(found)
         for row, one in zip(page.rows, found, strict=True):
             try:
@@ -339,18 +339,18 @@ _WORDS = {
 
 def ask(
     transport: Transport, name: str, method: str, *path: str, since: dt.datetime | None = None, **query: Any
-) -> rows.Envelope:
+) -> shapes.Envelope:
     """One reading call, its envelope opened. Raises TryLater for an answer that is not Xero's JSON."""
     answer = transport.read(f"GET {name}", method, *path, since=since, **query)
     try:
-        found = rows.envelope(answer.body)
+        found = shapes.envelope(answer.body)
         found.at = values.moment(found.DateTimeUTC) or waiting.moment(answer.headers.get("date"))
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         raise faults.unreadable_answer(answer, writes=False) from None
     return found
 
 
-def paging(found: rows.Envelope) -> tuple[int | None, int | None]:
+def paging(found: shapes.Envelope) -> tuple[int | None, int | None]:
     """(pages, rows) of the whole list, where Xero says them."""
     said = found.pagination
     numbers = (str(said.pageCount), str(said.itemCount)) if said else ("", "")
@@ -390,7 +390,7 @@ def _tolerant(read: Any, row: Any) -> Any:
         return None
 
 
-def _paid(row: msgspec.Raw | rows.Payment) -> translate.Paid | None:
+def _paid(row: msgspec.Raw | shapes.Payment) -> translate.Paid | None:
     found: translate.Paid | None = _tolerant(translate.paid, row)
     return found
 

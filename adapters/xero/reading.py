@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.xero import answers, bodies, clearing, documents, facts, faults, rows, translate
+from adapters.xero import answers, bodies, clearing, documents, facts, faults, shapes, translate
 from adapters.xero.owed import Owed
 from adapters.xero.pull import Pull, ask, every_row
 from adapters.xero.transport import Transport
@@ -266,7 +266,7 @@ class XeroReading:
             return self._web + path
         return f"{self._web}/organisationlogin/default.aspx?shortcode={code}&redirecturl={path}"
 
-    def _get(self, name: str, method: str, id: str) -> rows.Envelope | None:
+    def _get(self, name: str, method: str, id: str) -> shapes.Envelope | None:
         """One record by its id; None when Xero has none."""
         try:
             return ask(self._transport, name, method, id)

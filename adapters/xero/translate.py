@@ -1,6 +1,6 @@
 """Xero's records to ours, as a pull reads them by the thousand. Pure.
 
-With `rows`, `values`, `facts`, `documents` and `bodies`, the only files with Xero's field names. Sources: Xero's
+With `shapes`, `values`, `facts`, `documents` and `bodies`, the only files with Xero's field names. Sources: Xero's
 OpenAPI 16.1.0 and its pages on invoices, credit notes, payments and history.
 """
 
@@ -14,7 +14,7 @@ from decimal import Context, Decimal
 
 import msgspec
 
-from adapters.xero import rows
+from adapters.xero import shapes
 from adapters.xero.values import (
     Unusable,
     contact_id,
@@ -43,7 +43,7 @@ _Invoice, _Payment, _Allocation = builder(Invoice), builder(Payment), builder(Al
 
 def customer(row: msgspec.Raw, home_currency: str = "") -> Customer:
     """A contact. Its balance is in the organization's own currency; "" leaves it out."""
-    c = rows.read(row, rows.Contact)
+    c = shapes.read(row, shapes.Contact)
     owed = c.Balances.AccountsReceivable if c.Balances else None
     balance = None
     if home_currency:
@@ -71,7 +71,7 @@ def contact_outstanding(row: msgspec.Raw, home_currency: str) -> tuple[str, int]
     return found.id, (found.ledger_balance or {})[home_currency]
 
 
-def _phone(phones: list[rows.Phone]) -> str:
+def _phone(phones: list[shapes.Phone]) -> str:
     for wanted in ("MOBILE", "DEFAULT", "DDI", "OFFICE"):
         for p in phones:
             if p.PhoneType == wanted and said(p.PhoneNumber):
@@ -80,7 +80,7 @@ def _phone(phones: list[rows.Phone]) -> str:
     return ""
 
 
-def _country(addresses: list[rows.Address]) -> str:
+def _country(addresses: list[shapes.Address]) -> str:
     """Two letters as they stand; Xero takes any text here, and a guess would choose a wrong law."""
     for address in addresses:
         text = said(address.Country).strip()
@@ -89,7 +89,7 @@ def _country(addresses: list[rows.Address]) -> str:
     return ""
 
 
-def _terms_days(terms: rows.Terms | None) -> int | None:
+def _terms_days(terms: shapes.Terms | None) -> int | None:
     """Only "days after the bill date" is a number of days; the other kinds depend on the month."""
     sales = terms.Sales if terms else None
     days = str(sales.Day) if sales and sales.Type == "DAYSAFTERBILLDATE" else ""
@@ -103,7 +103,7 @@ _CUSTOMER_MONEY = ("RECEIVE-OVERPAYMENT", "AROVERPAYMENT", "RECEIVE-PREPAYMENT",
 MARKER = re.compile(r"\bplan=(?:PP|LF)-\d+ v=\d+ ")
 
 
-def status_of(document: rows.Document, total: int, open_: int) -> Status:
+def status_of(document: shapes.Document, total: int, open_: int) -> Status:
     if document.Status in ("DRAFT", "SUBMITTED"):
         return Status.DRAFT
     if document.Status == "VOIDED":
@@ -132,13 +132,13 @@ def invoice(row: msgspec.Raw) -> Invoice | Gone | NotOurs:
     Like all readers here: raises msgspec.ValidationError for a field of another type, and ValueError
     (Unusable) for a field that is missing or that we must not guess about.
     """
-    i = rows.read(row, rows.Invoice)
+    i = shapes.read(row, shapes.Invoice)
     if must(i.Type, "Type") != RECEIVABLE:
         return NotOurs()
     return Gone(own_id(i.InvoiceID)) if i.Status == "DELETED" else sales_invoice(i)
 
 
-def sales_invoice(i: rows.Invoice) -> Invoice:
+def sales_invoice(i: shapes.Invoice) -> Invoice:
     currency = must(i.CurrencyCode, "CurrencyCode")
     total, due_amount = whole(i.Total, "Total", currency), minor(i.AmountDue, currency)
     status = status_of(i, total, due_amount)
@@ -170,12 +170,12 @@ def sales_invoice(i: rows.Invoice) -> Invoice:
 
 def set_against(row: msgspec.Raw) -> set[str]:
     """Which other lists changed together with this invoice: those of the credits set against it."""
-    i = rows.read(row, rows.Invoice)
+    i = shapes.read(row, shapes.Invoice)
     lists = {"CreditNotes": i.CreditNotes, "Overpayments": i.Overpayments, "Prepayments": i.Prepayments}
     return {name for name, records in lists.items() if records}
 
 
-def date_of(document: rows.Document) -> dt.date:
+def date_of(document: shapes.Document) -> dt.date:
     found: dt.date = must(day(document.DateString or document.Date), "Date")
     return found
 
@@ -183,7 +183,7 @@ def date_of(document: rows.Document) -> dt.date:
 _RATE_DIGITS = Context(prec=16)
 
 
-def rate_of(document: rows.Document) -> str | None:
+def rate_of(document: shapes.Document) -> str | None:
     """Xero says how many foreign units one home unit buys; we say what one foreign unit costs."""
     rate = document.CurrencyRate
     return format(_RATE_DIGITS.divide(Decimal(1), rate).normalize(), "f") if rate else None
@@ -194,7 +194,7 @@ def marker(reference: str | None) -> str:
     return reference if reference and MARKER.match(reference) else ""
 
 
-def _allocations(given: list[rows.Allocation] | None, currency: str) -> tuple[Allocation, ...]:
+def _allocations(given: list[shapes.Allocation] | None, currency: str) -> tuple[Allocation, ...]:
     return tuple(
         Allocation(
             invoice_id=must(a.Invoice.InvoiceID if a.Invoice else None, "Allocation.Invoice"),
@@ -207,7 +207,7 @@ def _allocations(given: list[rows.Allocation] | None, currency: str) -> tuple[Al
     )
 
 
-def _remaining(c: rows.Credit, currency: str) -> int:
+def _remaining(c: shapes.Credit, currency: str) -> int:
     """What is left of a credit. Only one that nobody can use any more may leave it out."""
     if c.RemainingCredit is None and c.Status == "AUTHORISED":
         raise Unusable("RemainingCredit is missing")
@@ -216,13 +216,13 @@ def _remaining(c: rows.Credit, currency: str) -> int:
 
 def credit_note(row: msgspec.Raw) -> CreditNote | Gone | NotOurs:
     """A credit note to a customer. A draft counts as void: it reduces nothing."""
-    c = rows.read(row, rows.Credit)
+    c = shapes.read(row, shapes.Credit)
     if must(c.Type, "Type") != CREDIT:
         return NotOurs()
     return Gone(own_id(c.CreditNoteID)) if c.Status == "DELETED" else customer_credit(c)
 
 
-def customer_credit(c: rows.Credit) -> CreditNote:
+def customer_credit(c: shapes.Credit) -> CreditNote:
     currency = must(c.CurrencyCode, "CurrencyCode")
     total, remaining = whole(c.Total, "Total", currency), _remaining(c, currency)
     void = status_of(c, total, remaining) in (Status.VOID, Status.DRAFT)
@@ -245,7 +245,7 @@ def customer_credit(c: rows.Credit) -> CreditNote:
 
 def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
     """An over- or prepayment: money received that is set against invoices later."""
-    c = rows.read(row, rows.Credit)
+    c = shapes.read(row, shapes.Credit)
     kind = str(must(c.Type, "Type"))
     if kind not in _CUSTOMER_MONEY:
         return NotOurs()
@@ -273,7 +273,7 @@ def advance(row: msgspec.Raw) -> Payment | Gone | NotOurs:
 
 
 def payment(
-    row: msgspec.Raw | rows.Payment,
+    row: msgspec.Raw | shapes.Payment,
     home: str,
     currencies: Mapping[str, str],
     customers: Mapping[str, str] | None = None,
@@ -283,7 +283,7 @@ def payment(
     Lists may leave out both: `currencies` knows the one by invoice id, for all that is not in `home`, and
     `customers` the other.
     """
-    p = rows.payment(row)
+    p = shapes.payment(row)
     if must(p.PaymentType, "PaymentType") != INVOICE_PAYMENT:
         return NotOurs()
     id = own_id(p.PaymentID)
@@ -291,7 +291,7 @@ def payment(
         return Gone(id)
     if p.Status != "AUTHORISED":
         raise Unusable(f"Status {p.Status!r} is not known")
-    target = p.Invoice or rows.InvoiceRef()
+    target = p.Invoice or shapes.InvoiceRef()
     invoice_id = own_id(target.InvoiceID)
     currency = target.CurrencyCode or currencies.get(invoice_id, home)
     amount = whole(p.Amount, "Amount", currency)
@@ -320,9 +320,9 @@ class Paid:
     nameless: bool
 
 
-def paid(row: msgspec.Raw | rows.Payment) -> Paid | None:
+def paid(row: msgspec.Raw | shapes.Payment) -> Paid | None:
     """The sales invoice that a payment pays or, when deleted, paid."""
-    p = rows.payment(row)
+    p = shapes.payment(row)
     target = p.Invoice
     if p.PaymentType != INVOICE_PAYMENT or target is None or not target.InvoiceID:
         return None

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from adapters.xero import rows
+from adapters.xero import shapes
 from connector.domain.money import to_minor
 
 
@@ -80,5 +80,5 @@ def own_id(value: str | None) -> str:
     return str(must(value, "the id"))
 
 
-def contact_id(contact: rows.ContactRef | None) -> str:
+def contact_id(contact: shapes.ContactRef | None) -> str:
     return str(must(contact.ContactID if contact else None, "Contact"))

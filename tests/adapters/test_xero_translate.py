@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 import msgspec
 import pytest
 
-from adapters.xero import bodies, documents, facts, rows, translate, values
+from adapters.xero import bodies, documents, facts, shapes, translate, values
 from adapters.xero.translate import Gone, NotOurs
 from connector.domain.receivables import Allocation, Kind, Line, Link, Status
 from connector.domain.writes import CreditDraft, InvoiceDraft, LinkDraft
@@ -566,7 +566,7 @@ def test_where_records_are_short_a_note_becomes_several_and_loses_nothing():
 
 def test_an_envelope_keeps_its_rows_apart():
     body = b'{"Status": "OK", "Invoices": [{"a": 1}, {"b": {}}], "pagination": {"pageCount": 2}}\r\n'
-    found = rows.envelope(body)
+    found = shapes.envelope(body)
     assert [bytes(row) for row in found.Invoices] == [b'{"a": 1}', b'{"b": {}}']
     assert found.pagination.pageCount == 2
     assert found.Payments is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.quickbooks import drafts
+from adapters.quickbooks import bodies
 from connector.domain.writes import CreditDraft
 
 CREDIT = CreditDraft(
@@ -50,11 +50,11 @@ def taxed(*rates: tuple[object, int], percent_based: bool = True) -> dict[str, A
     ],
 )
 def test_the_part_to_tax(source: dict[str, Any], part: int | None) -> None:
-    assert drafts.taxed_part(CREDIT, source) == part
+    assert bodies.taxed_part(CREDIT, source) == part
 
 
 def test_the_rest_is_a_line_that_is_on_no_return() -> None:
-    lines = drafts.credit_memo(CREDIT, taxed((15, 1000)), "NON")["Line"]
+    lines = bodies.credit_memo(CREDIT, taxed((15, 1000)), "NON")["Line"]
     assert [(str(line["Amount"]), line["SalesItemLineDetail"]["TaxCodeRef"]["value"]) for line in lines] == [
         ("24.67", "TAX"),
         ("-0.04", "NON"),
