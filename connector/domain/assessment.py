@@ -24,7 +24,6 @@ from operator import attrgetter
 from connector.domain.aging import days_overdue
 from connector.domain.findings.facts import Receivables, days
 from connector.domain.findings.habits import GRACE, HABIT, Paid, record
-from connector.domain.findings.owed import unapplied_money
 from connector.domain.findings.said import RECENT, broken_promises
 from connector.domain.money import Money, exponent
 from connector.domain.policy import Policy
@@ -256,7 +255,8 @@ def _disputing(receivables: Receivables, paid: Sequence[Paid], today: dt.date) -
         if invoice.id in rest:
             per[invoice.currency] = per.get(invoice.currency, 0) + invoice.balance
     for currency, amount in sorted(per.items()):
-        other = sum(p.invoice.balance for p in paid if p.settled is None and p.invoice.currency == currency)
+        waiting = (p.invoice for p in paid if p.settled is None and p.invoice.currency == currency)
+        other = sum(receivables.owed(i, today) for i in waiting)
         if amount >= other:
             else_ = "what else is overdue is no more than that" if other else "nothing else is overdue"
             return f"{Money(amount, currency)} is in dispute; {else_}."
@@ -267,17 +267,13 @@ def priority(receivables: Receivables, segment: str, today: dt.date) -> float:
     """Money at risk times the chance that acting helps, in whole units of money; 0.0 when nothing is at risk.
 
     At risk is of each open balance: nothing before it is due, then a share that rises evenly from a tenth on
-    the first day to the whole after 90 days; unapplied money comes off first. Foreign currency counts in home
+    the first day to the whole after 90 days; money on account comes off first. Foreign currency counts in home
     money where the invoice carries a rate.
     """
-    spare, owed = unapplied_money(receivables, today), list[Owed]()
-    for invoice in receivables.open():
-        covered = min(invoice.balance, spare.get(invoice.currency, 0))
-        if covered:
-            spare[invoice.currency] -= covered
-        owed.append(
-            (receivables.due(invoice), invoice.balance - covered, invoice.currency, float(invoice.rate or 1))
-        )
+    owed = [
+        (receivables.due(i), receivables.owed(i, today), i.currency, float(i.rate or 1))
+        for i in receivables.open()
+    ]
     return at_risk(owed, segment, today)
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection as Transaction
 
 from connector import db
 from connector.contact import credit_limits
+from connector.domain.on_account import Held, Part, held
 from connector.domain.receivables import (
     Allocation,
     CreditNote,
@@ -426,6 +427,35 @@ def owing(tx: Transaction, connection_id: str) -> list[Invoice]:
     shape, make = _OWING
     rest = f"WHERE connection_id = {mark(tx, 1)} AND balance > 0 AND status IN ('open', 'partly_paid')"
     return make(*shape.read(tx, rest, connection_id))
+
+
+def on_account(tx: Transaction, connection_id: str, today: dt.date) -> tuple[list[Invoice], Held]:
+    """Money that is matched with no invoice: the open invoices of those who have some, and what it is held against."""
+    into, sums = survivors(tx, connection_id), defaultdict[str, tuple[list[Any], list[Any]]](lambda: ([], []))
+    for n, kind in enumerate(_OF_MONEY):
+        (shape, make), waits = _MONEY_BRIEF[kind], _WAITS[kind]
+        columns = shape.read(tx, f"WHERE connection_id = {mark(tx, 1)} AND {waits}", connection_id)
+        for one in make(*columns, [()] * len(columns[0])):
+            sums[into.get(one.customer_id, one.customer_id)][n].append(one)
+    if not sums:
+        return [], {}
+    shape, make = _OWING
+    mine: dict[str, list[Invoice]] = defaultdict(list)
+    rest = f"WHERE connection_id = {mark(tx, 1)} AND balance > 0 AND status IN ('open', 'partly_paid')"
+    for part in parts_of_ids([*sums, *(old for old, now in into.items() if now in sums)]):
+        named = f"{rest} AND customer_id IN ({mark(tx, len(part))})"
+        for invoice in make(*shape.read(tx, named, connection_id, *part)):
+            mine[into.get(invoice.customer_id, invoice.customer_id)].append(invoice)
+    found: dict[str, tuple[Part, ...]] = {}
+    for who, money in sums.items():
+        found |= held(mine[who], *money, today)
+    return [i for invoices in mine.values() for i in invoices], found
+
+
+_WAITS = {  # the first word for word as in the index that makes it quick
+    Kind.PAYMENT: "(unapplied <> 0 OR void) AND NOT void",
+    Kind.CREDIT: "remaining <> 0 AND NOT void",
+}
 
 
 def survivors(tx: Transaction, connection_id: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ def rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
     """The invoices that show how customers pay, and what was set against them.
 
     Left out, as everywhere in prediction: voided invoices and drafts, our own installments, and originals
-    that our own credit note closed. A customer merged into another counts as that other. `apart` are customers
+    that our own credit note closed. Money on account counts as matched (`on_account`). A customer merged into another counts as that other. `apart` are customers
     of whom the columns do not tell everything.
     """
     with without_collecting():
@@ -90,7 +90,9 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
     paid = [np.concatenate(columns) for columns in zip(*settled, strict=True)]
     if len(settled) > 2:  # instead of those without a day
         paid = [column[paid[1] != UNDATED] for column in paid]
-    paid_invoice, paid_day, paid_amount, payer = paid
+    paid_invoice, paid_day, paid_amount, payer = _on_account(
+        tx, connection_id, today, index, balance, paid, customer
+    )
     strange = customer[paid_invoice] != payer  # somebody else's money: each sees their half of it
     later = paid_day > today.toordinal()
     odd = [customer[left_out | (balance < 0)], payer[strange | later], customer[paid_invoice][strange]]
@@ -157,6 +159,31 @@ def _settled(parts: Iterator[Any], void: set[str], index: dict[str, int], owners
     if void:
         kept &= np.fromiter((id not in void for id in next(parts)), bool, len(at))
     return [at, *more] if kept.all() else [column[kept] for column in (at, *more)]
+
+
+def _on_account(
+    tx: Connection,
+    connection_id: str,
+    today: dt.date,
+    index: dict[str, int],
+    balance: Days,
+    paid: list[Days],
+    customer: Days,
+) -> list[Days]:
+    """`paid` with what money on account covers; the balances are lowered in place."""
+    _, held = books.on_account(tx, connection_id, today)
+    more = [
+        (index[id], part.day.toordinal(), part.amount)
+        for id, parts in held.items()
+        for part in parts
+        if id in index
+    ]
+    if not more:
+        return paid
+    at, day, amount = np.array(more, np.int64).T
+    np.subtract.at(balance, at, amount)
+    every = zip(paid, (at, day, amount, customer[at]), strict=True)
+    return [np.concatenate(both) for both in every]
 
 
 def _apart(tx: Connection, connection_id: str) -> tuple[set[str], set[str], set[str]]:

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connector import bulk, db
-from connector.domain import expected
+from connector.domain import expected, on_account
 from connector.domain.expected import Coming, Week, monday
+from connector.domain.on_account import Held
 from connector.domain.policy import Mode
 from connector.domain.prediction import outlook
 from connector.domain.prediction.history import history
@@ -60,11 +61,15 @@ class Expectation:
 
 
 def coming(
-    tx: Connection, connection_id: str, predicted: Mapping[str, Prediction], edge: dt.date
+    tx: Connection,
+    connection_id: str,
+    predicted: Mapping[str, Prediction],
+    edge: dt.date,
+    held: Held = on_account.NOTHING,
 ) -> list[Coming]:
     """Every open sum with the days on which it may come: predictions, and the dates of running plans.
 
-    What was known on the day `edge` counts as older.
+    What money on account is `held` against has come already. What was known on the day `edge` counts as older.
     """
     running = plans.of_connection(tx, connection_id, states=("running", "broken"))
     noted = [r for r in running if r.plan.mode is Mode.NOTES]
@@ -77,13 +82,14 @@ def coming(
     single = []
     for row in tx.execute(query):
         said = predicted.get(row.id)
-        if row.id in planned:
+        missing = row.balance - on_account.covered(held.get(row.id, ()))
+        if row.id in planned or missing <= 0:
             continue
         if row.marker:
-            single.append(_installment(row.currency, row.balance, row.due))
+            single.append(_installment(row.currency, missing, row.due))
         elif said and said.expected_payment and said.earliest and said.latest:
             single.append(
-                Coming(row.currency, row.balance, said.earliest, said.expected_payment, said.latest, row.date <= edge)
+                Coming(row.currency, missing, said.earliest, said.expected_payment, said.latest, row.date <= edge)
             )  # fmt: skip
     return [*single, *(c for rows in found for c in rows)]
 
@@ -111,7 +117,8 @@ def _installment(currency: str, amount: int, due: dt.date) -> Coming:
 def keep(tx: Connection, connection_id: str, predicted: Mapping[str, Prediction], *, today: dt.date) -> None:
     """Say what is expected now, in place of what was said earlier in this week."""
     edge, known = _before(tx, connection_id, today)
-    said = expected.weeks(coming(tx, connection_id, predicted, edge), today, WEEKS)
+    _, held = books.on_account(tx, connection_id, today)
+    said = expected.weeks(coming(tx, connection_id, predicted, edge, held), today, WEEKS)
     _store(tx, connection_id, today, said)
     _count_what_came(tx, connection_id, today, edge, known)
 

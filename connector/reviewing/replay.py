@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from connector.domain import codec
+from connector.domain import codec, on_account
 from connector.domain.findings import Event
 from connector.domain.policy import Policy
 from connector.domain.prediction import outlook
@@ -36,9 +36,10 @@ def replay(path: Path, days: Sequence[dt.date], policy: Policy | None = None) ->
 def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
     """One company as it would have been judged at the end of `day`."""
     known = books_file.known_on(books, day)
-    columns, ids = history(*learnable(known.invoices, known.payments, known.credits), day)
+    covered = on_account.of_book(known.invoices, known.payments, known.credits, day)
+    columns, ids = history(*learnable(known.invoices, known.payments, known.credits, covered), day)
     model = fit(columns, day.toordinal())
-    outlooks = outlook.answers(model, ids)
+    outlooks = outlook.answers(model, ids) | outlook.there(known.invoices, covered)
     predicted = {id: conclusions.prediction(o) for id, o in outlooks.items()}
     invoices: dict[str, list[Invoice]] = _by_customer(known.invoices)
     payments: dict[str, list[Payment]] = _by_customer(known.payments)
@@ -71,7 +72,7 @@ def company(books: CompanyLine, day: dt.date, policy: Policy) -> dict[str, Any]:
         "invoices": [export.invoice(i, predicted.get(i.id)) for i in known.invoices],
         "expected": {
             currency: [{"week": week.isoformat(), "amount": amount} for week, amount in weeks]
-            for currency, weeks in outlook.expected_weeks(known.invoices, outlooks, day).items()
+            for currency, weeks in outlook.expected_weeks(known.invoices, outlooks, day, held=covered).items()
         },
         "record": codec.to_json(model.record),
         "plans": [],

@@ -198,8 +198,9 @@ def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
     with db.reading(engine) as tx:
         news = books.news(tx, connection_id)
         columns, ids = bookwide.history(tx, connection_id, today)
+        there = outlook.there(*books.on_account(tx, connection_id, today))
     model = fit(columns, today.toordinal())
-    found = [conclusions.prediction(o) for o in outlook.answers(model, ids).values()]
+    found = [conclusions.prediction(o) for o in (outlook.answers(model, ids) | there).values()]
     with db.transaction(engine, repeatable=True) as tx:
         conclusions.store_predictions(tx, connection_id, found, today=today)
         track_record.keep(tx, connection_id, model.record, today=today)
@@ -222,7 +223,8 @@ def predict_new(engine: Engine, connection_id: str, customer_ids: Collection[str
             return 0
         if books.counts(tx, connection_id)[Kind.INVOICE] <= SMALL:
             columns, ids = bookwide.history(tx, connection_id, today)
-            found = outlook.learn(columns, ids, today)
+            there = outlook.there(*books.on_account(tx, connection_id, today))
+            found = outlook.learn(columns, ids, today) | there
         else:
             found = {}
             for one in books.each_customer(tx, connection_id, set(new.values()), brief=True):

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from connector.domain import on_account
 from connector.domain.calendar import next_business_day
+from connector.domain.on_account import Held
 from connector.domain.policy import Policy
 from connector.domain.receivables import CreditNote, Customer, Invoice, Payment, Status
 
@@ -102,6 +104,26 @@ class Receivables:
             parts.sort()
         self.memory["received", today] = found
         return found
+
+    def held(self, today: dt.date) -> Held:
+        """What money on account covers of the open invoices. What is in dispute is not what it was sent for."""
+        if ("held", today) not in self.memory:
+            found = on_account.NOTHING
+            if any(p.unapplied for p in self.payments) or any(c.remaining for c in self.credits):
+                rest = self.disputed(today)
+                asked = [i for i in self.open() if i.id not in rest]
+                found = on_account.held(asked, self.payments, self.credits, today, self.agreed)
+            self.memory["held", today] = found
+        known: Held = self.memory["held", today]
+        return known
+
+    def owed(self, invoice: Invoice, today: dt.date) -> int:
+        """What is missing of an open invoice: its balance, less what money on account covers."""
+        return invoice.balance - on_account.covered(self.held(today).get(invoice.id, ()))
+
+    def missing(self, today: dt.date) -> list[Invoice]:
+        """The open invoices that money on account does not cover, the oldest due date first."""
+        return [i for i in self.open() if self.owed(i, today) > 0] if self.held(today) else self.open()
 
     def said(self, *kinds: str) -> list[Event]:
         """The events of these kinds, oldest first."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from connector.domain.calendar import next_business_day
 from connector.domain.findings.facts import Evidence, Finding, Receivables, by_currency, days, name
 from connector.domain.money import Money
+from connector.domain.on_account import covered
 from connector.domain.policy import Policy
 from connector.domain.receivables import Invoice, Status
 from connector.domain.trifles import SHORT, is_trifle, largest
@@ -44,7 +45,7 @@ def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Pai
     """Every invoice that shows how this customer pays, by due date; the order of payments does not matter.
 
     An invoice counts once its due day (and grace) has passed, or it is settled: on the day from which no more than a
-    trifle was open (`trifles`). Unapplied money counts as paying the oldest open invoices on the day it came. An
+    trifle was open (`trifles`). Money on account counts as if it were matched, on the day it came (`on_account`). An
     invoice closed by credits alone shows nothing.
     """
     key = ("record", today, policy.plan.tolerance_amount)
@@ -52,22 +53,23 @@ def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Pai
         return list(receivables.memory[key])
     received, rest = receivables.received(today), receivables.disputed(today)
     ours = {p.invoice_id for c in receivables.credits if c.marker and not c.void for p in c.allocations}
-    spare, agreed = _spare(receivables, today), receivables.agreed
+    held, agreed = receivables.held(today), receivables.agreed
     found = []
     for invoice in sorted(receivables.invoices, key=_place(receivables)):
         dead = invoice.status in _DEAD or invoice.total <= 0
         if dead or invoice.marker or invoice.id in rest or invoice.id in ours or invoice.date > today:
             continue
         due = agreed.get(invoice.id, invoice.due)
-        parts, settled = received.get(invoice.id), None
-        if invoice.balance <= 0 and parts and len(parts) == 1:
+        parts, settled, balance = received.get(invoice.id), None, invoice.balance
+        if cover := held.get(invoice.id):
+            parts = sorted([*(parts or ()), *((p.day, p.amount) for p in cover if not p.given)])
+            balance -= covered(cover)
+        if balance <= 0 and parts and len(parts) == 1:
             settled = parts[0][0]
-        elif invoice.balance <= (trifle := largest(invoice.total, invoice.currency, policy.plan)):
+        elif balance <= (trifle := largest(invoice.total, invoice.currency, policy.plan)):
             if not parts:
                 continue
-            settled = _settled(parts, trifle - invoice.balance)
-        elif covered := _cover(spare.get(invoice.currency, []), invoice.balance):
-            settled = covered
+            settled = _settled(parts, trifle - balance)
         end = settled or today
         late = days_late(due, end, receivables.country) if end - due > _GRACE else 0
         if settled or late:
@@ -104,29 +106,6 @@ def _place(receivables: Receivables) -> Callable[[Invoice], Any]:
     return (lambda i: (receivables.due(i), *_by_due(i))) if receivables.agreed else _by_due
 
 
-def _spare(receivables: Receivables, today: dt.date) -> dict[str, list[tuple[dt.date, int]]]:
-    """By currency: the day and amount of what came without being applied, oldest first."""
-    came = [(p.date, p.currency, p.unapplied) for p in receivables.payments if p.unapplied > 0 and not p.void]
-    came += [(c.date, c.currency, c.remaining) for c in receivables.credits if c.remaining > 0 and not c.void]
-    found: dict[str, list[tuple[dt.date, int]]] = {}
-    for day, currency, amount in sorted(came):
-        if day <= today:
-            found.setdefault(currency, []).append((day, amount))
-    return found
-
-
-def _cover(spare: list[tuple[dt.date, int]], wanted: int) -> dt.date | None:
-    """Use up spare money for one invoice; the day on which it was covered, or None when there is too little."""
-    if sum(amount for _, amount in spare) < wanted:
-        return None
-    while True:
-        day, amount = spare.pop(0)
-        if amount >= wanted:
-            spare.insert(0, (day, amount - wanted))
-            return day
-        wanted -= amount
-
-
 def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """The first payment on an invoice is less than the invoice, and the rest does not follow soon: more often than not
     in a year, or each time lately."""
@@ -159,7 +138,7 @@ def shrinking_payments(receivables: Receivables, policy: Policy, today: dt.date)
     """Each part-payment on what is overdue is smaller than the one before: three or more, the last well below the first."""
     findings = []
     received = receivables.received(today)
-    missed = [i for i in receivables.open() if i.id in received and not is_trifle(i, policy.plan)]
+    missed = [i for i in receivables.missing(today) if i.id in received and not is_trifle(i, policy.plan)]
     for currency, invoices in by_currency(missed).items():
         parts: dict[dt.date, list[Evidence]] = {}
         for invoice in invoices:
@@ -216,7 +195,7 @@ def first_miss(receivables: Receivables, policy: Policy, today: dt.date) -> list
     if len(before) < 5 or any(p.late for p in before):
         return []
     invoice = missed[0].invoice
-    evidence = (Evidence(invoice.id, missed[0].due, invoice.balance),)
+    evidence = (Evidence(invoice.id, missed[0].due, receivables.owed(invoice, today)),)
     text = f"Their first miss: invoice {name(invoice)} is {days(missed[0].late)} late, after {len(before)} paid on time."
     return [Finding("first_miss", missed[0].due + dt.timedelta(1), evidence, invoice.currency, text)]
 

@@ -1,4 +1,4 @@
-"""What stands open: overdue, paid in part, over the limit, too much on one customer, money not yet applied."""
+"""What stands open: overdue, paid in part, over the limit, too much on one customer, money on account."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ CROWD = 5  # customers who owe something, before one can be "much of it"
 
 
 def overdue(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
-    """Open invoices whose due date has passed."""
+    """Open invoices whose due date has passed, less what money on account covers."""
     late = [i for i in receivables.open() if is_late(receivables, i, policy, today)]
     findings = []
     for currency, invoices in by_currency(late).items():
         oldest = receivables.due(invoices[0])
-        sum_ = Money(sum(i.balance for i in invoices), currency)
+        owed = {i.id: receivables.owed(i, today) for i in invoices}
+        sum_ = Money(sum(owed.values()), currency)
         late_by = days(days_overdue(oldest, today))
         oldest_name = name(invoices[0])
         if len(invoices) == 1:
             text = f"{sum_} is overdue on invoice {oldest_name}, {late_by} past its due date."
         else:
             text = f"{sum_} is overdue on {len(invoices)} invoices; the oldest, {oldest_name}, fell due {late_by} ago."
-        evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in invoices)
+        if there := sum(i.balance for i in invoices) - sum_.minor:
+            text = f"Beside {Money(there, currency)} on account, {text}"
+        evidence = tuple(Evidence(i.id, receivables.due(i), owed[i.id]) for i in invoices)
         findings.append(Finding("overdue", oldest + dt.timedelta(1), evidence, currency, text))
     return findings
 
@@ -44,12 +47,13 @@ def is_late(receivables: Receivables, invoice: Invoice, policy: Policy, today: d
     """Overdue, and with enough of it open to say so."""
     if not is_overdue(receivables, invoice, policy, today):
         return False
-    return invoice.balance >= minor(policy.findings.minimum_balance, invoice.currency)
+    owed = receivables.owed(invoice, today)
+    return owed > 0 and owed >= minor(policy.findings.minimum_balance, invoice.currency)
 
 
 def partly_paid(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """Open invoices on which some money came, but not all. A credit note alone is no part-payment."""
-    short = [i for i in receivables.open() if i.balance < i.total]
+    short = [i for i in receivables.missing(today) if i.balance < i.total]
     if not short:
         return []
     came = receivables.received(today)
@@ -109,13 +113,16 @@ def over_credit_limit(receivables: Receivables, policy: Policy, today: dt.date) 
 
 
 def concentration(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
-    """One customer owes much of everything that is owed. A fact about the book, not a fault of the customer."""
+    """One customer owes much of everything that is owed. A fact about the book, not a fault of the customer.
+
+    Their money on account is taken off; what others have there is not known here, so the share is rather too small.
+    """
     findings = []
-    for currency, invoices in by_currency(receivables.open()).items():
-        whole, owed = receivables.book.get(currency), sum([i.balance for i in invoices])
+    for currency, invoices in by_currency(receivables.missing(today)).items():
+        whole, owed = receivables.book.get(currency), sum([receivables.owed(i, today) for i in invoices])
         if whole is None or not is_much(owed, whole.open, whole.customers):
             continue
-        evidence = tuple(Evidence(i.id, receivables.due(i), i.balance) for i in invoices)
+        evidence = tuple(Evidence(i.id, receivables.due(i), receivables.owed(i, today)) for i in invoices)
         percent = owed * 100 // whole.open
         text = f"{Money(owed, currency)}, {percent} % of all that is owed to you in {currency}, is with this one customer."
         findings.append(Finding("concentration", max(i.date for i in invoices), evidence, currency, text))
@@ -147,9 +154,18 @@ def unapplied(receivables: Receivables, policy: Policy, today: dt.date) -> list[
             ],
             key=lambda e: (e.date, e.amount),
         )
-        text = f"{Money(amount, currency)} has come in that is not set against any invoice; apply it before reminding."
+        text = f"{Money(amount, currency)} is on account and not set against any invoice; apply it before reminding{_enough(receivables, currency, today)}."
         findings.append(Finding("unapplied", evidence[0].date, tuple(evidence), currency, text))
     return findings
+
+
+def _enough(receivables: Receivables, currency: str, today: dt.date) -> str:
+    """What the money on account comes to, where it is all, or all that has fallen due."""
+    missing = [i for i in receivables.missing(today) if i.currency == currency]
+    if not missing:
+        return ": it covers all that is open"
+    due = any(receivables.due(i) < today for i in receivables.open() if i.currency == currency)
+    return ": it covers all that is due" if due and all(receivables.due(i) >= today for i in missing) else ""
 
 
 def unapplied_money(receivables: Receivables, today: dt.date) -> dict[str, int]:

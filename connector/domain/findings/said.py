@@ -46,6 +46,7 @@ def broken_promises(receivables: Receivables, policy: Policy, today: dt.date) ->
         else:
             came = sum(amount for date, amount in received.get(invoice.id, ()) if event.date <= date <= last)
             before = sum(amount for date, amount in received.get(invoice.id, ()) if date < event.date)
+            came += _on_account(receivables, event, last, invoice.currency)
             wanted = min(event.amount if event.amount is not None else invoice.total, invoice.total - before)
             currency = invoice.currency
             if not invoice.balance and came < wanted and not received.get(invoice.id):
@@ -53,6 +54,15 @@ def broken_promises(receivables: Receivables, policy: Policy, today: dt.date) ->
         if came + largest(wanted, currency, policy.plan) < wanted:
             found.append((event, wanted - came, currency))
     return found
+
+
+def _on_account(receivables: Receivables, promise: Event, last: dt.date, currency: str) -> int:
+    """What came since the promise and is not matched yet: it may be what was promised."""
+    return sum(
+        p.unapplied
+        for p in receivables.payments
+        if p.unapplied > 0 and not p.void and p.currency == currency and promise.date <= p.date <= last
+    )
 
 
 def _everything(
@@ -74,9 +84,8 @@ def _everything(
         open_ = max(0, invoice.balance) + sum(amount for _, amount in parts)
         came[invoice.currency] = came.get(invoice.currency, 0) + in_time
         wanted[invoice.currency] = wanted.get(invoice.currency, 0) + open_
-    for payment in receivables.payments:
-        if not payment.void and promise.date <= payment.date <= last and payment.currency in came:
-            came[payment.currency] += payment.unapplied
+    for currency in came:
+        came[currency] += _on_account(receivables, promise, last, currency)
     own = receivables.customer.currency
     short = sorted((c != own, c) for c in wanted if came[c] < wanted[c])
     return (came[short[0][1]], wanted[short[0][1]], short[0][1]) if short else (0, 0, own)
@@ -84,7 +93,7 @@ def _everything(
 
 def broken_promise(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """A day the customer named has passed without the money, and something is still open."""
-    open_ = {i.id for i in receivables.open()}
+    open_ = {i.id for i in receivables.missing(today)}
     findings: dict[str, list[tuple[Event, int]]] = {}
     for event, missing, currency in broken_promises(receivables, policy, today):
         if event.invoice_id in open_ or (not event.invoice_id and open_):
@@ -134,7 +143,7 @@ def bounced(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fi
 def asks_for_time(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """They asked for more time, more than once. Once is only polite."""
     asked = [e for e in receivables.said("extension_asked") if 0 <= (today - e.date).days <= RECENT]
-    if len(asked) < 2 or not receivables.open():
+    if len(asked) < 2 or not receivables.missing(today):
         return []
     balances = {i.id: i for i in receivables.invoices}
     evidence = tuple(
@@ -142,7 +151,7 @@ def asks_for_time(receivables: Receivables, policy: Policy, today: dt.date) -> l
         for e in asked
     )
     text = f"They asked for more time {len(asked)} times since {spoken(asked[0].date)}."
-    return [Finding("asks_for_time", asked[1].date, evidence, receivables.open()[0].currency, text)]
+    return [Finding("asks_for_time", asked[1].date, evidence, receivables.missing(today)[0].currency, text)]
 
 
 def details_changed(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
@@ -155,8 +164,8 @@ def details_changed(receivables: Receivables, policy: Policy, today: dt.date) ->
         return []
     currency = late[0].currency
     mine = [i for i in late if i.currency == currency]
-    evidence = tuple(Evidence(i.id, i.due, i.balance) for i in mine)
-    owed = Money(sum(i.balance for i in mine), currency)
+    evidence = tuple(Evidence(i.id, i.due, receivables.owed(i, today)) for i in mine)
+    owed = Money(sum(e.amount for e in evidence), currency)
     text = f"Their contact details changed on {spoken(moved[-1].date)}, while {owed} is overdue. Check that letters reach them."
     return [Finding("details_changed", moved[-1].date, evidence, currency, text)]
 
@@ -177,8 +186,8 @@ def silent(receivables: Receivables, policy: Policy, today: dt.date) -> list[Fin
         return []
     currency = waiting[0].invoice.currency
     late = [p for p in overdue if p.invoice.currency == currency]
-    evidence = tuple(Evidence(p.invoice.id, p.due, p.invoice.balance) for p in late)
-    owed = Money(sum(p.invoice.balance for p in late), currency)
+    evidence = tuple(Evidence(p.invoice.id, p.due, receivables.owed(p.invoice, today)) for p in late)
+    owed = Money(sum(e.amount for e in evidence), currency)
     text = f"No payment and no word on record for {days(quiet)}, while {owed} is overdue."
     since = quiet_from + dt.timedelta(round(max(SILENCE, usual)))
     return [Finding("silent", since, evidence, currency, text)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from connector.domain.on_account import NOTHING, Held, covered
 from connector.domain.prediction.timeline import FAR, Days, History, ordered
 from connector.domain.receivables import CreditNote, Invoice, Payment, Status
 
@@ -14,9 +16,13 @@ Settlement = tuple[str, dt.date, int]  # invoice id, day, minor units of the inv
 
 
 def learnable(
-    invoices: Iterable[Invoice], payments: Iterable[Payment], credits: Iterable[CreditNote]
+    invoices: Iterable[Invoice],
+    payments: Iterable[Payment],
+    credits: Iterable[CreditNote],
+    held: Held = NOTHING,
 ) -> tuple[list[Invoice], list[Settlement]]:
-    """The invoices that show how customers pay, with their settlements.
+    """The invoices that show how customers pay, with their settlements; money on account counts as matched with what
+    it is `held` against.
 
     Left out: what was voided or never posted, our own installments, and originals that our own credit note
     closed, because neither says how the customer pays an ordinary invoice.
@@ -33,6 +39,9 @@ def learnable(
         for i in invoices
         if i.status not in (Status.VOID, Status.DRAFT) and i.total > 0 and not i.marker and i.id not in ours
     ]
+    if held:
+        settlements += [(id, part.day, part.amount) for id, parts in held.items() for part in parts]
+        kept = [replace(i, balance=i.balance - covered(held[i.id])) if i.id in held else i for i in kept]
     return kept, settlements
 
 

@@ -10,6 +10,8 @@ from functools import cache
 
 import numpy as np
 
+from connector.domain import on_account
+from connector.domain.on_account import Held
 from connector.domain.prediction.history import history, learnable
 from connector.domain.prediction.model import KNOWN, LEAST, Model, fit
 from connector.domain.prediction.timeline import FAR, History
@@ -21,7 +23,8 @@ class Outlook:
     """One open invoice. Chances from 0 to 1. Four of five are expected between `earliest` and `latest`.
 
     `basis` says what it rests on: `history` (the customer's own, at least three settled invoices), `pooled`
-    (the rest of the book) or `none` (the book itself is too young: only the documented prior).
+    (the rest of the book) or `none` (the book itself is too young: only the documented prior). `on_account` is no
+    estimate: money on account covers the invoice since the expected day, and only the matching is left to do.
     """
 
     invoice_id: str
@@ -38,8 +41,10 @@ def outlooks(
     invoices: Iterable[Invoice], payments: Iterable[Payment], credits: Iterable[CreditNote], today: dt.date
 ) -> dict[str, Outlook]:
     """By invoice id, for everything open at the end of `today`. Nothing may be dated later than `today`."""
-    columns, ids = history(*learnable(invoices, payments, credits), today)
-    return learn(columns, ids, today)
+    invoices, payments, credits = list(invoices), list(payments), list(credits)
+    held = on_account.of_book(invoices, payments, credits, today)
+    columns, ids = history(*learnable(invoices, payments, credits, held), today)
+    return learn(columns, ids, today) | there(invoices, held)
 
 
 def learn(columns: History, ids: Sequence[str], today: dt.date) -> dict[str, Outlook]:
@@ -67,6 +72,18 @@ def answers(model: Model, ids: Sequence[str]) -> dict[str, Outlook]:
     return {id: Outlook(id, *more) for id, *more in zip(*columns, strict=True)}
 
 
+def there(invoices: Iterable[Invoice], held: Held) -> dict[str, Outlook]:
+    """Of open invoices that money on account covers: late or not is no question any more."""
+    found = {}
+    for invoice in invoices if held else ():
+        since = on_account.whole_since(invoice, held.get(invoice.id, ()))
+        if since and not invoice.marker:
+            late = (since - invoice.due).days
+            days = (since, since, since)
+            found[invoice.id] = Outlook(invoice.id, float(late > 0), float(late > 30), *days, "on_account")
+    return found
+
+
 def _basis(model: Model, settled: float) -> str:
     if settled >= KNOWN:
         return "history"
@@ -74,9 +91,14 @@ def _basis(model: Model, settled: float) -> str:
 
 
 def expected_weeks(
-    invoices: Iterable[Invoice], outlooks: Mapping[str, Outlook], today: dt.date, weeks: int = 8
+    invoices: Iterable[Invoice],
+    outlooks: Mapping[str, Outlook],
+    today: dt.date,
+    weeks: int = 8,
+    held: Held = on_account.NOTHING,
 ) -> dict[str, list[tuple[dt.date, int]]]:
-    """Per currency: (Monday, minor units) of the open balances by the week of their expected day.
+    """Per currency: (Monday, minor units) of the open balances by the week of their expected day; what money on account
+    is `held` against them has come already.
 
     An estimate of the middle case; what is expected later than `weeks` ahead is left out.
     """
@@ -88,5 +110,5 @@ def expected_weeks(
             row = sums.setdefault(invoice.currency, dict.fromkeys(starts, 0))
             start = outlook.expected - dt.timedelta(outlook.expected.weekday())
             if start in row:
-                row[start] += invoice.balance
+                row[start] += invoice.balance - on_account.covered(held.get(invoice.id, ()))
     return {currency: list(row.items()) for currency, row in sorted(sums.items())}
