@@ -210,6 +210,11 @@ def later(
     _set(tx, write_id, now, state=state, not_before=at, **_words(error))
 
 
+def rest(tx: Connection, write_id: int, until: dt.datetime) -> None:
+    """Leave a write as it is, and look at it again then."""
+    tx.execute(sa.update(writes).where(writes.c.id == write_id).values(not_before=until))
+
+
 def failed(tx: Connection, write_id: int, now: dt.datetime, error: PlatformError) -> None:
     """A person must look: kept with our sentence and the ledger's own words."""
     _set(tx, write_id, now, state="failed", not_before=None, **_words(error))

@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 FIRST_WAIT = 5.0  # seconds; doubled with each attempt
 LONGEST_WAIT = 15 * 60.0
 LARGEST_GROUP = 30  # what one QuickBooks batch takes
+SURE_AFTER = dt.timedelta(minutes=3)  # longer than a ledger works on a call whose connection broke
 
 _Made = tuple[Write, CreditDraft | InvoiceDraft, Document]  # a write, and what the ledger made of it
 
@@ -341,7 +342,11 @@ class Performer:
     # ---------------------------------------------------------------- after a crash
 
     def settle(self, write: Write) -> None:
-        """Find out whether a write in doubt was carried out, without making it: done, or cancelled."""
+        """Find out whether a write in doubt was carried out, without making it: done, or cancelled.
+
+        A ledger may carry out what it had received after the connection broke. So a write that it does not show
+        stays in doubt for a while, and is looked up once more.
+        """
         with db.transaction(self.engine) as tx:
             try:
                 draft: Draft | None = outbox.resolved(tx, write)
@@ -360,8 +365,12 @@ class Performer:
         elif link_id is not None:
             self._done(write, link_id)
         else:
+            sure = write.updated_at + SURE_AFTER
             with db.transaction(self.engine) as tx:
-                outbox.cancel(tx, write.id, self.clock())
+                if sure > self.clock():
+                    outbox.rest(tx, write.id, sure)
+                else:
+                    outbox.cancel(tx, write.id, self.clock())
 
 
 def unlike(draft: CreditDraft | InvoiceDraft, document: Document) -> Stopped | None:

@@ -30,7 +30,8 @@ def take_back(p: Performer, record: Record) -> None:
     """Bring an undo as far as it goes now; it goes on from there next time."""
     undo = f"{record.batch} undo"
     if not p.writes(undo):
-        _settle(p, record)
+        if not _settle(p, record):
+            return
         staying = _installments(p, record) if _must_stay(p, record) else None
         drafts = _removing(p, record) if staying is None else _ending(p, record, staying)
         with db.transaction(p.engine) as tx:
@@ -73,15 +74,28 @@ def stays(record: Record, written: Sequence[Write], paid: bool, today: dt.date) 
     return "something was paid on it already" if paid else ""
 
 
-def _settle(p: Performer, record: Record) -> None:
-    """No write of the version may be in doubt: look each up, and give up what was not begun or was refused."""
-    billed = _interest(p, record) if record.progress == "cancelling" else ()
-    for write in (*p.writes(record.batch), *billed):
+def _settle(p: Performer, record: Record) -> bool:
+    """No write of the version may be in doubt: look each up, and give up what was not begun or was refused.
+
+    False while the ledger may still carry one out.
+    """
+
+    for write in _of_version(p, record):
         if write.state == "sending":
             p.settle(write)
+    now = _of_version(p, record)
+    if any(write.state == "sending" for write in now):
+        return False
     with db.transaction(p.engine) as tx:
-        for batch in dict.fromkeys([record.batch, *(w.batch for w in billed)]):
+        for batch in dict.fromkeys(write.batch for write in now):
             outbox.drop(tx, p.connection_id, batch, p.clock(), refused=True)
+    return True
+
+
+def _of_version(p: Performer, record: Record) -> list[Write]:
+    """The version's own writes; and where the plan ends, what bills its interest."""
+    billed = _interest(p, record) if record.progress == "cancelling" else []
+    return [*p.writes(record.batch), *billed]
 
 
 def _must_stay(p: Performer, record: Record) -> bool:

@@ -15,7 +15,8 @@ from sqlalchemy.engine import Engine
 from connector import db
 from connector.domain.policy import InterestPolicy, Mode, PlanPolicy, Policy
 from connector.domain.receivables import Customer, Document, Kind, Status
-from connector.mirroring import merging
+from connector.domain.writes import CreditDraft
+from connector.mirroring import books, merging
 from connector.planning import drafting, plans
 from connector.planning.plan_records import Record
 from connector.platforms import Refused, Standing, TryLater
@@ -117,6 +118,8 @@ def test_notes_mode_changes_no_document(story: Story) -> None:
     assert story.ledger.documents["147"].balance == 85000
     assert len(story.ledger.remarks["147"]) == 1
     assert story.plan(plan.id).state == "running"
+    with db.reading(story.engine) as tx:  # a review is to say what holds reminders now
+        assert plan.plan.customer_id in books.changed(tx, story.connection_id)
 
 
 def test_several_invoices_become_one_plan(story: Story) -> None:
@@ -187,8 +190,12 @@ def test_unapplied_money_of_the_customer_above(story: Story) -> None:
     story.approve(plan.id)
     story.ledger.pay(None, 12000, DAY(2026, 11, 20), "57")
     story.deliver()
-    assert "Apply the 120.00 USD credit first" in story.plan(plan.id).attention
+    words = "Head office, to whom this customer belongs, has 120.00 USD that is set against nothing yet."
+    assert story.plan(plan.id).attention.startswith(words)
     assert money_documents(story.ledger) == []
+    story.sync()
+    with pytest.raises(plans.PlanProblem, match=words):  # and before anybody is asked, once the books say so
+        story.approve(plan.id)
 
 
 def test_unapplied_money_that_the_ledgers_figure_of_what_is_owed_leaves_out(story: Story) -> None:
@@ -551,6 +558,24 @@ def test_a_plan_whose_proof_cannot_be_read_says_so_and_stops_no_other(
     story.deliver()
     proven = story.plan(odd.id)
     assert (proven.state, proven.attention) == ("running", "")
+
+
+def test_what_a_ledger_carries_out_after_the_connection_broke_is_taken_back_too(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.ledger.fault, story.ledger.fault_at = "dropped_before", len(story.ledger.calls) + 2
+    story.deliver()
+    (credit,) = [w for w in story.writes(plan.id) if w.state == "sending"]
+    story.ledger.fault = ""
+    story.cancel(plan.id)
+    story.deliver()  # it is not there yet, and may still come
+    assert (story.plan(plan.id).state, story.plan(plan.id).progress) == ("approved", "cancelling")
+    assert isinstance(credit.draft, CreditDraft)
+    story.ledger.create_credit(credit.draft, credit.key)
+    story.now += dt.timedelta(minutes=4)
+    story.deliver_until_done()
+    assert story.plan(plan.id).state == "cancelled"
+    assert (money_documents(story.ledger), story.ledger.trial_balance()) == ([], BEFORE)
 
 
 def test_a_customer_who_was_merged_is_meant_under_the_new_name(story: Story) -> None:

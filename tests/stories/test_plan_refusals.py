@@ -418,21 +418,3 @@ def test_a_foreign_invoice_and_books_without_answers_get_notes_and_hear_why(
             company.propose(customer, ["1001"], 3, mode="split")
         assert refused.value.code == code
     assert company.propose(customer, ["1001"], 3).plan.mode is Mode.NOTES
-
-
-def test_money_of_a_head_office_is_named_as_theirs_before_the_first_write(practice: Practice) -> None:
-    company = practice.company("quickbooks")
-    company.answer()
-    head = company.customer("Fern Group")
-    branch = company.customer("Fern Foods", parent=head)
-    company.bill(branch, "1001", DAY(2026, 8, 1), DAY(2026, 8, 31), 85000)
-    company.sync()
-    plan = company.propose(branch, ["1001"], 3)
-    acts.pay(company.pretend, customer=head, amount=12000)  # after the last sync
-    assert sent_back(company, plan.id).startswith(
-        "Fern Group, to whom this customer belongs, has 120.00 USD that is set against nothing yet."
-    )
-    company.sync()
-    with pytest.raises(plans.PlanProblem, match="Fern Group, to whom") as known:  # and once the books say so
-        company.approve(plan.id)
-    assert known.value.code == "OPEN_CREDITS"
