@@ -26,7 +26,6 @@ from connector.domain.plan import Plan
 from connector.domain.propose import Wish
 from connector.planning import drafting, plans
 from connector.planning.plans import PlanProblem, Record
-from connector.record import audit
 
 FIRST_WITHIN = dt.timedelta(days=62)
 POLICY = "the policy, with the customer's yes"
@@ -180,8 +179,8 @@ def _stored(
     docs = view.spreadable
     ours = _draft_of_ours(tx, view, docs)
     if ours is not None:
-        untouched = {audit.SYSTEM: 1, CUSTOMER: 2}  # the customer's own carries their yes
-        if ours.revision != untouched.get(ours.created_by):
+        theirs = (ours.created_by, ours.revision) == (CUSTOMER, 2)  # it carries their yes
+        if not ours.untouched and not theirs:
             return None
         plans.withdraw(tx, ours.id, now=now)
     record = drafting.propose_plan(

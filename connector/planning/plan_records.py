@@ -68,10 +68,19 @@ class Record:
     draft: Plan | None = None
     draft_acceptance: dict[str, Any] | None = None
     offered: dict[str, Any] | None = None  # the version that waits is shown on the customer's page
+    waits_since: dt.date | None = (
+        None  # a draft of our own: since when anybody could answer it or one before it
+    )
+    renewed: int = 0  # how often we moved the days of our own draft
 
     @property
     def id(self) -> str:
         return self.plan.id
+
+    @property
+    def untouched(self) -> bool:
+        """A draft of our own that no person has changed or shown to the customer."""
+        return (self.state, self.created_by, self.revision) == ("proposed", audit.SYSTEM, 1 + self.renewed)
 
     @property
     def batch(self) -> str:
@@ -152,8 +161,9 @@ def of_customers(tx: Connection, connection_id: str, customer_ids: Collection[st
 
 
 def of_these(tx: Connection, keys: Collection[tuple[str, str]]) -> list[Record]:
-    """Of customers of any organizations (connection, customer). Oldest first."""
-    numbers = list(tx.scalars(sa.select(plans.c.number).select_from(db.of_these(tx, plans, keys))))
+    """Of customers of any organizations (connection, customer), all but the withdrawn. Oldest first."""
+    those = sa.select(plans.c.number).select_from(db.of_these(tx, plans, keys))
+    numbers = list(tx.scalars(those.where(plans.c.state != "withdrawn")))
     return _records(tx, plans.c.number.in_(numbers)) if numbers else []
 
 
@@ -210,21 +220,16 @@ def planned(records: Iterable[Record], *, but: str = "") -> frozenset[str]:
 def waits_since(of_one_customer: Iterable[Record]) -> dt.date | None:
     """Since when a plan waits for a person's answer; None when none does.
 
-    Our own drafts come and go with the books: one that nobody touched counts from the first draft for any of the
-    same invoices, or each new one would begin the wait anew.
+    Our own drafts come and go with the books, and their days move on: one that nobody touched counts from the first
+    draft for any of the same invoices (`plans.add`), or each new one would begin the wait anew.
     """
-    records = list(of_one_customer)
-    found = [r.draft.drafted_on for r in records if r.draft]
-    for record in records:
+    found = []
+    for record in of_one_customer:
+        if record.draft:
+            found.append(record.draft.drafted_on)
         if record.state == "proposed":
-            found.append(record.plan.drafted_on)
-            ids = {s.invoice_id for s in record.plan.sources}
-            if record.created_by == audit.SYSTEM and record.revision == 1:
-                found += [
-                    r.plan.drafted_on
-                    for r in records
-                    if r.state == "withdrawn" and ids & {s.invoice_id for s in r.plan.sources}
-                ]
+            since = record.waits_since if record.untouched else None
+            found.append(since or record.plan.drafted_on)
     return min(found, default=None)
 
 
@@ -281,6 +286,8 @@ def _record(row: Any, kept: list[Any], parts: dict[tuple[int, int], list[Row]]) 
         draft=_of(row, newest) if waits else None,
         draft_acceptance=newest.acceptance if waits else None,
         offered=open_.offered if open_ else None,
+        waits_since=row.waits_since,
+        renewed=row.renewed,
     )
 
 

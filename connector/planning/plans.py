@@ -86,7 +86,8 @@ def add(
     `picture` are the customer's books, where they were read in this transaction.
     Raises PlanProblem ALREADY_PLANNED when another plan covers one of its invoices.
     """
-    taken = planned(of_customer(tx, connection_id, plan.customer_id))
+    mine = of_customer(tx, connection_id, plan.customer_id)
+    taken = planned(mine)
     for source in plan.sources:
         if source.invoice_id in taken:
             raise PlanProblem(
@@ -94,9 +95,9 @@ def add(
                 f"Invoice {source.number} is in a plan already. Change or cancel that plan instead.",
             )
     picture = picture or books.of_customer(tx, connection_id, plan.customer_id)
-    taken_numbers = [i.number for i in picture.invoices] if picture else []
-    taken_numbers += [c.number for c in picture.credits] if picture else []
-    plan = replace(plan, version=next_version(taken_numbers, plan.sources))
+    plan = replace(plan, version=_free_version(picture, plan))
+    gone = [r for r in mine if r.state == "withdrawn" and share(r.plan, plan)]
+    since = min([plan.drafted_on, *(r.waits_since or r.plan.drafted_on for r in gone)])
     inserted = tx.execute(
         sa.insert(plans).values(
             connection_id=connection_id,
@@ -109,6 +110,7 @@ def add(
             created_at=now,
             created_by=who,
             updated_at=now,
+            waits_since=since if who == audit.SYSTEM else None,
         )
     )
     plan = replace(plan, id=shown(inserted.inserted_primary_key[0]))  # type: ignore[index]
@@ -213,6 +215,9 @@ def written(
         _installment(tx, record.plan, n, invoice_id=invoice_id)
     progress = record.progress if record.progress in UNDER_WAY else "on_track"
     _bump(tx, record, now, state="running", progress=progress, attention=attention)
+    # Notes move no document, so no change of the ledger's would bring a review: pages would go on saying that
+    # reminders rest because a plan waits for an answer.
+    books.note_changed(tx, record.connection_id, [record.plan.customer_id], now)
     _log(
         tx, record, audit.SYSTEM, "wrote a plan into the ledger", now, after={"version": record.plan.version}
     )
@@ -255,6 +260,32 @@ def attend(tx: Connection, plan_id: str, sentence: str, now: dt.datetime) -> Non
     record = get(tx, plan_id)
     if record.attention != sentence:
         _bump(tx, record, now, attention=sentence)
+
+
+def renew(tx: Connection, record: Record, plan: Plan, picture: books.Receivables, now: dt.datetime) -> Record:
+    """Put `plan`, drafted for later days, in the place of a draft of our own that nobody touched or answered: under the
+    same number, waiting as long as before. Whoever looks at the terms before cannot approve these (EditedMeanwhile)."""
+    if not record.untouched:
+        raise PlanProblem("NOT_PROPOSED", f"Plan {record.id} is {record.state}, and no draft of ours alone.")
+    plan = replace(plan, id=record.id, version=_free_version(picture, plan))
+    _bump(tx, record, now, mode=str(plan.mode), version=plan.version, renewed=record.renewed + 1)
+    _forget_version(tx, record.plan)
+    _keep_version(tx, plan, who=audit.SYSTEM, why="", now=now)
+    why = f"Nobody had answered it by its first payment day, {record.plan.rows[0].due}."
+    _log(tx, record, audit.SYSTEM, "moved the days of a draft on", now, why=why, after=plan.to_json())
+    return get(tx, record.id)
+
+
+def _free_version(picture: books.Receivables | None, plan: Plan) -> int:
+    """The first version whose documents get numbers that the books do not know."""
+    taken = [i.number for i in picture.invoices] if picture else []
+    taken += [c.number for c in picture.credits] if picture else []
+    return next_version(taken, plan.sources)
+
+
+def share(one: Plan, other: Plan) -> bool:
+    """Whether an invoice is in both."""
+    return not {s.invoice_id for s in one.sources}.isdisjoint(s.invoice_id for s in other.sources)
 
 
 def withdraw(tx: Connection, plan_id: str, now: dt.datetime) -> None:

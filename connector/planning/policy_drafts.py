@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -24,11 +24,11 @@ from connector.record import audit
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """How many plans are new; whether an earlier draft was withdrawn; whether the policy wants one that something
-    stands against, so that any day may bring it."""
+    """The customer's plans as they stand now; how many are new; whether the policy wants one that something stands
+    against, so that any day may bring it."""
 
+    plans: Sequence[Record] = ()
     new: int = 0
-    withdrew: bool = False
     refused: bool = False
 
 
@@ -51,22 +51,35 @@ def draft_by_policy(
     concluded of them. One plan for each currency;
     never for an invoice in a plan; never again what a person turned down.
     """
-    connection_id, policy = organization.id, decided.policy
-    left = _refresh(tx, organization, decided, picture, records, now, today, rests)
-    drafted, refused = 0, False
-    considered = _considered(
-        tx, organization, decided, picture, left, today, rests, segment=segment, findings=findings
+    policy = decided.policy
+    left, passed = _refresh(tx, organization, decided, picture, records, now, today, rests)
+    considered = list(
+        _considered(
+            tx, organization, decided, picture, left, today, rests, segment=segment, findings=findings
+        )
     )
-    for plan, why_not in considered:
-        if plan is None:
-            refused = refused or why_not in (REFUSED, NUDGE)
-            continue
-        record = plans.add(tx, connection_id, plan, who=audit.SYSTEM, now=now, picture=picture)
-        drafted += 1
+    wanted = [(plan, _earlier(passed, plan)) for plan, _ in considered if plan is not None]
+    for record in passed:
+        if record not in (earlier for _, earlier in wanted):
+            plans.withdraw(tx, record.id, now=now)
+    drafted = 0
+    for plan, earlier in wanted:
+        if earlier:
+            record = plans.renew(tx, earlier, plan, picture, now)
+        else:
+            record = plans.add(tx, organization.id, plan, who=audit.SYSTEM, now=now, picture=picture)
+            drafted += 1
         behind = _falls_behind(picture.invoices, record.plan, today)
         if rails.approves_itself(record.plan, today, policy.plan) and not behind:
-            plans.approve(tx, record.id, who="the policy", now=now, today=today)
-    return Drafted(drafted, len(left) < len(records), refused)
+            record = plans.approve(tx, record.id, who="the policy", now=now, today=today)
+        left.append(record)
+    return Drafted(left, drafted, any(why_not in (REFUSED, NUDGE) for _, why_not in considered))
+
+
+def _earlier(passed: Iterable[Record], plan: Plan) -> Record | None:
+    """The draft in whose place this one is."""
+    mine = (r for r in passed if r.plan.currency == plan.currency and plans.share(r.plan, plan))
+    return next(mine, None)
 
 
 def _falls_behind(invoices: Sequence[Invoice], plan: Plan, today: dt.date) -> bool:
@@ -186,13 +199,13 @@ def _refresh(
     now: dt.datetime,
     today: dt.date,
     rests: Sequence[Hold] | None,
-) -> list[Record]:
-    """Our own untouched drafts follow the books: one that no longer fits is withdrawn. Returns what is left."""
+) -> tuple[list[Record], list[Record]]:
+    """Our own untouched drafts follow the books: one that no longer fits is withdrawn. Returns what is left, and apart
+    from it the drafts of which only the first payment day has passed."""
     by_id = {i.id: i for i in picture.invoices}
-    left = list(records)
+    left, passed = list(records), []
     for record in records:
-        untouched = record.created_by == audit.SYSTEM and record.revision == 1
-        if record.state != "proposed" or not untouched:
+        if not record.untouched:
             continue
         still = [
             by_id[s.invoice_id]
@@ -220,7 +233,10 @@ def _refresh(
             )
             choice = refusals.choose_mode(known, wanted=decided.policy.plan.mode, plan=record.plan)
             same = choice.mode in (None, record.plan.mode)  # the accountant may have answered meanwhile
-        if not same or record.plan.rows[0].due < today:
+        if not same:
             plans.withdraw(tx, record.id, now=now)
             left.remove(record)
-    return left
+        elif record.plan.rows[0].due < today:
+            left.remove(record)
+            passed.append(record)
+    return left, passed

@@ -189,8 +189,7 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
         segment=segment,
         findings=conclusion.findings,
     )
-    if drafted.new or moved or drafted.withdrew:
-        mine = plans.of_customer(tx, organization.id, who)
+    mine = plan_records.of_these(tx, [(organization.id, who)]) if moved else drafted.plans
     due = reminding.draw_up(
         tx,
         organization,

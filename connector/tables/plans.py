@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from connector.tables.columns import Id, Json, Minor, Moment, Text, key, metadata, money, of, text
+from connector.tables.columns import Id, Json, Minor, Moment, Text, count, key, metadata, money, of, text
 
 __all__ = (
     "charges",
@@ -37,6 +37,10 @@ plans = sa.Table(
     sa.Column("created_at", Moment),
     sa.Column("created_by", Text),
     sa.Column("updated_at", Moment),
+    sa.Column(
+        "waits_since", sa.Date
+    ),  # a draft of our own: since when anybody could answer it or one before it
+    count("renewed"),  # how often we moved the days of our own draft, each time one revision
     sa.Index("ix_plans_customer", "connection_id", "customer_id"),
     sa.Index("ix_plans_state", "connection_id", "state"),
 )

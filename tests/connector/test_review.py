@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from connector import db
+from connector.contact import holds
 from connector.domain.plan import Plan
 from connector.domain.policy import Mode, PlanPolicy, Policy
 from connector.domain.propose import Wish
@@ -17,11 +18,15 @@ from connector.domain.writes import RemoveDraft
 from connector.planning import drafting, plans, previewing, renegotiating, todos
 from connector.platforms import Refused
 from connector.practice import settings
+from connector.record import audit
 from connector.reviewing import conclusions, review
 from tests.connector.conftest import NOON, TODAY
 from tests.connector.plan_story import Story, a_story
 
 DAY = dt.date
+PASSED = "Nobody had answered it by its first payment day, {}."
+FIRST = [(DAY(2026, 11, 30), 28333), (DAY(2026, 12, 28), 28333), (DAY(2027, 1, 28), 28334)]
+LATER = [(DAY(2026, 12, 22), 28333), (DAY(2027, 1, 22), 28333), (DAY(2027, 2, 22), 28334)]
 
 
 @pytest.fixture
@@ -107,6 +112,74 @@ def test_a_draft_follows_the_books_and_a_finding_is_closed(story: Story) -> None
         assert conclusions.of_connection(tx, story.connection_id)[0].findings == ()
         closed = {row.closed_on for row in tx.execute(db.findings.select())}
     assert closed == {DAY(2026, 11, 23), DAY(2026, 11, 25)}  # the silence ended with the first payment
+
+
+def test_a_draft_that_nobody_answers_keeps_its_number_and_moves_its_days(story: Story) -> None:
+    reviewed(story)
+    (first,) = all_plans(story)
+    assert [(r.due, r.total) for r in first.plan.rows] == FIRST
+    reviewed(story, DAY(2026, 11, 30))  # its first payment day is no day too late
+    assert all_plans(story) == [first]
+    for day in (DAY(2026, 12, 1), DAY(2026, 12, 2), DAY(2026, 12, 15)):
+        reviewed(story, day)
+    (now,) = all_plans(story)
+    assert (now.id, now.state, now.plan.version, now.renewed) == (first.id, "proposed", 1, 2)
+    assert [(r.due, r.total) for r in now.plan.rows] == LATER
+    assert [(r.due, r.amount) for r in now.installments] == LATER
+    with db.reading(story.engine) as tx:
+        assert plans.waits_since([now]) == TODAY
+        lines = audit.of_connection(tx, story.connection_id, subject=f"plan {first.id}")
+        told = [(e.who, e.what, e.why) for e in reversed(lines)]
+    assert told == [
+        ("Forbear", "proposed a plan", ""),
+        ("Forbear", "moved the days of a draft on", PASSED.format("2026-11-30")),
+        ("Forbear", "moved the days of a draft on", PASSED.format("2026-12-08")),
+    ]
+    day, before = DAY(2026, 12, 15), first.revision  # of a page on which the days before stand
+    with db.transaction(story.engine) as tx, pytest.raises(plans.EditedMeanwhile):
+        plans.approve(tx, first.id, who="Ann", now=NOON, today=day, revision=before)
+
+
+def test_a_draft_takes_in_what_fell_due_while_nobody_answered(story: Story) -> None:
+    reviewed(story)
+    reviewed(story, DAY(2027, 1, 4))  # 1010 fell due on 2 December, and is overdue long enough for a plan
+    (now,) = all_plans(story)
+    assert (now.id, now.plan.principal) == ("PP-0001", 108000)
+    assert [s.number for s in now.plan.sources] == ["1001", "1010"]
+
+
+def test_a_draft_that_a_person_changed_stays_as_it_is_and_says_that_its_day_passed(story: Story) -> None:
+    reviewed(story)
+    (ours,) = all_plans(story)
+    with db.transaction(story.engine) as tx:
+        wish = Wish(installments=4)
+        theirs = drafting.redraft(
+            tx, ours.id, wish=wish, revision=ours.revision, who="Ann", now=NOON, today=TODAY
+        )
+    reviewed(story, DAY(2026, 12, 15))
+    assert all_plans(story) == [theirs]
+    with db.reading(story.engine) as tx:
+        seen = previewing.preview(tx, ours.id, today=DAY(2026, 12, 15))
+    assert [r.sentence for r in seen.refusals] == [
+        "Installment 1 is due 2026-11-30, which has passed. Choose a later date."
+    ]
+
+
+def test_a_draft_shown_to_the_customer_does_not_move(story: Story) -> None:
+    reviewed(story)
+    (ours,) = all_plans(story)
+    with db.transaction(story.engine) as tx:
+        shown = plans.offered(tx, ours.id, {"by": "2026-12-05"}, revision=ours.revision, who="Ann", now=NOON)
+    reviewed(story, DAY(2026, 12, 15))
+    assert all_plans(story) == [shown]
+
+
+def test_a_draft_with_passed_days_is_withdrawn_where_none_is_wanted_any_more(story: Story) -> None:
+    reviewed(story)
+    with db.transaction(story.engine) as tx:
+        holds.put(tx, story.connection_id, "58", "disputed", invoice_id="147", who="Ann", now=NOON)
+    reviewed(story, DAY(2026, 12, 15))
+    assert [p.state for p in all_plans(story)] == ["withdrawn"]
 
 
 def test_a_plan_that_a_person_turned_down_does_not_come_back(story: Story) -> None:

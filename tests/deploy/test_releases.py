@@ -133,6 +133,46 @@ def test_an_upgrade_keeps_every_value_and_the_new_version_works_with_them(
         assert reviewed.customers == sum(r["connection_id"] == one.id for r in rows["customers"])
 
 
+def test_an_upgrade_keeps_since_when_a_draft_waits(empty: Config) -> None:
+    """Releases up to 0016 withdrew an unanswered draft, and drafted it anew under another number, each week."""
+    with db.transaction(db.engine(empty)) as tx:
+        command.upgrade(db._alembic(tx), "0016")
+    plan = {"connection_id": "c1", "customer_id": "58", "currency": "USD", "mode": "notes", "version": 1}
+    terms = {
+        "id": "PP-0001",
+        "version": 1,
+        "customer_id": "58",
+        "currency": "USD",
+        "mode": "notes",
+        "rows": [],
+    }
+    rows: dict[str, list[dict[str, Any]]] = {
+        "connections": [
+            {"id": "c1", "platform": "xero", "external_id": "b", "created_at": "2026-09-01 12:00:00"}
+        ],
+        "plans": [],
+        "plan_versions": [],
+    }
+    for number, state, revision, day, invoice in (
+        (1, "withdrawn", 2, "2026-09-01", "147"),
+        (2, "withdrawn", 2, "2026-09-08", "160"),
+        (3, "withdrawn", 2, "2026-09-15", "147"),
+        (4, "proposed", 1, "2026-09-22", "147"),
+        (5, "proposed", 2, "2026-09-22", "147"),
+    ):
+        one = {"number": number, "state": state, "revision": revision, "created_by": "Forbear"}
+        rows["plans"].append(plan | one)
+        said = json.dumps(terms | {"drafted_on": day, "sources": [{"invoice_id": invoice}]})
+        kept = {"plan": number, "version": 1, "terms": said, "sources": "[]", "digest": "", "mode": "notes"}
+        rows["plan_versions"].append(kept)
+    fill(empty, rows)
+    db.migrate(empty)
+    with db.reading(db.engine(empty)) as tx:
+        p = db.plans.c
+        since = {row.number: row.waits_since for row in tx.execute(sa.select(p.number, p.waits_since))}
+    assert since == {1: None, 2: None, 3: None, 4: dt.date(2026, 9, 1), 5: None}
+
+
 # ---------------------------------------------------------------- every version on the way
 
 
