@@ -111,7 +111,7 @@ def test_money_two_levels_above_holds_and_no_plan_asks_for_it_again(story: Story
     story.sync()
     held(story, "400.00 USD is in the books but not matched")
     with (
-        pytest.raises(PlanProblem, match="Apply the 400.00 USD credit first"),
+        pytest.raises(PlanProblem, match="Head office, to whom this customer belongs, has 400.00 USD"),
         db.transaction(story.engine) as tx,
     ):
         drafting.propose_plan(
