@@ -38,6 +38,8 @@ QUICK = 3  # seconds: a piece that took less is followed by a larger one, if the
 A_WHILE = 15  # seconds after which a job begins no further piece, so that nobody waits long behind it
 SLICE = 20  # pages of a first reading in one job: about as long as a small organization's whole one
 FULL_EVERY = dt.timedelta(days=7)
+A_MINUTE = 60  # seconds until the sweep asks again of a ledger that did not say how long to wait
+REFUSED = 900  # seconds until the sweep asks again for what a ledger refused: each time costs calls
 
 
 JOBS: dict[str, Callable[..., None]] = {}
@@ -65,7 +67,9 @@ def _job(function: Callable[..., bool]) -> Callable[..., None]:
         engine = db.engine(settings)
         name = function.__name__
         try:
-            embedded.redis(settings).delete(waking.note(name, connection_id, *more))
+            # The rest goes too: where this job is killed, the sweep is to find its work at once.
+            noted = waking.note(name, connection_id, *more), waking.resting(name, connection_id)
+            embedded.redis(settings).delete(*noted)
         except redis.RedisError:
             log.warning("%s of %s: the queue's server is away", name, connection_id)
         try:
@@ -84,11 +88,15 @@ def _job(function: Callable[..., bool]) -> Callable[..., None]:
                     failures.forget(tx, connection_id, name)
         except TryLater as problem:
             log.info("waits", extra=logs.facts(seconds=problem.after, reference=problem.reference))
+            waking.rest(settings, name, connection_id, problem.after or A_MINUTE)
         except leases.Stopping:
             log.info("stops with its worker; another one goes on")
             waking.wake(settings, name, [connection_id], *more, first=True)
-        except (Reconnect, leases.Lost) as problem:
-            log.info("ends: %s", type(problem).__name__)
+        except leases.Lost:
+            log.info("ends: Lost")
+        except Reconnect:
+            log.info("ends: Reconnect")
+            waking.rest(settings, name, connection_id, REFUSED)
         except PlatformError as problem:
             tracing.failed(problem)
             log.warning(
@@ -96,15 +104,27 @@ def _job(function: Callable[..., bool]) -> Callable[..., None]:
                 type(problem).__name__,
                 extra=logs.facts(code=problem.code, reference=problem.reference),
             )
-        except LookupError:
-            log.info("ends: this connection does not exist any more")
+            waking.rest(settings, name, connection_id, REFUSED)
         except Exception as problem:
+            if isinstance(problem, LookupError) and _is_gone(engine, connection_id):
+                log.info("ends: this connection does not exist any more")
+                return
             tracing.failed(problem)
             log.exception("%s of %s failed; the sweep tries again", name, connection_id)
             note_failure(engine, connection_id, name, logs.short(problem))
 
     JOBS[function.__name__] = run
     return run
+
+
+def _is_gone(engine: Engine, connection_id: str) -> bool:
+    """A mistake of ours may raise the same error as a missing row."""
+    try:
+        with db.reading(engine) as tx:
+            connections.get(tx, connection_id)
+    except LookupError:
+        return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

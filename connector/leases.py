@@ -1,13 +1,14 @@
 """Named leases in the database: one worker at a time per connection and step, one clock per installation.
 
 A holder renews its lease while it works; a lease that is not renewed runs out, so a worker that was killed
-blocks nobody for long. A lease says who may *start*; what makes a late holder harmless is that every step
-may run twice.
+blocks nobody for long, and on its own machine nobody at all (`free_dead`). A lease says who may *start*; what makes a
+late holder harmless is that every step may run twice.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
 import os
 import secrets
@@ -16,6 +17,8 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +28,9 @@ from sqlalchemy.engine import Engine
 from connector import db
 
 log = logging.getLogger(__name__)
+
+# A call of theirs may still be on its way to the ledger when their process is gone: they run out, and no sooner.
+OUTLAST = ("write:", "grant:")
 
 
 class Lost(Exception):
@@ -56,7 +62,45 @@ class Lease:
 
 def new_owner() -> str:
     """A name for one holder, which tells an operator where it runs."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return f"{_here()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+@cache
+def _here() -> str:
+    """This machine since its last start, or this container: where a process id means one process."""
+    try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux: nobody can tell
+        start = secrets.token_hex(8)
+    return f"{socket.gethostname()}/{hashlib.sha256(start.encode()).hexdigest()[:12]}"
+
+
+def free_dead(engine: Engine) -> list[str]:
+    """Give back what processes of this machine held that are gone: killed, they could not do it. The names."""
+    c = db.leases.c
+    with db.reading(engine) as tx:
+        theirs = c.owner.startswith(f"{_here()}:", autoescape=True)
+        held = tx.execute(sa.select(c.name, c.owner).where(theirs, c.until > db.now())).all()
+    dead = [
+        (name, owner)
+        for name, owner in held
+        if not name.startswith(OUTLAST) and not _lives(int(owner.rsplit(":", 2)[1]))
+    ]
+    for name, owner in dead:
+        drop(engine, name, owner)
+        log.warning("lease %s is free: its process is gone", name)
+    return [name for name, _ in dead]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, or hidden: it is there
+        return True
+    return status.rpartition(")")[2].split()[0] not in "ZX"  # ended, and nobody asked how
 
 
 def take(engine: Engine, name: str, owner: str, seconds: float, now: dt.datetime | None = None) -> bool:
@@ -100,7 +144,7 @@ def hold(
 ) -> Iterator[Lease | None]:
     """The lease for the length of the block, or None when somebody else has it.
 
-    It is renewed every third of `seconds`; after a kill -9 it is free again within `seconds`.
+    It is renewed every third of `seconds`; after a kill -9 it is free again within `seconds`, or sooner (`free_dead`).
     """
     owner = owner or new_owner()
     if not take(engine, name, owner, seconds):

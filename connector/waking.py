@@ -110,6 +110,7 @@ def wake(
         with line.connection.pipeline() as together:
             for id in connection_ids:
                 together.set(note(function, id, *more), str(time.time()), ex=LONGEST)
+                together.delete(resting(function, id))  # there is something new to do
             line.enqueue_many(
                 [_data(function, (id, *more), first) for id in connection_ids], pipeline=together
             )
@@ -130,7 +131,7 @@ def _data(function: str, ids: tuple[Any, ...], first: bool) -> EnqueueData:
         result_ttl=0,
         failure_ttl=7 * 86_400,
         meta={"cause": logs.current("cause") or logs.current("request"), "trace": tracing.carried()},
-        retry=Retry(max=3),  # for a worker that was killed; what a job cannot do it notes and ends
+        retry=Retry(max=1),  # for a worker that was killed; what a job cannot do it notes and ends
         at_front=first,
     )
 
@@ -146,7 +147,7 @@ def _notes(settings: Config, function: str, connection_ids: Sequence[str], *more
 
 
 def rest(settings: Config, function: str, connection_id: str, seconds: float) -> None:
-    """Keep the sweep from waking a job that cannot go on yet at every turn."""
+    """Keep the sweep from waking a job that cannot go on yet at every turn. Any other wake-up ends that."""
     try:
         embedded.redis(settings).set(resting(function, connection_id), "1", ex=max(1, int(seconds)))
     except redis.RedisError:

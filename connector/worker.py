@@ -12,11 +12,13 @@ import gc
 import logging
 import os
 import signal
+import time
 from typing import Any
 
 import redis
 import sqlalchemy as sa
 from rq import Queue, Worker
+from rq.exceptions import AbandonedJobError
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 30
 MONITORING_SECONDS = 5
 MAINTENANCE_SECONDS = 10
+TABLES_SECONDS = 2
 
 
 class NotOurs(Exception):
@@ -84,6 +87,12 @@ class JobWorker(Worker):
     the queue's server does not hear how a job is doing is no reason to end the job: it may be back before its end.
     """
 
+    def heartbeat(self, *timeout_and_pipeline: Any, **more: Any) -> None:
+        """A server that was flushed knows no worker any more; RQ tells it of one at its birth alone."""
+        if not self.connection.exists(self.key):
+            self.register_birth()  # type: ignore[no-untyped-call]
+        super().heartbeat(*timeout_and_pipeline, **more)
+
     def set_current_job_working_time(self, *time: Any, **more: Any) -> None:
         with contextlib.suppress(redis.RedisError):
             super().set_current_job_working_time(*time, **more)
@@ -105,15 +114,33 @@ class JobWorker(Worker):
                 os.kill(self.horse_pid, signal.SIGUSR1)
 
     def handle_work_horse_killed(self, job: Job, _pid: Any, status: Any, _usage: Any) -> None:
-        """The job took its process with it (memory, a crash in a library): it cannot count that itself."""
+        """The job took its process with it (memory, a crash in a library): it cannot count that itself, nor give back
+        its leases, which RQ's immediate repetition needs."""
         number = os.WTERMSIG(status) if status and os.WIFSIGNALED(status) else 0
         log.error("the process of job %s ended (signal %s)", job.id, number)
-        function = (job.func_name or "").rpartition(".")[2]
-        if function not in jobs.JOBS or not job.args:
-            return
         engine = db.engine(config.load())
-        jobs.note_failure(engine, str(job.args[0]), function, f"the process ended (signal {number})")
+        _count(engine, job, f"the process ended (signal {number})")
+        _free_dead(engine)
         engine.dispose()  # the next horse inherits no connection
+
+
+def abandoned(job: Job, kind: type[BaseException], *_: Any) -> None:
+    """RQ found a job whose worker is gone, too: the machine's memory, or its end, may be that job's doing."""
+    if kind is AbandonedJobError:
+        engine = db.engine(config.load())
+        _count(engine, job, "the worker ended")
+        engine.dispose()
+
+
+def _count(engine: Engine, job: Job, reason: str) -> None:
+    function = (job.func_name or "").rpartition(".")[2]
+    if function in jobs.JOBS and job.args:
+        jobs.note_failure(engine, str(job.args[0]), function, reason)
+
+
+def _free_dead(engine: Engine) -> None:
+    with contextlib.suppress(sa.exc.SQLAlchemyError):  # away: they run out
+        leases.free_dead(engine)
 
 
 def warm(config: Config) -> None:
@@ -166,13 +193,30 @@ def _ask_about_nobody(engine: Engine) -> None:
         expecting.coming(tx, id, {}, day)
 
 
+def wait_for_tables(config: Config) -> None:
+    """A worker that is ahead of `forbear migrate` would fail at every job, and each failure is counted."""
+    engine = db.engine(config)
+    while True:
+        try:
+            if db.is_migrated(engine):
+                return
+            log.warning("the database lacks this version's tables; waiting for `forbear migrate`")
+        except sa.exc.SQLAlchemyError as problem:
+            log.warning("the database is away (%s); waiting for it", type(problem).__name__)
+        time.sleep(TABLES_SECONDS)
+
+
 def main(config: Config, *, burst: bool = False) -> int:
     """Work until SIGTERM (the job under way is finished first); `burst` ends when the queue is empty."""
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until the horse listens to it
     embedded.wait_until_ready(config)
+    if not burst:
+        wait_for_tables(config)
     for name in platforms.names():
         platforms.find(name, config)
     warm(config)
+    _free_dead(db.engine(config))
+    db.engine(config).dispose()
     tracing.prepare(config.traces_url)
     gc.collect()
     gc.freeze()  # what is loaded now is shared with the forked jobs for good
@@ -185,6 +229,7 @@ def main(config: Config, *, burst: bool = False) -> int:
         worker_ttl=HEARTBEAT_SECONDS,
         job_monitoring_interval=MONITORING_SECONDS,
         maintenance_interval=MAINTENANCE_SECONDS,
+        exception_handlers=[abandoned],
     )
     worker.work(burst=burst, logging_level="WARNING")
     return 0

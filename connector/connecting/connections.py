@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.engine import Engine, Row
 
 from connector import db, platforms
-from connector.config import Config
+from connector.config import Config, WrongSetting
 from connector.connecting import budget, keys
 from connector.connecting.access import StoredAccess
 from connector.domain.receivables import Organization
@@ -275,7 +275,7 @@ def revoke_leftovers(engine: Engine, config: Config) -> int:
         try:
             _revoke(engine, config, connection)
             done += 1
-        except PlatformError as problem:
+        except (PlatformError, WrongSetting) as problem:  # no key reads its token: the others go on
             log.warning("connection %s: revoking failed (%s)", connection.id, type(problem).__name__)
     return done
 

@@ -80,6 +80,46 @@ def test_a_clock_goes_on_after_a_failure(
         until(lambda: waking.queue(installation).count == 1)
 
 
+def test_a_clock_that_is_ahead_of_the_tables_waits_for_them(
+    store: Engine, installation: config.Config, connected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with db.transaction(store) as tx:
+        newest = tx.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        tx.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    with running(installation):
+        until(lambda: "waiting for `forbear migrate`" in caplog.text)
+        assert owner(store) is None
+        with db.transaction(store) as tx:
+            tx.execute(sa.text("UPDATE alembic_version SET version_num = :v"), {"v": newest})
+        until(lambda: waking.queue(installation).count == 1)
+
+
+def test_one_step_of_tidying_that_fails_keeps_none_of_the_others(
+    store: Engine, installation: config.Config, connected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with db.transaction(store) as tx:
+        inbox.record(tx, [Change("json", "books-1", Kind.INVOICE, "1", "updated", NOON, "e1")], NOON)
+        inbox.drained(tx, [p.id for p in inbox.pending(tx, connected)], NOON)
+        contacts.hear(tx, connected, "1", "replied", on=NOON.date(), note="Pat", who="Ann", now=NOON)
+        tx.execute(sa.update(db.connections).values(status="disconnected"))
+        tx.execute(sa.update(db.grants).values(token="no key reads this"))
+    assert clock.tidy(installation, NOON.replace(year=2090))
+    with db.reading(store) as tx:
+        assert contacts.heard(tx, connected) == []
+        assert tx.scalar(sa.select(sa.func.count()).select_from(db.inbox)) == 0
+    with db.transaction(store) as tx:
+        contacts.hear(tx, connected, "1", "replied", on=NOON.date(), note="Pat", who="Ann", now=NOON)
+        tx.exec_driver_sql("ALTER TABLE inbox RENAME TO away")
+    try:
+        assert not clock.tidy(installation, NOON.replace(year=2090))
+    finally:
+        with db.transaction(store) as tx:
+            tx.exec_driver_sql("ALTER TABLE away RENAME TO inbox")
+    with db.reading(store) as tx:
+        assert contacts.heard(tx, connected) == []
+    assert "tidying up stopped at _forget_changes" in caplog.text
+
+
 def test_old_records_go_of_whoever_disconnected_too(
     store: Engine, installation: config.Config, connected: str
 ) -> None:

@@ -55,7 +55,7 @@ def empty_queue(installation: config.Config) -> None:
     waking.queue(installation).empty()
 
 
-def until(done: Callable[[], object], seconds: float = 30) -> None:
+def until(done: Callable[[], object], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "it never came"
@@ -162,12 +162,7 @@ def test_a_crash_is_counted_and_a_worker_that_is_asked_to_end_hands_over(
 
         until(counted)
         assert counted() == ["the process ended (signal 9)"]
-        with db.transaction(store) as tx:  # its lease runs out
-            tx.execute(sa.delete(db.leases))
-        owing.set(slow=1.5)
-        waking.sync(installation, connected)
-        before = len(owing.calls())
-        until(lambda: len(owing.calls()) > before)
+        until(lambda: owing.calls().count("pull all") == 2)  # again at once: its lease went with it
         worker.terminate()
         assert worker.wait(60) == 0
     finally:
@@ -270,6 +265,7 @@ def test_what_a_ledger_asked_to_wait_for_is_done_when_it_said(
     an_event(store)
     settled.fail("TryLater", "Wait.", after=600)
     jobs.sync_connection(connected)
+    embedded.redis(installation).flushall()  # it is the database that remembers
     now = db.now()
     assert sweep.sweep(installation, now + dt.timedelta(seconds=590)) == 0
     assert sweep.sweep(installation, now + dt.timedelta(seconds=605)) == 1
@@ -598,6 +594,65 @@ def test_a_job_that_fails_unexpectedly_rests_before_the_sweep_tries_again(
     embedded.redis(installation).flushall()  # it is the database that remembers
     assert not read_again(installation, 0.9)
     assert read_again(installation, 1.1)
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_connection_that_is_gone(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    an_event(store)
+    settled.put("invoice", "i9", total=1)
+    jobs.sync_connection(connected)
+    with db.reading(store) as tx:
+        [failed] = failures.of(tx, connected)
+    assert failed.reason.startswith("KeyError in tests/connector/json_ledger.py:")
+    assert not read_again(installation, 0.9)
+
+
+@pytest.mark.parametrize("error", ["Refused", "OutOfDate"])
+def test_what_a_ledger_refused_is_not_asked_again_at_every_turn(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str, error: str
+) -> None:
+    """Six tries a minute would spend an organization's calls of a day; news, or a person, end the rest."""
+    an_event(store)
+    settled.fail(error)
+    settled.fail(error)
+    jobs.sync_connection(connected)
+    assert sweep.sweep(installation) == 0
+    rest = waking.resting("sync_connection", connected)
+    assert 890 <= embedded.redis(installation).ttl(rest) <= 900
+    waking.for_news(installation, [connected])
+    assert not embedded.redis(installation).exists(rest)
+
+
+@pytest.mark.parametrize(("error", "rests"), [("Refused", 900), ("TryLater", 60)])
+def test_a_nightly_check_that_its_ledger_refuses_rests_too(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str, error: str, rests: int
+) -> None:
+    set_connection(store, connected, last_proof_at=db.now() - dt.timedelta(days=2))
+    before = len(settled.calls())
+    jobs.prove_connection(connected)
+    asked = settled.calls()[before:].index("balances")
+    set_connection(store, connected, last_proof_at=db.now() - dt.timedelta(days=2))
+    embedded.redis(installation).flushall()
+    settled.fail(error, after_calls=asked)
+    jobs.prove_connection(connected)
+    empty_queue(installation)
+    assert sweep.sweep(installation) == 0
+    left = embedded.redis(installation).ttl(waking.resting("prove_connection", connected))
+    assert rests - 10 <= left <= rests
+
+
+def test_a_job_that_is_killed_after_a_rest_was_ordered_is_found_at_once(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    """What waits for an hour, and what somebody approved since, are one organization's writes."""
+    an_event(store)
+    waking.rest(installation, "sync_connection", connected, 3600)
+    assert sweep.sweep(installation) == 0
+    assert leases.take(store, sync.lease_name(connected), "killed", 60)
+    jobs.sync_connection(connected)
+    leases.drop(store, sync.lease_name(connected), "killed")
+    assert sweep.sweep(installation) == 1
 
 
 def test_a_job_that_always_fails_is_set_aside_until_a_person_tries_it_again(

@@ -1,6 +1,9 @@
 """Named leases: one holder at a time, renewed while it works, taken over when it vanished."""
 
 import datetime as dt
+import os
+import subprocess
+import sys
 import time
 
 from sqlalchemy.engine import Engine
@@ -58,3 +61,27 @@ def test_a_holder_that_was_overtaken_is_told(store: Engine) -> None:
                 return
             time.sleep(0.05)
     raise AssertionError("the holder was never told")
+
+
+def test_what_a_process_of_this_machine_held_is_free_when_it_is_gone(store: Engine) -> None:
+    """But for what outlasts a call: the ledger may carry it out when nobody is left to hear of it."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    ended = subprocess.Popen([sys.executable, "-c", ""])  # nobody asks how, so its number stays
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    alive = leases.new_owner()
+    here = alive.partition(":")[0]
+    owners = {
+        "sync:gone": f"{here}:{gone.pid}:1",
+        "review:ended": f"{here}:{ended.pid}:1",
+        "write:gone": f"{here}:{gone.pid}:2",
+        "grant:gone": f"{here}:{gone.pid}:3",
+        "sync:alive": alive,
+        "sync:elsewhere": f"another/machine:{gone.pid}:1",
+    }
+    for name, owner in owners.items():
+        assert leases.take(store, name, owner, 60)
+    assert sorted(leases.free_dead(store)) == ["review:ended", "sync:gone"]
+    ended.wait()
+    with db.reading(store) as tx:
+        assert leases.held(tx, db.now()) == owners.keys() - {"review:ended", "sync:gone"}

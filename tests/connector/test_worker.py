@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import redis
 import sqlalchemy as sa
-from rq import Callback
+from rq import Callback, Worker
 from rq.executions import Execution
 from sqlalchemy.engine import Engine
 
-from connector import config, db, jobs, waking, worker
+from connector import config, db, failures, jobs, waking, worker
 from connector.domain import wording_tone
 from tests.connector.json_ledger import Ledgers
 
@@ -95,6 +95,45 @@ def test_a_job_under_way_outlives_the_queue_s_server(installation: config.Config
     watching.set_current_job_working_time(5.0)
     watching.maintain_heartbeats(job)
     assert watching.current_job_working_time == 5.0
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_worker_makes_itself_known_again_to_a_server_that_was_flushed(installation: config.Config) -> None:
+    queue = waking.queue(installation)
+    watching = worker.JobWorker([queue], connection=queue.connection, serializer=queue.serializer)
+    watching.register_birth()
+    queue.connection.flushall()
+    assert Worker.count(queue=queue) == 0
+    watching.heartbeat()
+    assert Worker.count(queue=queue) == 1
+    watching.heartbeat()
+    watching.register_death()
+    assert Worker.count(queue=queue) == 0
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_job_whose_worker_ended_with_it_is_counted(
+    installation: config.Config, store: Engine, connected: str
+) -> None:
+    """A platform that ends the whole worker for its memory leaves nobody who saw the job's process die."""
+    waking.sync(installation, connected)
+    queue = waking.queue(installation)
+    [id] = queue.get_job_ids()
+    job = worker.OurJob.fetch(id, queue.connection, serializer=queue.serializer)
+    worker.abandoned(job, ValueError, ValueError(), [])
+    with db.reading(store) as tx:
+        assert failures.of(tx, connected) == []
+    with queue.connection.pipeline() as together:  # it was under way, and nobody has heard of it for a minute
+        queue.started_job_registry.add_execution(
+            Execution.create(job, ttl=60, pipeline=together), together, 1
+        )
+        together.execute()
+    queue.connection.lpop(queue.key)
+    queue.started_job_registry.cleanup(timestamp=4_000_000_000, exception_handlers=[worker.abandoned])
+    with db.reading(store) as tx:
+        assert [(f.job, f.reason) for f in failures.of(tx, connected)] == [
+            ("sync_connection", "the worker ended")
+        ]
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
