@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from connector.db import installments, plan_versions, plans
 from connector.domain.plan import Plan
 from connector.domain.plan_words import next_version
+from connector.domain.refusals import already_planned
 from connector.mirroring import books
 from connector.planning import objections
 from connector.planning.plan_records import (
@@ -87,13 +88,11 @@ def add(
     Raises PlanProblem ALREADY_PLANNED when another plan covers one of its invoices.
     """
     mine = of_customer(tx, connection_id, plan.customer_id)
-    taken = planned(mine)
+    taken = objections.covering(mine)
     for source in plan.sources:
         if source.invoice_id in taken:
-            raise PlanProblem(
-                "ALREADY_PLANNED",
-                f"Invoice {source.number} is in a plan already. Change or cancel that plan instead.",
-            )
+            refusal = already_planned(source.number, taken[source.invoice_id])
+            raise PlanProblem(refusal.code, refusal.sentence)
     picture = picture or books.of_customer(tx, connection_id, plan.customer_id)
     plan = replace(plan, version=_free_version(picture, plan))
     gone = [r for r in mine if r.state == "withdrawn" and share(r.plan, plan)]
