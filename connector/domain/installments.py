@@ -28,11 +28,6 @@ def rounded(value: Fraction | Decimal) -> int:
     return int(whole) if exact >= 0 else -int(whole)
 
 
-def simple_interest(principal: int, annual_percent: Decimal, days: int) -> int:
-    """Actual/365: `principal` for `days` at a yearly rate, rounded once."""
-    return interest_over([(principal, days)], annual_percent)
-
-
 def interest_over(stretches: Iterable[tuple[int, int]], annual_percent: Decimal) -> int:
     """Simple interest over stretches of (amount owed, days), actual/365, rounded once at the end.
 
@@ -174,27 +169,6 @@ def _annuity_principals(principal: int, annual_percent: Decimal, periods: Sequen
             "With this interest an equal payment would leave nothing for the balance. Choose fewer installments.",
         )
     return parts
-
-
-def weighted_rows(
-    principal: int, dates: Sequence[DueDate], weights: Sequence[int], flat_charge: int = 0
-) -> tuple[Installment, ...]:
-    """Rows in proportion to whole weights. Raises BadPlan when a weight leaves a row empty."""
-    if len(weights) != len(dates) or not weights or min(weights) < 1:
-        raise BadPlan("ROW_NOT_POSITIVE", "Every installment needs a weight of at least 1.")
-    totals = money.split_weighted(principal + flat_charge, weights)
-    principals = _under(totals, money.split_weighted(principal, weights))
-    if min(principals) < 1:
-        raise BadPlan("ROW_NOT_POSITIVE", "These weights leave an installment empty. Choose others.")
-    return _rows(dates, principals, [t - p for t, p in zip(totals, principals, strict=True)])
-
-
-def balloon_rows(principal: int, dates: Sequence[DueDate], small: int) -> tuple[Installment, ...]:
-    """Small equal rows and the rest at the end, without interest. Raises BadPlan when nothing is left for the end."""
-    last = principal - small * (len(dates) - 1)
-    if not dates or small < 1 or last < 1:
-        raise BadPlan("ROW_NOT_POSITIVE", "The small payments use up the balance before the last one.")
-    return _rows(dates, [small] * (len(dates) - 1) + [last], [0] * len(dates))
 
 
 def has_large_end(rows: Sequence[Installment]) -> bool:

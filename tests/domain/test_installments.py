@@ -12,7 +12,6 @@ from connector.domain.calendar import DueDate, Rhythm, due_dates
 from connector.domain.installments import (
     Change,
     affordable_count,
-    balloon_rows,
     counts_months,
     deposit_amount,
     draft_rows,
@@ -22,9 +21,7 @@ from connector.domain.installments import (
     interest_over,
     rounded,
     settlement_discount,
-    simple_interest,
     skipped_discount_percent,
-    weighted_rows,
     written_off_tax,
     yearly_percent,
 )
@@ -61,11 +58,6 @@ def test_equal_parts(total, parts, expected):
     rows = draft_rows(total, due_dates(date(2026, 12, 21), Rhythm.MONTHLY, parts, ""), start=START)
     assert principals(rows) == expected
     assert interests(rows) == [0] * parts
-
-
-def test_weights_place_the_odd_cents_by_largest_remainder():
-    assert principals(weighted_rows(85000, DATES, [40, 30, 30])) == [34000, 25500, 25500]
-    assert principals(weighted_rows(10001, DATES, [1, 2, 3])) == [1667, 3334, 5000]
 
 
 def test_a_flat_charge_splits_the_total_first():
@@ -138,15 +130,19 @@ def test_a_deposit_comes_first_and_carries_no_interest():
         draft_rows(85000, DATES[:1], start=START, deposit=100)
 
 
-def test_a_balloon_leaves_the_rest_for_the_end():
-    rows = balloon_rows(85000, DATES, 10000)
-    assert principals(rows) == [10000, 10000, 65000]
-    assert has_large_end(rows)
-    assert not has_large_end(draft_rows(85000, DATES, start=START))
-    assert not has_large_end(rows[:1])
-    for small in (0, 42500):
-        with pytest.raises(BadPlan, match="use up the balance"):
-            balloon_rows(85000, DATES, small)
+def test_a_large_last_payment_is_noticed():
+    rows = draft_rows(85000, DATES, start=START)
+    small = edit_rows(
+        rows,
+        {1: Change(amount=10000), 2: Change(amount=10000)},
+        method=Method.EQUAL,
+        start=START,
+        currency="USD",
+    )
+    assert principals(small) == [10000, 10000, 65000]
+    assert has_large_end(small)
+    assert not has_large_end(rows)
+    assert not has_large_end(small[:1])
 
 
 def test_no_installments_or_more_than_the_balance_has_cents():
@@ -154,16 +150,11 @@ def test_no_installments_or_more_than_the_balance_has_cents():
         draft_rows(85000, [], start=START)
     with pytest.raises(BadPlan, match="Choose fewer"):
         draft_rows(2, DATES, start=START)
-    for weights in ([1, 1], [1, 1, 0]):
-        with pytest.raises(BadPlan, match="weight"):
-            weighted_rows(85000, DATES, weights)
-    with pytest.raises(BadPlan, match="empty"):
-        weighted_rows(3, DATES, [1, 1, 1000])
 
 
 def test_statutory_interest_of_the_example():
     assert interest_over([(115000, 20), (85000, 62)], Decimal("11.75")) == 2437
-    assert simple_interest(85000, FIVE, 30) == 349
+    assert interest_over([(85000, 30)], FIVE) == 349
 
 
 def test_a_settlement_discount_has_its_share_of_the_tax():
@@ -279,19 +270,6 @@ def test_declining_plans_use_up_the_principal(principal, count, rhythm, percent,
     assert sum(principals(rows)) == principal
     assert min(interests(rows)) >= 0
     assert min(principals(rows)) >= 1
-
-
-@given(money_amounts, st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(0, 100_000))
-def test_weighted_plans_add_up_without_negative_interest(principal, weights, charge):
-    dates = due_dates(date(2026, 12, 21), Rhythm.WEEKLY, len(weights), "")
-    try:
-        rows = weighted_rows(principal, dates, weights, charge)
-    except BadPlan:
-        assert principal < 50 * sum(weights)
-        return
-    assert sum(principals(rows)) == principal
-    assert sum(interests(rows)) == charge
-    assert min(interests(rows)) >= 0
 
 
 @given(st.data())
