@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection, Engine
 
 from connector import db, leases
-from connector.contact import charges, charging, reminders, reminding
+from connector.contact import charges, charging, delivering, reminders
 from connector.customer_page.customer_links import Maker
 from connector.domain import codec
 from connector.domain.policy import Mode
@@ -115,7 +115,7 @@ def pending_connections(tx: Connection, now: dt.datetime) -> list[str]:
 def waiting(tx: Connection, connection_id: str, now: dt.datetime) -> frozenset[str]:
     """What could be delivered now, each by a name that changes when somebody decides anew."""
     plans_ = [plans.get(tx, id) for id in plans.to_deliver(tx, connection_id)]
-    due = reminders.of_connection(tx, connection_id, ["due"]) if reminding.waiting(tx, connection_id) else []
+    due = reminders.of_connection(tx, connection_id, ["due"]) if delivering.waiting(tx, connection_id) else []
     return frozenset(
         [
             *(f"{record.id} {record.revision}" for record in plans_),
@@ -129,7 +129,7 @@ def _work(tx: Connection, connection_id: str, now: dt.datetime) -> bool:
     return bool(
         plans.to_deliver(tx, connection_id)
         or outbox.open_batches(tx, connection_id, now)
-        or reminding.waiting(tx, connection_id)
+        or delivering.waiting(tx, connection_id)
     )
 
 
@@ -151,7 +151,7 @@ def _run(p: Performer) -> None:
             continue
         if not batch.startswith(charges.BATCH) or charging.still(p, batch):
             _batch(p, batch)
-    reminding.deliver(p)
+    delivering.deliver(p)
 
 
 # ---------------------------------------------------------------- a plan
