@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from connector.domain import late_interest, policy
 from connector.domain.late_interest import NoRate, Span
-from connector.domain.money import Money
+from connector.domain.money import Money, step
 from connector.domain.policy import ChargePolicy, Ledgered
 from connector.domain.receivables import CreditNote, Customer, Invoice, Payment, Status
 
@@ -115,7 +115,7 @@ def _late_fee(invoice: Invoice, around: Around, rules: ChargePolicy, today: dt.d
     late = (today - invoice.due).days
     if late <= rules.fee_after_days or _before(around, LATE_FEE, invoice):
         return []
-    share = _whole(Decimal(invoice.balance) * rules.fee_percent / 100)
+    share = _whole(Decimal(invoice.balance) * rules.fee_percent / 100, invoice)
     amount = policy.minor(rules.fee_amount, invoice.currency) + share
     if amount <= 0:
         return []
@@ -148,7 +148,7 @@ def _interest(invoice: Invoice, around: Around, rules: ChargePolicy, today: dt.d
     key = f"{INTEREST}:{invoice.id}:{since}"
     if rules.annual_percent:
         spans = tuple(_agreed(invoice, settled, since, today, rules))
-        amount = _sum(spans)
+        amount = _sum(spans, invoice)
         rule = (
             f"{_percent(rules.annual_percent)} a year, simple, actual days of 365. Agreed in: {rules.clause}."
         )
@@ -209,8 +209,8 @@ def _agreed(
             yield Span(start, (end - start).days, owed, rules.annual_percent, rules.clause)
 
 
-def _sum(spans: Iterable[Span]) -> int:
-    return _whole(sum((Decimal(s.open) * s.rate * s.days / 36500 for s in spans), Decimal(0)))
+def _sum(spans: Iterable[Span], invoice: Invoice) -> int:
+    return _whole(sum((Decimal(s.open) * s.rate * s.days / 36500 for s in spans), Decimal(0)), invoice)
 
 
 def settlements(
@@ -246,7 +246,7 @@ def _discount(invoice: Invoice, around: Around, rules: ChargePolicy, today: dt.d
     )
     tax = 0
     if rules.early_reduces_tax and invoice.total:
-        tax = _whole(Decimal(invoice.balance) * invoice.tax / invoice.total)
+        tax = _whole(Decimal(invoice.balance) * invoice.tax / invoice.total, invoice)
     return [
         Offer(
             DISCOUNT,
@@ -268,7 +268,7 @@ def early_until(invoice: Invoice, rules: ChargePolicy) -> dt.date:
 
 def early_amount(invoice: Invoice, rules: ChargePolicy) -> int:
     """The discount for paying all of it early, in minor units."""
-    return _whole(Decimal(invoice.total) * rules.early_percent / 100)
+    return _whole(Decimal(invoice.total) * rules.early_percent / 100, invoice)
 
 
 def earned(invoice: Invoice, payments: Iterable[Payment], rules: ChargePolicy) -> bool:
@@ -301,5 +301,7 @@ def _percent(value: Decimal) -> str:
     return f"{value.normalize():f} %"
 
 
-def _whole(amount: Decimal) -> int:
-    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+def _whole(amount: Decimal, invoice: Invoice) -> int:
+    """Rounded half up to what the ledger keeps of the invoice's currency (`money.step`)."""
+    unit = step(invoice.currency, invoice.total, invoice.balance)
+    return int((amount / unit).quantize(Decimal(1), ROUND_HALF_UP)) * unit

@@ -315,15 +315,22 @@ class Discount:
 
 
 def settlement_discount(
-    amount: int, percent: Decimal, invoice_tax: int, invoice_total: int, *, reduces_tax: bool = True
+    amount: int,
+    percent: Decimal,
+    invoice_tax: int,
+    invoice_total: int,
+    *,
+    reduces_tax: bool = True,
+    step: int = 1,
 ) -> Discount:
-    """`percent` off the unpaid principal, rounded once, with its share of the invoice's tax.
+    """`percent` off the unpaid principal, rounded once to multiples of `step`, with its share of the invoice's tax.
 
     5 % of 566.67 at 150.00 tax in 1,150.00 → 28.33 = 24.63 + 3.70. Where local rules do not let tax follow
     the price (`reduces_tax` False), all of it is discount.
     """
-    gross = rounded(Fraction(percent) * amount / 100)
-    tax = rounded(Fraction(gross * invoice_tax, invoice_total)) if reduces_tax and invoice_total else 0
+    gross = rounded(Fraction(percent) * amount / 100 / step) * step
+    share = Fraction(gross * invoice_tax, invoice_total) if reduces_tax and invoice_total else Fraction(0)
+    tax = rounded(share / step) * step
     return Discount(gross, gross - tax, tax)
 
 

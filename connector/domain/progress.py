@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from connector.domain.installments import settlement_discount, written_off_tax
-from connector.domain.money import Money
+from connector.domain.money import Money, step
 from connector.domain.plan import Installment, Plan, Source, open_by_source
 from connector.domain.plan_words import credit_number
 from connector.domain.policy import Mode
@@ -340,10 +340,10 @@ class Payoff:
         return self.principal + self.interest - self.discount
 
 
-def payoff(now: Progress, discount_percent: Decimal = Decimal(0)) -> Payoff:
+def payoff(now: Progress, currency: str, discount_percent: Decimal = Decimal(0)) -> Payoff:
     """The early payoff: unpaid principal, interest earned so far, less an agreed discount on the principal."""
     interest = sum(r.interest_open for r in now.rows)
-    discount = settlement_discount(now.open, discount_percent, 0, 0).gross
+    discount = settlement_discount(now.open, discount_percent, 0, 0, step=step(currency, now.open)).gross
     return Payoff(now.open, interest, discount)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from connector.connecting import connections
 from connector.domain import plan_writes, progress
 from connector.domain.installments import settlement_discount
-from connector.domain.money import Money
+from connector.domain.money import Money, step
 from connector.domain.plan_words import Words, named, originals
 from connector.domain.policy import Mode, PlanPolicy
 from connector.domain.progress import Payoff, Progress, WriteOff
@@ -85,7 +85,7 @@ def payoff(tx: Connection, plan_id: str, *, today: dt.date, percent: Decimal = D
     Raises PlanProblem when the plan does not run.
     """
     record, stands, _ = _standing(tx, plan_id, today)
-    return progress.payoff(stands, percent)
+    return progress.payoff(stands, record.plan.currency, percent)
 
 
 def settle_early(
@@ -115,7 +115,14 @@ def settle_early(
     batch = _free_batch(tx, record, now)
     sources = originals(plan)
     tax, total = sum(s.tax for s in sources), sum(s.total for s in sources)
-    parts = settlement_discount(stands.open, percent, tax, total, reduces_tax=policy.discount_reduces_tax)
+    parts = settlement_discount(
+        stands.open,
+        percent,
+        tax,
+        total,
+        reduces_tax=policy.discount_reduces_tax,
+        step=step(plan.currency, stands.open),
+    )
     code = policy.discount_tax_code
     if (
         policy.discount_reduces_tax and not parts.tax
@@ -145,7 +152,7 @@ def settle_early(
         after={"percent": str(percent), "amount": parts.gross, "tax": parts.tax},
         now=now,
     )
-    return progress.payoff(stands, percent)
+    return progress.payoff(stands, plan.currency, percent)
 
 
 def ask_about_lost(tx: Connection, record: Record, invoices: Iterable[Invoice], now: dt.datetime) -> None:

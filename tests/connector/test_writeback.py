@@ -267,7 +267,7 @@ def test_a_split_on_a_cash_basis_is_not_even_approved(story: Story, income: str,
 
 def test_an_invoice_is_planned_once(story: Story) -> None:
     story.propose("147")
-    with pytest.raises(plans.PlanProblem, match="in a plan already"):
+    with pytest.raises(plans.PlanProblem, match="in the draft PP-0001 already"):
         story.propose("147", "160")
 
 

@@ -111,6 +111,16 @@ def test_agreed_interest_takes_the_place_of_the_law():
     assert found == {"interest": 756 + 1733}  # 20 days on 1,150.00, 62 days on 850.00
 
 
+@pytest.mark.parametrize(("balance", "fee"), [(333330, 5000), (333333, 5000), (333130, 5000), (333731, 5006)])
+def test_a_share_of_dinars_is_rounded_to_what_the_ledger_keeps(balance, fee):
+    rules = ChargePolicy(
+        clause="Terms", fee_percent=Decimal("1.5"), fee_after_days=1, late_fee=Ledgered("290")
+    )
+    dinars = replace(INVOICE, currency="KWD", total=balance, balance=balance)
+    offers = charges.offers(dinars, around(country="KW"), rules, TODAY)
+    assert [o.amount for o in offers if o.kind == charges.LATE_FEE] == [fee]
+
+
 def test_our_own_documents_bear_no_charge():
     assert (
         charges.offers(

@@ -162,6 +162,8 @@ def test_a_settlement_discount_has_its_share_of_the_tax():
     assert (discount.gross, discount.net, discount.tax) == (2833, 2463, 370)
     no_tax = settlement_discount(56667, FIVE, 15000, 115000, reduces_tax=False)
     assert (no_tax.gross, no_tax.net, no_tax.tax) == (2833, 2833, 0)
+    dinars = settlement_discount(566670, FIVE, 150000, 1150000, step=10)  # 28.3335 KWD, kept as 28.33
+    assert (dinars.gross, dinars.net, dinars.tax) == (28330, 24630, 3700)
 
 
 def test_the_price_of_skipping_two_ten_net_thirty():

@@ -231,16 +231,20 @@ def test_early_payoff_of_the_example():
     """566.67 after the first row and its interest were paid; 28.33 of interest never exists."""
     interest = {1: an_invoice("i1i", 1417, 0, Status.PAID)}
     now = split(date(2026, 12, 28), {1: 28333}, interest=interest)
-    assert (payoff(now).principal, payoff(now).interest, payoff(now).to_pay) == (56667, 0, 56667)
-    discounted = payoff(now, Decimal(5))
+    assert (payoff(now, "USD").principal, payoff(now, "USD").interest, payoff(now, "USD").to_pay) == (
+        56667,
+        0,
+        56667,
+    )
+    discounted = payoff(now, "USD", Decimal(5))
     assert (discounted.discount, discounted.to_pay) == (2833, 53834)
 
 
 def test_earned_interest_belongs_to_the_payoff_and_voided_interest_does_not():
-    assert payoff(split(FIRST)).interest == 1417
-    assert payoff(split(FIRST - timedelta(1))).interest == 0
-    assert payoff(split(FIRST, interest={1: an_invoice("x", 1417, 417)})).interest == 417
-    assert payoff(split(FIRST, interest={1: an_invoice("x", 1417, 0, Status.VOID)})).interest == 0
+    assert payoff(split(FIRST), "USD").interest == 1417
+    assert payoff(split(FIRST - timedelta(1)), "USD").interest == 0
+    assert payoff(split(FIRST, interest={1: an_invoice("x", 1417, 417)}), "USD").interest == 417
+    assert payoff(split(FIRST, interest={1: an_invoice("x", 1417, 0, Status.VOID)}), "USD").interest == 0
 
 
 def test_write_off_of_the_example():
@@ -277,7 +281,7 @@ def test_tool_and_ledger_agree_whatever_is_paid(data):
     assert [r.open for r in now.rows] == [r.principal - paid[r.n] for r in PLAN.rows]
     pooled = notes(day, 85000 - sum(paid.values()))
     assert pooled.open == now.open
-    assert payoff(now).to_pay == now.open + sum(r.interest for r in PLAN.rows if r.due <= day)  # I18
+    assert payoff(now, "USD").to_pay == now.open + sum(r.interest for r in PLAN.rows if r.due <= day)  # I18
 
 
 @given(st.lists(st.tuples(st.integers(1, 40000), st.integers(0, 120)), max_size=8))
@@ -300,5 +304,5 @@ def test_notes_mode_matches_each_unit_of_money_once(receipts):
 def test_a_plan_without_interest_owes_none():
     plain = example(method=Method.EQUAL)
     rows = {r.n: an_invoice(f"i{r.n}", r.principal, r.principal) for r in plain.rows}
-    assert payoff(progress(plain, THIRD, installments=rows)).interest == 0
+    assert payoff(progress(plain, THIRD, installments=rows), "USD").interest == 0
     assert INVOICE_1001.balance == plain.total

@@ -154,7 +154,7 @@ def test_bad_input_ends_in_a_sentence_and_writes_nothing(desk: Desk) -> None:
         assert sentence in desk.run(*ask, *words, code=1), words
     assert "No organization has a customer" in desk.run("plan", "propose", "--customer", "none", code=1)
     plan = proposed(desk)
-    assert "is in an active plan already" in desk.run(*ask, "--invoice", desk.invoice("1001"), code=1)
+    assert f"is in the draft {plan} already" in desk.run(*ask, "--invoice", desk.invoice("1001"), code=1)
     desk.run("configure", "--clearing", "4711")
     assert "no account 4711" in desk.run("plan", "approve", plan, "--by", "J. Doe", code=1)
     desk.run("configure", "--clearing", "auto")
