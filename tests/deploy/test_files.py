@@ -217,9 +217,11 @@ def test_the_audit_says_when_it_could_not_look(tmp_path: Path) -> None:
     for answer, code in (
         ("No known vulnerabilities found", 0),
         ("Found 2 known vulnerabilities", 1),
+        ("Found 1 known vulnerability in 1 package; flask: could not be audited", 1),
+        ("No known vulnerabilities found; flask: Dependency not found on PyPI and could not be audited", 75),
         ("timeout", 75),
     ):
         tool = tmp_path / "pip-audit"
-        tool.write_text(f"#!/bin/sh\necho '{answer}'; exit {0 if code == 0 else 1}\n")
+        tool.write_text(f"#!/bin/sh\necho '{answer}'; exit {0 if answer[:2] == 'No' else 1}\n")
         tool.chmod(0o755)
         assert subprocess.run(audit, capture_output=True, env={"PATH": str(tmp_path)}).returncode == code
