@@ -1,7 +1,7 @@
 """How old is what is owed: by the due date that the ledger shows, and by contract age.
 
 Contract age counts from the original invoice's due date, so that rescheduling never makes a debt look younger
-(accounting.md 1.6, I11). Both views of the same debts have the same total.
+(docs/accounting.md, "Age", I11). Both views of the same debts have the same total.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The written agreement of a plan, with everything accounting.md 5 asks for and a plain summary on top."""
+"""The written agreement of a plan, with everything docs/accounting.md ("Law") asks for and a plain summary on top."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Due dates, business days and quiet hours. Every rule is accounting.md section 4, "Dates", and section 6.
+"""Due dates, business days and quiet hours. The rules are those of docs/accounting.md, "Schedules" and "Contact".
 
 A country is ISO 3166-1 alpha-2, or ISO 3166-2 with a region ("GB-SCT"). A country whose holidays are not
 known, or "", has Saturdays and Sundays off.

@@ -1,7 +1,7 @@
 """Late fees, interest and early-payment discounts around one invoice: worked out and shown, each with its rule.
 
-Nothing here is ever posted by itself (but a discount that was earned, where the policy says so). Rules are accounting.md
-0.4, 1.6 and 5: a charge is a document of its own with its own account and tax code, simple interest, never on a
+Nothing here is ever posted by itself (but a discount that was earned, where the policy says so). Rules are those of
+docs/accounting.md: a charge is a document of its own with its own account and tax code, simple interest, never on a
 charge, never while a plan, promise, dispute or hold stands. This is no legal advice.
 """
 
@@ -22,7 +22,7 @@ LATE_FEE, INTEREST, FIXED_SUM, DISCOUNT = "late_fee", "interest", "fixed_sum", "
 UNMATCHED = (
     "Money or credit of the customer is not matched to an invoice. Match it first: it may have been on time."
 )
-WARN_ABOVE = Decimal(18)  # percent a year from which agreed interest is unusual (accounting.md 5, US)
+WARN_ABOVE = Decimal(18)  # percent a year from which agreed interest is unusual (US)
 
 
 @dataclass(frozen=True, slots=True)

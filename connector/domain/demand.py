@@ -1,6 +1,6 @@
 """The formal demand letter: drawn up from the books for a person to check and sign, never sent by itself.
 
-It holds what accounting.md 5 lists: both parties and the date, each invoice with its dates, what was paid, principal,
+It holds what the law of the supported countries asks for: both parties and the date, each invoice with its dates, what was paid, principal,
 interest and fees apart with their basis, the total and what each further day adds, how to pay, a calendar deadline,
 how to object or ask for a plan and whom, only steps that the policy really takes, and what is enclosed.
 This is no legal advice.
@@ -260,7 +260,7 @@ def _protocol() -> list[Block]:
 
 
 def _cautions(parties: Parties) -> tuple[str, ...]:
-    """What the person who signs should look at. Sources: accounting.md 5."""
+    """What the person who signs should look at. Sources: docs/accounting.md, "Law"."""
     code = parties.country.upper().partition("-")[0]
     found = ["Check the sums, add both addresses, enclose the statement and the invoices, then sign."]
     if code == "GB" and not parties.individual:

@@ -1,7 +1,7 @@
 """The reminder ladder: which message, if any, one customer gets today, and what holds it.
 
 One level at a time for each document; days on which nothing ran are caught up without a burst; one message per
-customer for all open documents; caps and quiet days of the policy (accounting.md 6). A kept plan hears only
+customer for all open documents; caps and quiet days of the policy (docs/accounting.md, "Contact"). A kept plan hears only
 friendly words, however old the debt behind it is. The words are in `reminder_words`.
 """
 

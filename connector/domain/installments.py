@@ -1,4 +1,4 @@
-"""Schedule mathematics (accounting.md 4): what each row asks for, to the minor unit.
+"""Schedule mathematics (docs/accounting.md, "Schedules"): what each row asks for, to the minor unit.
 
 What the customer sees is split first; then the principal; interest is what remains. Amounts are minor
 units, percentages decimals (5 is 5 %), interest is simple and never compounds.

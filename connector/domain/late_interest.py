@@ -1,6 +1,6 @@
 """Interest and the fixed sum that the law grants on late business debts: worked out and shown, never posted by itself.
 
-Rules and sources are accounting.md 5. Rates are a table with dates, because they change twice a year; a day without
+Rules and sources: docs/accounting.md, "Law". Rates are a table with dates, because they change twice a year; a day without
 a rate on file is refused, never guessed. Not for consumers. This is no legal advice.
 """
 

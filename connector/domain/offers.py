@@ -1,6 +1,6 @@
 """Plans to choose from on the customer's own page: within the bookkeeper's rails, and what waits for a person.
 
-The rails of consumer credit (accounting.md 5) bind here most of all: nobody asks the customer whether they buy as
+The rails of consumer credit (docs/accounting.md, "Law") bind here most of all: nobody asks the customer whether they buy as
 a person, so a plan that a consumer could not be given is never agreed without somebody looking.
 """
 

@@ -106,7 +106,7 @@ class Parties:
 
 
 def agreement(plan: Plan, parties: Parties, said: PageWords) -> Agreement:
-    """The agreement in the customer's own language, with everything accounting.md 5 asks for.
+    """The agreement in the customer's own language, with everything docs/accounting.md ("Law") asks for.
 
     The text holds no plan number: it is agreed before there is one. The same plan on the same day gives the same
     text and fingerprint.

@@ -1,6 +1,6 @@
 """How a customer has really paid: how much in a period, with its range, how often, and on which days.
 
-The affordable amount is accounting.md 4, "Affordability": a heuristic, called that on the page, always shown
+The affordable amount (docs/accounting.md, "Schedules") is a heuristic, called that on the page, always shown
 with its evidence and open to the bookkeeper's change.
 """
 

@@ -1,4 +1,4 @@
-"""The exact words on a plan's documents and notes, and the documents' numbers (accounting.md 1.4 and 3.1)."""
+"""The exact words on a plan's documents and notes, and the documents' numbers (docs/accounting.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a plan writes into the ledger: ordered drafts, each step leaving receivable + clearing as it was (I5).
 
-Order of a split (accounting.md 0.6): fee waivers; one credit note per invoice, unapplied; installment
+Order of a split (docs/accounting.md): fee waivers; one credit note per invoice, unapplied; installment
 invoices; links from credit note to invoice; notes. An id "@1001-P1C" stands for the document with that number
 that an earlier draft of the same set creates.
 """
@@ -242,7 +242,7 @@ def _installment(plan: Plan, row: Installment, books: Books, posted_on: dt.date)
 def next_dates(plan: Plan, open_principal: Mapping[int, int] | None = None) -> dict[str, dt.date]:
     """Notes mode: the next unpaid installment date of each invoice, by invoice id.
 
-    Never the last date of the plan: a missed installment would look current for months (accounting.md 1.3).
+    Never the last date of the plan: a missed installment would look current for months.
     """
     open_ = open_principal if open_principal is not None else {r.n: r.principal for r in plan.rows}
     dates: dict[str, dt.date] = {}
@@ -304,7 +304,7 @@ def cancel(plan: Plan, written: Written, *, today: dt.date, with_waivers: bool =
     """Undo a plan version on the day it was posted: links, then installments, then credit notes, then a note.
 
     Only what `written` knows is removed, so a half-written plan is undone as far as it came. On a later day a
-    plan is not rewound (accounting.md 1.4): accelerate or renegotiate instead; the caller decides.
+    plan is not rewound: accelerate or renegotiate instead; the caller decides.
     """
     links: list[Draft] = []
     documents: list[Draft] = []

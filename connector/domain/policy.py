@@ -2,7 +2,7 @@
 
 Amounts here are decimals in whole units of whatever currency a plan is in (25.00 means 25.00 EUR for a plan
 in EUR, 25 for one in JPY); `minor` turns them into minor units. Percentages are decimals (5 is 5 %).
-Defaults are accounting.md sections 4, 5 and 6.
+The reasons of the defaults: docs/accounting.md, "Schedules", "Law" and "Contact".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from connector.domain.page_policy import PagePolicy
 
 
 class Mode(StrEnum):
-    """How a plan goes into the books (accounting.md 0): `SPLIT` is B, `NOTES` is A, `MIRROR` is D (always refused in v1)."""
+    """How a plan goes into the books (docs/accounting.md, "Which way"). `MIRROR` is always refused."""
 
     SPLIT = "split"
     NOTES = "notes"
@@ -31,7 +31,7 @@ class Mode(StrEnum):
 
 
 class Method(StrEnum):
-    """How principal and interest spread over the installments (accounting.md 4)."""
+    """How principal and interest spread over the installments (docs/accounting.md, "Schedules")."""
 
     EQUAL = "equal"  # no interest: the balance in equal parts
     FLAT = "flat"  # a flat charge, total in equal parts
@@ -204,7 +204,7 @@ INSTALLMENT_LADDER = (
 
 @dataclass(frozen=True, slots=True)
 class ReminderPolicy:
-    """The reminder ladder and the caps on contact (accounting.md 6)."""
+    """The reminder ladder and the caps on contact (docs/accounting.md, "Contact")."""
 
     invoice_ladder: tuple[Step, ...] = INVOICE_LADDER
     installment_ladder: tuple[Step, ...] = INSTALLMENT_LADDER
@@ -340,7 +340,7 @@ class LetterPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RecordPolicy:
-    """How long what is kept about people stays (accounting.md 5: seven years in New Zealand, five to seven elsewhere)."""
+    """How long what is kept about people stays (seven years in New Zealand, five to seven elsewhere)."""
 
     FEWEST: ClassVar[int] = 3
     keep_years: int = 7

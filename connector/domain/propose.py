@@ -23,8 +23,8 @@ from connector.domain.receivables import Invoice, Payment, Status
 from connector.domain.trifles import is_trifle
 
 RELIABLE, FORGETFUL, CHRONIC = "reliable", "forgetful", "chronic"  # as `assessment` calls them
-CHRONIC_DEPOSIT = Decimal(20)  # percent: creditors ask for 20 to 30 up front (accounting.md 4)
-NUDGED = 60  # days overdue, when the ladder of reminders ends and a person looks (accounting.md 6)
+CHRONIC_DEPOSIT = Decimal(20)  # percent: creditors ask for 20 to 30 up front
+NUDGED = 60  # days overdue, when the ladder of reminders ends and a person looks
 FARTHEST = 1200  # months; the policy's own limit is far below, and the calendar ends
 
 

@@ -1,6 +1,6 @@
 """The rails of a plan: which rows cannot be accepted at all, and which a person must look at twice.
 
-The limits are the policy's; their defaults and reasons are in accounting.md 4, "Length", and 5.
+The limits are the policy's; the reasons of their defaults: docs/accounting.md, "Schedules" and "Law".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What may not be written, and why: every code of accounting.md 1.7 with the sentence a bookkeeper reads.
+"""What may not be written, and why: every code with the sentence a bookkeeper reads.
 
 Asked twice: when a plan is drafted, and again right before its first write.
 """
@@ -18,7 +18,7 @@ from connector.domain.receivables import Customer, Document, Organization, Statu
 from connector.domain.regions import region
 
 # Xero's own words for books whose sales tax follows the money. FLATRATEACCRUAL: flat-rate turnover is gross,
-# so it counts as cash until it has been tried (accounting.md 0).
+# so it counts as cash until it has been tried.
 CASH_TAX_HINTS = frozenset({"CASH", "PAYMENTS", "FLATRATECASH", "FLATRATEACCRUAL"})
 
 
@@ -90,7 +90,7 @@ def refusals(facts: Facts, mode: Mode, plan: Plan | None = None) -> list[Refusal
 
 
 def choose_mode(facts: Facts, wanted: str = "", plan: Plan | None = None) -> ModeChoice:
-    """The decision table of accounting.md 0. `wanted` is the policy's or a person's choice, "" for neither."""
+    """The decision table of docs/accounting.md, "Which way". `wanted` is the policy's or a person's choice, "" for neither."""
     refused = {m: tuple(refusals(facts, m, plan)) for m in Mode}
     offered = tuple(m for m in (Mode.SPLIT, Mode.NOTES) if not refused[m])
     if not offered:

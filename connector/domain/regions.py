@@ -1,6 +1,6 @@
 """What the law of a country makes of a plan, as data with its source and date. This is not legal advice.
 
-Rows come from accounting.md sections 1.6 and 5 (2026-11-21); the networks of Italy, Romania, Croatia, Poland and
+Rows are of 2026-11-21 (docs/accounting.md, "Law"); the networks of Italy, Romania, Croatia, Poland and
 Greece from the laws named with them, dates as tax advisers and authorities gave them on 2026-11-22 (the first day on
 which a large business must). A country without a row has no special rule.
 """

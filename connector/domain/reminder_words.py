@@ -1,6 +1,6 @@
 """The text of a reminder: what, how much, since when, how to pay and whom to ask come first; then one request.
 
-Rules of tone are accounting.md 6: assume oversight, offer options, no threat, no guilt, no false urgency. The words
+Rules of tone (docs/accounting.md, "Contact"): assume oversight, offer options, no threat, no guilt, no false urgency. The words
 are data (`letters`); every text passes `wording.check` with the `context` given here, or it is held.
 """
 

@@ -1,7 +1,7 @@
 """Suggestions on a customer's terms: deposit, shorter terms, cash on delivery for a time. Never applied by itself.
 
 Reaching a credit limit is read as a call for help before it is read as a risk; a customer in a short squeeze keeps
-their terms, because tightening them makes the squeeze worse (practices.md S11, S14, S24, S26).
+their terms, because tightening them makes the squeeze worse (docs/accounting.md, "Schedules").
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from connector.domain.money import Money
 from connector.domain.receivables import Customer
 
 NEAR = 90  # percent of the limit from which it is worth a word
-DEPOSIT_PERCENT = 30  # of the next order (accounting.md 4: practitioners ask for 20 to 30 up front)
+DEPOSIT_PERCENT = 30  # of the next order (practitioners ask for 20 to 30 up front)
 SHORT_TERMS = 14  # days
 TRIAL_DAYS = 90  # how long a change of terms stands before somebody looks again
 

@@ -2,7 +2,7 @@
 
 Refused: threats that no enabled step carries out, guilt, shame, false urgency, legal pretence, capitals, private
 questions. Wanted, once something is overdue: whom to ask, how to object, from the second step a plan; and always
-the sums and dates of the books. Rules of tone are accounting.md 6. It gives no legal advice.
+the sums and dates of the books. Rules of tone: docs/accounting.md, "Contact". It gives no legal advice.
 """
 
 from __future__ import annotations

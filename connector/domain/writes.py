@@ -173,6 +173,6 @@ def fingerprint(rows: Iterable[tuple[dt.date, int]]) -> str:
 
 
 def marker(plan: str, version: int, role: str, source: str, digest: str, n: int | None = None) -> str:
-    """Our machine marker: `plan=PP-0007 v=1 role=inst n=1 src=147 h=9c01aa42` (accounting.md 3.1)."""
+    """Our machine marker: `plan=PP-0007 v=1 role=inst n=1 src=147 h=9c01aa42` (docs/accounting.md, "Numbers, marks and words")."""
     middle = f" n={n}" if n is not None else ""
     return f"plan={plan} v={version} role={role}{middle} src={source} h={digest}"

@@ -24,7 +24,7 @@ UNDER_WAY = ("cancelling", "undoing")
 
 
 class PlanProblem(Exception):
-    """What was asked of a plan cannot be done. `str()` says why and what to do; `code` as in accounting.md 1.7."""
+    """What was asked of a plan cannot be done. `str()` says why and what to do; `code` is for programs and the record."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)

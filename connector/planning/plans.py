@@ -144,7 +144,7 @@ def approve(
 ) -> Record:
     """A person said yes. Approving twice is harmless.
 
-    Raises PlanProblem with the code of accounting.md 1.7, EditedMeanwhile when the plan shown was another.
+    Raises PlanProblem with the code of a refusal, EditedMeanwhile when the plan shown was another.
     """
     record = get(tx, plan_id)
     if record.state in (*ACTIVE, "finished") and record.draft is None:

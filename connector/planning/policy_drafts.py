@@ -84,7 +84,7 @@ def _earlier(passed: Iterable[Record], plan: Plan) -> Record | None:
 
 def _falls_behind(invoices: Sequence[Invoice], plan: Plan, today: dt.date) -> bool:
     """Whether something beside the plan is overdue too: then a person decides whether there should be one
-    (accounting.md 4, "Affordability")."""
+    (docs/accounting.md, "Schedules")."""
     planned = {s.invoice_id for s in plan.sources}
     return any(
         i.balance > 0 and i.status in drafting.LIVE and i.due < today and i.id not in planned

@@ -224,7 +224,7 @@ def find_clearing(engine: Engine, config: Config, connection_id: str, *, who: st
 def occupied(tx: Connection, connection_id: str, found: Clearing) -> str:
     """Why the account may not serve although it could: something stands on it before the first plan; "" when nothing.
 
-    Only a ledger that tells an account's balance can be asked (accounting.md 1.7, CLEARING_INVALID).
+    Only a ledger that tells an account's balance can be asked (CLEARING_INVALID).
     """
     if not found.balance or outbox.posted_through(tx, connection_id, found.account_id):
         return ""

@@ -50,7 +50,7 @@ _Made = tuple[Write, CreditDraft | InvoiceDraft, Document]  # a write, and what 
 
 
 class Stopped(Exception):
-    """A write cannot be made as intended: a person, or an undo, is next. `code` as in accounting.md 1.7."""
+    """A write cannot be made as intended: a person, or an undo, is next. `code` is for programs and the record."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)

@@ -1,6 +1,6 @@
 """Right before a plan's first write: ask the ledger everything that could stand against it, then lay out its writes.
 
-Nothing is written while anything stands against the plan (accounting.md 1.7, asked of the ledger itself and not
+Nothing is written while anything stands against the plan (domain/refusals.py, asked of the ledger itself and not
 of our mirror). The clearing account, which may have to be created, is asked for last.
 """
 

@@ -1,6 +1,6 @@
 """Take a plan version back: after a failure halfway, or because a person cancelled on the day of posting.
 
-Order: links, installments, credits, note (accounting.md 1.4). Afterwards the books are read back and must be
+Order: links, installments, credits, note. Afterwards the books are read back and must be
 as they were. On a later day, or once anybody paid, a plan is not rewound: its documents stay, and only what
 lies ahead of it ends.
 """

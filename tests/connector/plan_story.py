@@ -1,4 +1,4 @@
-"""The worked example of accounting.md 1.1 as a story: one connected organization, one part-paid invoice."""
+"""The worked example of docs/accounting.md as a story: one connected organization, one part-paid invoice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worked example of accounting.md 1.1, used by several tests."""
+"""The worked example of docs/accounting.md, used by several tests."""
 
 from dataclasses import replace
 from datetime import date

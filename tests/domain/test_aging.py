@@ -1,4 +1,4 @@
-"""Aging by due date and by contract age: the same total, never younger (accounting.md 1.1, I11)."""
+"""Aging by due date and by contract age: the same total, never younger (I11)."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,4 +1,4 @@
-"""The agreement holds everything accounting.md 5 lists, with a plain summary on top."""
+"""The agreement holds everything that docs/accounting.md lists, with a plain summary on top."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,4 +1,4 @@
-"""Due dates as the market counts them; every literal is accounting.md section 4."""
+"""Due dates as the market counts them."""
 
 from datetime import date, datetime
 

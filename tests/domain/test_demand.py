@@ -1,4 +1,4 @@
-"""The formal letter: everything accounting.md 5 lists, sums by rule, nothing announced that no step does."""
+"""The formal letter: everything that docs/accounting.md lists, sums by rule, nothing announced that no step does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ladder: one level at a time, no burst, never chasing a payer (accounting.md 6, issue of contact)."""
+"""The ladder: one level at a time, no burst, never chasing a payer (docs/accounting.md, "Contact")."""
 
 import random
 from dataclasses import replace

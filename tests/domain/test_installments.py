@@ -1,4 +1,4 @@
-"""Schedule mathematics; the literals are accounting.md sections 1.1, 1.4, 2 and 4."""
+"""Schedule mathematics; the literals are worked out by hand."""
 
 from datetime import date
 from decimal import Decimal

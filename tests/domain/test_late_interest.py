@@ -1,4 +1,4 @@
-"""Interest by law: the worked example of accounting.md 5, changes of rate, and what is not on file."""
+"""Interest by law: a worked example, changes of rate, and what is not on file."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,4 +1,4 @@
-"""What an approved plan writes, word by word and in order (accounting.md 1.4, 3.1)."""
+"""What an approved plan writes, word by word and in order."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,4 +1,4 @@
-"""A plan's life after approval (accounting.md 1.4, "what can follow"; I16, I18, I19, I24)."""
+"""A plan's life after approval (docs/accounting.md; I16, I18, I19, I24)."""
 
 from dataclasses import replace
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""The golden vector of accounting.md 2, and what the proof says when the ledger is not as it was meant."""
+"""The figures of docs/accounting.md, and what the proof says when the ledger is not as it was meant."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,4 +1,4 @@
-"""Every refusal of accounting.md 1.7 and the decision table of section 0."""
+"""Every refusal, and the table "Which way" of docs/accounting.md."""
 
 from dataclasses import replace
 from datetime import date
@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connector.domain.calendar import Rhythm, due_dates
-from connector.domain.installments import balloon_rows, draft_rows
+from connector.domain.installments import Change, draft_rows, edit_rows
 from connector.domain.plan import Installment, Waiver
 from connector.domain.policy import Answers, Basis, InterestPolicy, Method, Mode, PlanPolicy
 from connector.domain.rails import approves_itself, cautions, problems, risen, rows_within
@@ -288,8 +288,11 @@ def test_what_a_person_should_confirm():
     assert cautions(replace(PLAN, rows=draft_rows(85000, soon, start=APPROVAL)), APPROVAL, POLICY) == []
     assert codes(cautions(months(7), APPROVAL, POLICY)) == ["OVER_SOFT_CAP", "LATE_START"]
     assert codes(cautions(months(9), APPROVAL, POLICY)) == ["OVER_APPROVAL_CAP", "LATE_START"]
-    balloon = replace(PLAN, rows=balloon_rows(85000, soon, 3000))
-    assert codes(cautions(balloon, APPROVAL, POLICY)) == ["LARGE_END", "BELOW_MINIMUM"]
+    small = {n: Change(amount=3000) for n in (1, 2)}
+    rows = edit_rows(
+        draft_rows(85000, soon, start=APPROVAL), small, method=Method.EQUAL, start=APPROVAL, currency="USD"
+    )
+    assert codes(cautions(replace(PLAN, rows=rows), APPROVAL, POLICY)) == ["LARGE_END", "BELOW_MINIMUM"]
     assert cautions(replace(PLAN, rows=()), APPROVAL, POLICY) == []
 
 

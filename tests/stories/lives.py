@@ -709,7 +709,7 @@ def drift(before: Mapping[str, Mapping[str, int]], after: Mapping[str, Mapping[s
 
 @dataclass
 class Example:
-    """accounting.md's own company: invoice 1001 of 1,150.00 part-paid with 300.00, and its late fee."""
+    """The company of docs/accounting.md: invoice 1001 of 1,150.00 part-paid with 300.00, and its late fee."""
 
     company: Company
     customer: str

@@ -1,4 +1,4 @@
-"""accounting.md's worked example (1.1 to 1.4) and its golden figures (2), exactly, on both ledgers.
+"""The worked example of docs/accounting.md and its figures, exactly, on both ledgers.
 
 The watch of `lives` has looked after every single write of these stories.
 """
