@@ -22,7 +22,7 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 
-from connector import db, leases, waking
+from connector import db, embedded, failures, leases, waking
 from connector.planning import plans
 from sandbox import acts
 from sandbox.documents import Ref
@@ -245,8 +245,39 @@ class _Soak:
             "minutes": minutes, "acts": dict(self.done), "kills": dict(self.kills), "plans_approved": len(self.approved),
             "events_acknowledged": len(self.acknowledged), "lost": len(lost), "lost_first": lost[:10],
             "doubled": len(doubled), "doubled_first": doubled[:10], "memory_mb": self._sizes(),
-            "memory_growth": self._growth(),
+            "memory_growth": self._growth(), "still_waiting": self._why() if left else [],
         }  # fmt: skip
+
+    def _why(self) -> list[str]:
+        """What is known of each thing that waits: enough to tell a rest from a loss."""
+        w, p, now = db.writes.c, db.plans.c, db.now()
+        with db.reading(self.practice.engine) as tx:
+            open_ = tx.execute(sa.select(db.writes).where(w.state.in_(("pending", "sending")))).all()
+            approved = tx.execute(sa.select(db.plans).where(p.state == "approved")).all()
+            found = [
+                f"write {r.id} of {r.connection_id} in {r.batch}: {r.kind} {r.state}, {r.attempts} tries, not before "
+                f"{r.not_before and round((r.not_before - now).total_seconds())} s, {r.error_code or ''} {r.error or ''}"
+                for r in open_
+            ]
+            found += [
+                f"plan {r.number} of {r.connection_id}: {r.progress or r.state}, {r.attention or ''}"
+                for r in approved
+            ]
+            found += [
+                f"{f.job} of {id} failed {f.times} times ({f.reason}), again at {f.again_at}"
+                for id in self.books
+                for f in failures.of(tx, id)
+            ]
+            for name, until in tx.execute(sa.select(db.leases.c.name, db.leases.c.until)):
+                found.append(f"lease {name} for {round((until - now).total_seconds())} s")
+        queue = embedded.redis(self.practice.config)
+        found += [
+            f"{key.decode()} for {queue.ttl(key)} s" for key in queue.scan_iter("forbear:*:*_connection:*")
+        ]
+        told = [
+            line for line in self.practice.log().splitlines() if any(r.connection_id in line for r in open_)
+        ]
+        return found + told[-40:]
 
     def _sizes(self) -> dict[str, float]:
         return {
