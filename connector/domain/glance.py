@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from connector.domain.assessment import OUTSTANDING, RECENTLY, SEASON, SERIOUS, Habits, Tally, season
-from connector.domain.findings.habits import GRACE, HABIT, LONGEST_HOLIDAY, PAST, SLOWER, days_late
+from connector.domain.findings.habits import GRACE, HABIT, KEPT_BACK, LONGEST_HOLIDAY, PAST, SLOWER, days_late
 from connector.domain.findings.said import SILENCE
 from connector.domain.policy import Policy, minor
 from connector.domain.prediction.timeline import FAR, Days, Flags, Floats, ordered
@@ -162,7 +162,9 @@ class Glance:
         """Customers of whom a detector that looks at habits may have something to say."""
         closer = self.waiting >= SILENCE
         closer[self.rows.customer[self._trifling()]] = True
-        closer |= self._short() | self._slowing() | self._missed(open_) | self._recovered(open_)
+        closer |= (
+            self._kept_back() | self._short() | self._slowing() | self._missed(open_) | self._recovered(open_)
+        )
         number = {name: n for n, name in enumerate(self.rows.customers)}
         closer[[number[name] for name in self.rows.apart if name in number]] = True
         return closer
@@ -175,6 +177,14 @@ class Glance:
         small = r.paid_amount <= limit[r.paid_invoice]
         found[r.paid_invoice[small]] |= self.parts[r.paid_invoice[small]] > 1
         return found
+
+    def _kept_back(self) -> Flags:
+        """Who left at most a tenth open so often that it may be the same share each time (`habits.kept_back_of`)."""
+        r = self.rows
+        left = r.total - self.soon
+        some = (self.parts > 0) & ((r.balance > 0) | (self.parts > 1)) & (left > 0)
+        few: Flags = self._count(some & (left * KEPT_BACK <= r.total + KEPT_BACK)) >= HABIT
+        return few
 
     def _short(self) -> Flags:
         r = self.rows

@@ -156,6 +156,25 @@ def test_the_answer_key_is_judged_alike(store: Engine) -> None:
 
 
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_nobody_who_keeps_a_share_back_is_overlooked(store: Engine) -> None:
+    """4 % of three invoices, which is not short and not open for long: no other screen looks closer because of it."""
+    organization(store, "kept")
+    invoices, payments = [], []
+    for n, left in enumerate([0, 0, 0, 4_000, 4_000, 4_000]):
+        due = TODAY - dt.timedelta(7 * (6 - n))
+        status = Status.PARTLY_PAID if left else Status.PAID
+        invoices.append(Invoice(str(n), f"N{n}", "c", due, due, "USD", 100_000, left, status))
+        came = 100_000 - left
+        payments.append(Payment(str(n), "c", due, "USD", came, 0, (Allocation(str(n), came, due),)))
+    with db.transaction(store) as tx:
+        batch = Batch((Customer("c", "C", currency="USD"),), tuple(invoices), tuple(payments))
+        mirror.store(tx, "kept", batch, 1)
+    at_once, each = both(store, "kept", Policy(), TODAY)
+    assert "kept_back" in {f.kind for f in each["c"].findings}
+    assert (each["c"].segment, at_once["c"]) == ("reliable", each["c"])
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_nobody_who_is_slowing_is_overlooked(store: Engine) -> None:
     """On time eight times, then 8, 12 and 30 days late: only two of the three are ten days late."""
     organization(store, "slower")

@@ -517,6 +517,51 @@ def two_broken_promises() -> Books:
     return books.event("promise", date(2026, 10, 30), "x", promised=date(2026, 11, 6))
 
 
+@case(
+    "reliable",
+    "Nine tenths on the day, twelve times, and the same tenth kept back: a contractor's retention is no trouble.",
+    findings="kept_back partly_paid overdue",
+    never="silent first_miss slowing shrinking_payments",
+)
+def a_tenth_kept_back_each_time() -> Books:
+    books = Books()
+    for n in range(12):
+        issued = date(2025 + (n + 10) // 12, (n + 10) % 12 + 1, 1)
+        whole = 3000 + 170.37 * n
+        books.invoice(f"{n}", issued, whole).pay(issued + timedelta(30), {f"{n}": round(0.9 * whole, 2)})
+    return books
+
+
+@case(
+    "chronic",
+    "The tenth may be agreed; that the rest comes six weeks late each time is not.",
+    findings="kept_back",
+    never="first_miss",
+)
+def a_tenth_kept_back_and_late_with_the_rest() -> Books:
+    books = Books()
+    for n in range(9):
+        issued = date(2025 + (n + 10) // 12, (n + 10) % 12 + 1, 1)
+        books.invoice(f"{n}", issued, 3000).pay(issued + timedelta(75), {f"{n}": 2700})
+    return books
+
+
+@case(
+    "squeezed",
+    "In full for a year, lately a little short each time, and never by the same share: that is no agreement.",
+    findings="repeatedly_short partly_paid",
+    never="kept_back first_miss",
+)
+def a_little_short_lately() -> Books:
+    books = Books().monthly(2025, 6, [0] * 12)
+    for n, share in enumerate((0.94, 0.92, 0.9, 0.93, 0.91)):
+        issued = date(2026, 6 + n, 1)
+        books.invoice(f"{n}", issued, 3000).pay(
+            issued + timedelta(30) if n < 4 else date(2026, 11, 18), {f"{n}": 3000 * share}
+        )
+    return books
+
+
 # ---------------------------------------------------------------- chronic
 
 

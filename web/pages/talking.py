@@ -47,6 +47,10 @@ _SAID: Mapping[str, tuple[str, str]] = {
         "“You promised.” Say the date and the sum instead.",
     ),
     "asks_for_time": ("“Which day is realistic, even if it is further off?”", ""),
+    "kept_back": (
+        "“You leave the same share of each invoice open. Is that a retention or a deduction, and until when?”",
+        "Reminding of that share before they have answered: it may be agreed.",
+    ),
     "shrinking_payments": (
         "“What you send has become smaller each time. What could you manage each month without it hurting?”",
         "Pressing for the full sum at once: parts are coming.",

@@ -27,6 +27,7 @@ DETECTORS: tuple[Detector, ...] = (
     said.details_changed,
     said.silent,
     habits.repeatedly_short,
+    habits.kept_back,
     habits.shrinking_payments,
     habits.slowing,
     habits.first_miss,

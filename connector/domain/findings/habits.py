@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from operator import attrgetter
 from statistics import median
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ LONGEST_HOLIDAY = 14  # days in a row without a business day, at the very most
 HABIT = 3  # invoices that make a habit
 PAST = 6  # earlier invoices that make "their usual"
 SLOWER = 7  # days later than usual
+KEPT_BACK = 10  # a tenth of an invoice, which is the most that is kept back by agreement
+ALIKE = Fraction(1, 200)  # shares of an invoice that are the same but for rounding and tax rates
 _GRACE = dt.timedelta(GRACE)
 
 
@@ -45,7 +48,7 @@ def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Pai
     """Every invoice that shows how this customer pays, by due date; the order of payments does not matter.
 
     An invoice counts once its due day (and grace) has passed, or it is settled: on the day from which no more than a
-    trifle was open (`trifles`). Money on account counts as if it were matched, on the day it came (`on_account`). An
+    trifle was open (`trifles`), or than the share that they leave open each time (`kept_back_of`). Money on account counts as if it were matched, on the day it came (`on_account`). An
     invoice closed by credits alone shows nothing.
     """
     key = ("record", today, policy.plan.tolerance_amount)
@@ -54,6 +57,7 @@ def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Pai
     received, rest = receivables.received(today), receivables.disputed(today)
     ours = {p.invoice_id for c in receivables.credits if c.marker and not c.void for p in c.allocations}
     held, agreed = receivables.held(today), receivables.agreed
+    kept = kept_back_of(receivables, policy, today)
     found = []
     for invoice in sorted(receivables.invoices, key=_place(receivables)):
         dead = invoice.status in _DEAD or invoice.total <= 0
@@ -66,10 +70,12 @@ def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Pai
             balance -= covered(cover)
         if balance <= 0 and parts and len(parts) == 1:
             settled = parts[0][0]
-        elif balance <= (trifle := largest(invoice.total, invoice.currency, policy.plan)):
-            if not parts:
-                continue
-            settled = _settled(parts, trifle - balance)
+        else:
+            most = kept.get(invoice.id) or largest(invoice.total, invoice.currency, policy.plan)
+            if balance <= most:
+                if not parts:
+                    continue
+                settled = _settled(parts, most - balance)
         end = settled or today
         late = days_late(due, end, receivables.country) if end - due > _GRACE else 0
         if settled or late:
@@ -106,6 +112,62 @@ def _place(receivables: Receivables) -> Callable[[Invoice], Any]:
     return (lambda i: (receivables.due(i), *_by_due(i))) if receivables.agreed else _by_due
 
 
+def kept_back_of(receivables: Receivables, policy: Policy, today: dt.date) -> dict[str, int]:
+    """Invoice id → what they left open of it when they paid: at most a tenth, and the same share HABIT times or more.
+
+    Who is short of money is not short by the same share each time. A retention is agreed (a tenth of each payment at
+    most: FAR 32.103; VOB/B § 17 (6) no. 1), as are a discount or a tax that the customer has to withhold.
+    """
+    key = ("kept back", today, policy.plan.tolerance_amount)
+    if key in receivables.memory:
+        return dict(receivables.memory[key])
+    received, found = receivables.received(today), list[tuple[Fraction, str, int]]()
+    for invoice in receivables.invoices:
+        parts = received.get(invoice.id)
+        if parts is None or (invoice.balance <= 0 and len(parts) == 1) or invoice.status in _DEAD:
+            continue
+        left = invoice.total - _soon(parts)
+        small = largest(invoice.total, invoice.currency, policy.plan) < left
+        if small and left * KEPT_BACK <= invoice.total + KEPT_BACK and not invoice.marker:
+            found.append((Fraction(left, invoice.total), invoice.id, left))
+    found.sort()
+    kept = dict[str, int]()
+    for first, last in zip(found, found[HABIT - 1 :], strict=False):
+        if last[0] - first[0] <= ALIKE:
+            kept |= {id: left for share, id, left in found if first[0] <= share <= last[0]}
+    receivables.memory[key] = dict(kept)
+    return kept
+
+
+def kept_back(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
+    """The same share of each invoice stays open: a habit or an agreement to ask about, no sign of trouble."""
+    kept, received = kept_back_of(receivables, policy, today), receivables.received(today)
+    findings = []
+    mine = [i for i in receivables.missing(today) if i.id in kept] if kept else []
+    for currency, invoices in by_currency(mine).items():
+        shown = [Evidence(i.id, received[i.id][0][0], kept[i.id]) for i in invoices]
+        shown.sort(key=lambda e: (e.date, e.invoice))
+        share = (
+            f"{100 * sum(kept[i.id] for i in invoices) / sum(i.total for i in invoices):.1f}".removesuffix(
+                ".0"
+            )
+        )
+        open_ = Money(sum(receivables.owed(i, today) for i in invoices), currency)
+        text = (
+            f"They leave the same share of their invoices open, {share} % each time, {open_} so far: "
+            "a retention, a discount or a tax withheld? Ask before reminding of it."
+        )
+        since = shown[min(HABIT, len(shown)) - 1].date
+        findings.append(Finding("kept_back", since, tuple(shown), currency, text))
+    return findings
+
+
+def _soon(parts: Sequence[tuple[dt.date, int]]) -> int:
+    """What came within a week of the first payment."""
+    first = parts[0][0]
+    return sum(amount for date, amount in parts if (date - first).days <= 7)
+
+
 def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """The first payment on an invoice is less than the invoice, and the rest does not follow soon: more often than not
     in a year, or each time lately."""
@@ -117,8 +179,7 @@ def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -
             parts = received.get(invoice.id, [])
             if not parts:
                 continue
-            first = parts[0][0]
-            soon = sum(amount for date, amount in parts if (date - first).days <= 7)
+            first, soon = parts[0][0], _soon(parts)
             if soon * 100 < invoice.total * SHORT and (invoice.balance > 0 or len(parts) > 1):
                 short.append(Evidence(invoice.id, first, soon))
             else:
