@@ -33,6 +33,14 @@ def test_it_says_what_would_have_been_flagged_and_what_happened(engine, browser)
     assert "Of 144 invoices 70 were late." in page
 
 
+def test_where_hardly_anybody_is_late_it_does_not_boast(engine, browser):  # noqa: F811
+    """One late invoice in a hundred and fifty: the error is tiny for both, and a percentage of it says nothing."""
+    reviewed(engine, {"prompt": -2, "early": -5, "once": lambda week: 12 if week == 40 else -3})
+    page = browser.get(PAGE).get_data(as_text=True)
+    assert "There is little between the two" in page
+    assert "% less error" not in page
+
+
 def test_it_says_where_it_falls_back(engine, browser):  # noqa: F811
     chance = random.Random(5)
     flips = {name: [chance.choice((-3, 6)) for _ in range(60)] for name in ("a", "b", "c")}

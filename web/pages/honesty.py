@@ -18,6 +18,8 @@ from web.pages import blueprint
 from web.sign_in import config, engine, role_in
 from web.words import many
 
+SLIGHT = 0.01  # a difference in error that is a hundredth of the scale: percent of it would only sound like something
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -90,6 +92,10 @@ def _verdict(compared: Comparison) -> str:
             "Here Forbear would not have been better than each customer's own late rate. "
             "So it falls back: the chances it shows are those own rates, moved only by how long an invoice has been open."
         )
-    less = round(100 * (own - compared.error) / own) if own else 0
-    how_much = f"{less} % less error" if less else "a little less error"
-    return f"Forbear would have made {how_much} than each customer's own late rate, so its chances are shown."
+    if own - compared.error < SLIGHT:
+        return (
+            f"There is little between the two: Forbear's error is {compared.error:.4f}, that of each customer's own late "
+            f"rate {own:.4f} (0 is always right, 0.25 the toss of a coin). The smaller one is shown."
+        )
+    less = round(100 * (own - compared.error) / own)
+    return f"Forbear would have made {less} % less error than each customer's own late rate, so its chances are shown."
