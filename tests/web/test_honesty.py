@@ -2,7 +2,10 @@
 
 import random
 
+import pytest
+
 from connector import db
+from connector.domain.prediction.record import Band, Comparison
 from connector.domain.receivables import Customer
 from connector.mirroring import mirror
 from connector.platforms import Batch
@@ -10,6 +13,7 @@ from connector.reviewing import review
 from tests.domain.test_prediction import books as weekly
 from tests.web.office import CONNECTION, TODAY
 from tests.web.test_lists import browser  # noqa: F401
+from web.pages.honesty import view
 
 PAGE = f"/organizations/{CONNECTION}/honesty"
 
@@ -33,12 +37,17 @@ def test_it_says_what_would_have_been_flagged_and_what_happened(engine, browser)
     assert "Of 144 invoices 70 were late." in page
 
 
-def test_where_hardly_anybody_is_late_it_does_not_boast(engine, browser):  # noqa: F811
-    """One late invoice in a hundred and fifty: the error is tiny for both, and a percentage of it says nothing."""
-    reviewed(engine, {"prompt": -2, "early": -5, "once": lambda week: 12 if week == 40 else -3})
-    page = browser.get(PAGE).get_data(as_text=True)
-    assert "There is little between the two" in page
-    assert "% less error" not in page
+@pytest.mark.parametrize(
+    ("error", "own", "said"),
+    [
+        (0.0005, 0.0025, "There is little between the two: Forbear's error is 0.0005"),
+        (0.16, 0.2, "20 % less error than"),
+        (0.003, 0.002, "So it falls back"),
+    ],
+)
+def test_of_tiny_errors_it_says_no_percentage(error, own, said):
+    compared = Comparison(0, 400, 1, error, own, own, 0, 0, (Band(0.003, 0.0025, 400),), ())
+    assert said in view("Late at all", "late", compared).verdict
 
 
 def test_it_says_where_it_falls_back(engine, browser):  # noqa: F811
