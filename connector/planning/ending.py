@@ -1,7 +1,7 @@
 """What follows on a written plan: interest as it is earned, early settlement, a write-off proposed.
 
 Interest never exists before it is earned, so default, payoff and renegotiation have nothing to take back
-(accounting.md 0.4). Nothing here speaks to a ledger: intents are laid out, and the delivery performs them.
+(docs/accounting.md, "A split, line by line"). Nothing here speaks to a ledger: intents are laid out, and the delivery performs them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from connector.connecting import connections
 from connector.domain import plan_writes, progress
 from connector.domain.installments import settlement_discount
 from connector.domain.money import Money, step
-from connector.domain.plan_words import Words, named, originals
+from connector.domain.plan_words import Words, installment_number, named, originals
 from connector.domain.policy import Mode, PlanPolicy
 from connector.domain.progress import Payoff, Progress, WriteOff
-from connector.domain.receivables import Document, Invoice, Status
+from connector.domain.receivables import CreditNote, Document, Invoice
 from connector.domain.writes import CreditDraft, InvoiceDraft, LinkDraft, RemoveDraft
 from connector.mirroring import books
 from connector.planning import objections, plans, todos
@@ -156,17 +156,48 @@ def settle_early(
 
 
 def ask_about_lost(tx: Connection, record: Record, invoices: Iterable[Invoice], now: dt.datetime) -> None:
-    """A person voided an installment after its plan had ended: nothing follows the plan any more, so ask here.
+    """A person voided or changed an installment after its plan had ended: nothing follows the plan any more, so ask here.
 
     Installments that we took back ourselves are no loss: their credit went with them.
     """
     stand = objections.installments(record, invoices)
-    written = {row.n for row in record.installments if row.invoice_id}
-    if all(n in stand and stand[n].status is not Status.VOID for n in written):
+    if not todos.lost(record, stand):
         return
     undone = outbox.of_batch(tx, record.connection_id, f"{record.batch} undo")
     if not any(isinstance(write.draft, RemoveDraft) for write in undone):
         todos.ask_about_lost(tx, record, stand, "If it is still owed, bill it again", now)
+
+
+def ask_about_credits(
+    tx: Connection, record: Record, credits: Iterable[CreditNote], now: dt.datetime
+) -> None:
+    """A person credited an installment: ask once that the credit went to the right account.
+
+    Both ledgers offer to copy an invoice into a credit; the copy of an installment posts to the clearing account,
+    where what the customer no longer owes would be a loss that no report shows (I4).
+    """
+    plan = record.plan
+    numbers = {r.invoice_id: installment_number(plan, r.n) for r in record.installments if r.invoice_id}
+    for credit in credits:
+        theirs = [] if credit.void or credit.marker else credit.allocations
+        for part in theirs:
+            if part.invoice_id in numbers:
+                what = (
+                    f"Credit {credit.number or credit.id} took {Money(part.amount, plan.currency)} off "
+                    f"{numbers[part.invoice_id]} in the ledger. Look at its account: what the customer no longer owes "
+                    "belongs to sales, discounts or bad debts, and a copy of the installment stands on the clearing "
+                    "account, which has to come to zero."
+                )
+                key = f"{plan.id} credit {credit.id} on {part.invoice_id}"
+                todos.ask(
+                    tx,
+                    record.connection_id,
+                    key,
+                    what,
+                    now=now,
+                    plan_id=plan.id,
+                    customer_id=plan.customer_id,
+                )
 
 
 def _free_batch(tx: Connection, record: Record, now: dt.datetime) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from connector.db import todos
 from connector.domain.money import Money
+from connector.domain.plan import Installment
 from connector.domain.plan_words import installment_number
 from connector.domain.receivables import Document, Status
 from connector.planning.plan_records import Record
@@ -59,25 +60,37 @@ def ask(
         )
 
 
+def lost(record: Record, documents: Mapping[int, Document]) -> list[tuple[Installment, int]]:
+    """The written rows that the ledger no longer holds as agreed, each with the total that stands there now."""
+    written = {row.n for row in record.installments if row.invoice_id}
+    found = []
+    for row in record.plan.rows:
+        document = documents.get(row.n)
+        stands = 0 if document is None or document.status is Status.VOID else document.total
+        if row.n in written and stands != row.principal:
+            found.append((row, stands))
+    return found
+
+
 def ask_about_lost(
     tx: Connection, record: Record, documents: Mapping[int, Document], otherwise: str, now: dt.datetime
 ) -> None:
-    """Ask about each written installment that a person voided or deleted: its amount is left on the clearing account,
-    and what comes next cannot take it back.
+    """Ask about each written installment that a person voided, deleted or changed: its amount, or the difference, is
+    left on the clearing account, and what comes next cannot take it back.
 
     `documents`: the installments as the ledger has them, by row; `otherwise`: how the sentence goes on when it is owed.
     """
     plan = record.plan
-    written = {row.n for row in record.installments if row.invoice_id}
-    for row in plan.rows:
-        document = documents.get(row.n)
-        if row.n not in written or (document is not None and document.status is not Status.VOID):
-            continue
-        number, amount = installment_number(plan, row.n), Money(row.principal, plan.currency)
-        what = (
-            f"{number} of {amount} was voided or deleted in the ledger, so {amount} stands on the clearing account. "
-            f"{otherwise} to the clearing account; if not, let your accountant clear it."
-        )
+    for row, stands in lost(record, documents):
+        number, meant = installment_number(plan, row.n), Money(row.principal, plan.currency)
+        left, happened = Money(row.principal - stands, plan.currency), "voided or deleted"
+        if stands:
+            happened = f"changed to {Money(stands, plan.currency)}"
+        what = f"{number} of {meant} was {happened} in the ledger, so {left} stands on the clearing account. "
+        if left.minor > 0:
+            what += f"{otherwise} to the clearing account; if not, let your accountant clear it."
+        else:
+            what += "Let your accountant say where it belongs."
         key = f"{record.batch} lost {row.n}"
         ask(tx, record.connection_id, key, what, now=now, plan_id=plan.id, customer_id=plan.customer_id)
 

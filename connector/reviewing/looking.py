@@ -171,6 +171,7 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
     moved = sum(_move(tx, r, p, now) for r, p in standing)
     for record, _ in standing:
         ending.bill_interest(tx, record, decided.policy.plan, now=now, today=today)
+        ending.ask_about_credits(tx, record, picture.credits, now)
     for record in mine:
         if record.state == "cancelled":
             ending.ask_about_lost(tx, record, picture.invoices, now)

@@ -108,6 +108,10 @@ def test_a_credit_by_hand_counts_as_paid(practice: Practice, platform: str) -> N
     acts.credit(company.pretend, invoice=company.invoice("1001-P1.1").id)
     company.look()
     assert [r.open for r in company.plan(plan_id).installments] == [0, 28333, 28334]
+    with db.reading(practice.engine) as tx:
+        (asked,) = todos.waiting(tx, company.connection_id)
+    assert "took 283.33" in asked.what
+    assert "off 1001-P1.1 in the ledger. Look at its account" in asked.what
 
 
 def test_paid_at_the_bank_short_early_and_out_of_order(practice: Practice, platform: str) -> None:
@@ -162,13 +166,15 @@ def test_an_end_after_a_payment_asks_about_a_voided_installment(practice: Practi
     company.settle()
     assert company.plan(plan_id).state == "cancelled"
     assert company.balances()["clearing"] == 28334
-    company.void("1001-P1.2")
+    acts.edit(company.pretend, Ref("invoice", company.invoice("1001-P1.2").id), {"total": 20000})
     company.look()
     company.look()
     with db.reading(practice.engine) as tx:
         first, second = todos.waiting(tx, company.connection_id)
     assert "1001-P1.3 of 283.34" in first.what
     assert "1001-P1.2 of 283.33" in second.what
+    assert "was changed to 200.00" in second.what
+    assert "so 83.33" in second.what
     assert "stands on the clearing account" in first.what
 
 
