@@ -35,6 +35,7 @@ from connector.writing.perform import Performer, Stopped, groups
 log = logging.getLogger(__name__)
 
 PAY_LINKS = 3  # invoices of one reminder that the ledger is asked about
+TWINS = 3  # records with the same e-mail address that are read, too; a mailbox may be shared by dozens
 STANDING = ("running", "broken")  # plans whose installments are reminded of
 PRETEND_HOUR = 10  # the hour of a pretend day
 NOTE_LENGTH = 230  # leaves room for the marker within the shorter ledger's 250
@@ -186,6 +187,10 @@ def _last_look(p: Performer, reminder: Reminder) -> tuple[str, ...] | None:
             return (
                 "Money of a related customer is not matched to an invoice. It goes on when it is matched.",
             )
+    with db.reading(p.engine) as tx:
+        twins = guarding.same_address(tx, scene)[:TWINS]
+    read = {id: p.ledger.customer_money(id, invoices=False)[1:] for id in twins}
+    scene = replace(scene, twins=read)
     moment = local_time(organization, scene.country, p.clock(), p.today())
     if calendar.is_quiet(moment, policy.weekdays, policy.from_hour, policy.to_hour, scene.country):
         return None  # the ledger knows by now where the customer is, or took long to answer

@@ -68,6 +68,8 @@ class Scene:
     today: dt.date
     told: Told = Told()
     fresh: bool = False  # the ledger said so a moment ago
+    # Money and credits of other records with the same e-mail address, where the ledger was asked for them.
+    twins: Mapping[str, tuple[Sequence[Payment], Sequence[CreditNote]]] = field(default_factory=dict)
 
     @property
     def kin(self) -> Sequence[str]:
@@ -215,21 +217,30 @@ def guard(tx: Connection, scene: Scene) -> Guard:
 
 def _of_same_address(tx: Connection, scene: Scene) -> dict[str, int]:
     """Unmatched money of other records with the same e-mail address: often one customer entered twice, and paid under
-    the other name. By the mirror, and only for a message that is about to leave."""
+    the other name. Only for a message that is about to leave; by the mirror where the ledger was not asked."""
+    found: dict[str, int] = {}
+    for id in same_address(tx, scene):
+        if (theirs := books.of_customer(tx, scene.organization.id, id)) is None:
+            continue
+        payments, credits = scene.twins.get(id, (theirs.payments, theirs.credits))
+        if id in scene.twins:  # no ledger lists these by customer
+            payments = [*payments, *(p for p in theirs.payments if p.flavor in PULLED_ONLY)]
+        for currency, amount in _unapplied(payments, credits).items():
+            found[currency] = found.get(currency, 0) + max(0, amount)
+    return found
+
+
+def same_address(tx: Connection, scene: Scene) -> Sequence[str]:
+    """The other records that bear this customer's e-mail address, by id."""
     c, customer = db.customers.c, scene.customer
     if not customer.email:
-        return {}
+        return ()
     same = sa.select(c.id).where(
         c.connection_id == scene.organization.id,
         sa.func.lower(c.email) == customer.email.lower(),
         c.id.notin_([customer.id, *scene.kin]),
     )
-    found: dict[str, int] = {}
-    for id in tx.scalars(same).all():
-        theirs = books.of_customer(tx, scene.organization.id, id)
-        for currency, amount in _unapplied(theirs.payments, theirs.credits).items() if theirs else ():
-            found[currency] = found.get(currency, 0) + max(0, amount)
-    return found
+    return tx.scalars(same.order_by(c.id)).all()
 
 
 def unexplained(invoices: Iterable[Invoice], payments: Iterable[Payment]) -> int:

@@ -143,6 +143,19 @@ def test_money_of_a_twin_record_holds_at_the_last_look(story: Story) -> None:
     assert story.ledger.remarks == {}
 
 
+def test_money_of_a_twin_record_that_nobody_told_us_of_holds(story: Story) -> None:
+    """The webhook of the payment was lost, and the books were not read since."""
+    story.ledger.customers["58"] = replace(story.ledger.customers["58"], email="pat@brook.example")
+    story.ledger.customers["61"] = Customer("61", "Brook Cafe Ltd", email="Pat@Brook.example")
+    story.sync()
+    assert [r.state for r in reviewed(story)] == ["due"]
+    story.ledger.pay(None, 40000, TUESDAY, "61")
+    story.deliver()
+    (found,) = kept(story)
+    assert "400.00 USD of another customer with the same e-mail address" in found.held_because[0]
+    assert story.ledger.remarks == {}
+
+
 def test_two_organizations_with_the_same_customer_are_two(story: Story, engine: Engine) -> None:
     """What another organization's customer of the same id, name and address paid concerns nobody here."""
     with db.transaction(engine) as tx:
