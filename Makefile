@@ -45,8 +45,8 @@ test: .venv/dev ## every test; installs a browser and PostgreSQL where it may (A
 	@sh tests/prepare.sh
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadscope --no-loadscope-reorder tests)
 
-night: .venv/dev ## random lives of plans on both ledgers, 10,000 of them (LIVES=...)
-	@FORBEAR_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest -n 2 tests/stories/test_plan_lives_quickbooks.py tests/stories/test_plan_lives_xero.py
+night: .venv/dev ## random lives of plans on both ledgers, 10,000 of them (LIVES=...), and other examples than each day's
+	@FORBEAR_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest -n 2 tests/domain tests/judgement tests/stories/test_plan_lives_quickbooks.py tests/stories/test_plan_lives_xero.py
 
 bench: .venv/dev ## one benchmark: make bench NAME=ledgers (QUICK=1 for a short form)
 	@test -n "$(NAME)" || { echo "Say which: make bench NAME=..., one of: $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py//' | tr '\n' ' ')"; exit 2; }

@@ -39,7 +39,8 @@ from connector.mirroring import books  # noqa: E402
 from connector.planning import drafting, plans  # noqa: E402
 from connector.practice import settings  # noqa: E402
 from connector.supervisor import Installation  # noqa: E402
-from tests.browser.conftest import CHROMIUM, FLAGS, _answers, _free_port, until  # noqa: E402
+from tests.browser.conftest import CHROMIUM, FLAGS, _answers, until  # noqa: E402
+from tests.connector.servers import free_port  # noqa: E402
 from tests.customer import attacks  # noqa: E402
 from tests.customer.desk import TODAY as ATTACK_DAY  # noqa: E402
 from tests.customer.desk import Desk, switch_on  # noqa: E402
@@ -127,7 +128,7 @@ class Installed:
 
 @contextmanager
 def installation(folder: Path, customers: int) -> Iterator[Installed]:
-    sandbox_port, port = _free_port(), _free_port()
+    sandbox_port, port = free_port(), free_port()
     sandbox, url = f"http://localhost:{sandbox_port}", f"http://localhost:{port}"
     file = folder / "books.jsonl"
     small = company(1)  # instead of the large sample companies

@@ -8,6 +8,7 @@ long events wait for company; webhooks.time_scale (1.0) shortens the waits betwe
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -87,7 +88,6 @@ class Delivery:
             "quickbooks": queue.Queue(),
             "xero": queue.Queue(),
         }
-        self._busy: dict[Platform, bool] = {"quickbooks": False, "xero": False}
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
         self._session = threading.local()
@@ -152,11 +152,11 @@ class Delivery:
         for thread in self._threads:
             thread.join(timeout=5)
 
-    def settle(self, seconds: float = 10.0) -> bool:
+    def settle(self, seconds: float = 60.0) -> bool:
         """Wait until nothing is queued or being sent; False when that took too long."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if all(q.empty() for q in self._queues.values()) and not any(self._busy.values()):
+            if not any(q.unfinished_tasks for q in self._queues.values()):
                 return True
             time.sleep(0.01)
         return False
@@ -167,26 +167,29 @@ class Delivery:
             first = waiting.get()
             if first is None:
                 return
-            self._busy[platform] = True
+            events = [first]
             try:
-                for batch in self._misbehave(self._gather(waiting, first)):
+                self._gather(waiting, events)
+                for batch in self._misbehave(events):
                     self._deliver(platform, batch)
             except Exception:
                 log.exception("a webhook could not be sent")
             finally:
-                self._busy[platform] = False
+                for _ in events:
+                    waiting.task_done()
 
-    def _gather(self, waiting: queue.Queue[Event | None], first: Event) -> list[Event]:
+    def _gather(self, waiting: queue.Queue[Event | None], events: list[Event]) -> None:
+        """Add to the first event those that came meanwhile."""
         self._stop.wait(float(self.world.switch("webhooks.gather_seconds", 0.2)))
-        events = [first]
-        while len(events) < MOST_EVENTS:
-            try:
-                event = waiting.get_nowait()
-            except queue.Empty:
-                break
-            if event is not None:
-                events.append(event)
-        return events
+        ledger = self.world.companies.get(events[0].company)
+        with ledger.lock if ledger else contextlib.nullcontext():  # what one act changes is told together
+            while len(events) < MOST_EVENTS:
+                try:
+                    event = waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if event is not None:
+                    events.append(event)
 
     def _misbehave(self, events: list[Event]) -> list[list[Event]]:
         chance = self.world.random.random

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from connector import config, db
 from tests.contract_gate import contract_gate, sent_to_ledgers  # noqa: F401 - fixtures of every test
@@ -15,6 +16,16 @@ from tests.contract_gate import contract_gate, sent_to_ledgers  # noqa: F401 - f
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 """Real receivables and the ledgers' own schemas, where a developer has them; never in the repository."""
+
+# Generated examples are the same each time, and a busy machine is no failure. `make night` tries others.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize="FORBEAR_LIVES" not in os.environ,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 _skipped: list[str] = []
 

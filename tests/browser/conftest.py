@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -36,6 +34,7 @@ from connector.platforms import Identity
 from connector.practice import invitations, people
 from connector.supervisor import Installation
 from tests.browser.books import TODAY, harbor_and_pine
+from tests.connector.servers import free_port
 from web import create_app
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -92,19 +91,7 @@ class World:
         return answer.json()
 
 
-def _free_port() -> int:
-    """A port below those that the system hands out by itself: until we listen, no connection of anybody takes it."""
-    for port in random.sample(range(20_000, 32_000), 50):
-        with socket.socket() as trial:
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("fifty ports, and none of them free")
-
-
-def until(done: Any, what: str, seconds: float = 60) -> None:
+def until(done: Any, what: str, seconds: float = 150) -> None:
     """Wait for a condition outside the browser."""
     end = time.monotonic() + seconds
     while not done():
@@ -117,7 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     if not CHROMIUM.exists():
         pytest.skip("Chromium is not installed; `sh tests/prepare.sh` installs it")
     folder = tmp_path_factory.mktemp("installation")
-    sandbox_port, port = _free_port(), _free_port()
+    sandbox_port, port = free_port(), free_port()
     sandbox, url = f"http://localhost:{sandbox_port}", f"http://localhost:{port}"
     books = folder / "books.jsonl"  # instead of the large sample companies
     books.write_text(json.dumps(harbor_and_pine("Somebody Else", "USD", "US")) + "\n")
@@ -198,7 +185,7 @@ def home(chromium: Browser, world: World) -> Home:
     context = chromium.new_context(base_url=world.url)
     context.set_default_timeout(30_000)
     id = connect(context.new_page(), world, "quickbooks", name=COMPANIES[1])
-    until(lambda: reviewed(world, id), "the first review", 90)
+    until(lambda: reviewed(world, id), "the first review")
     with db.transaction(world.engine) as tx:
         draft = next(p for p in plans.of_connection(tx, id) if p.state == "proposed")
         c = db.customers.c

@@ -79,7 +79,7 @@ def office(request: pytest.FixtureRequest, chromium: Browser, world: World) -> I
     context.set_default_timeout(30_000)
     page = context.new_page()
     id = connect(page, world, platform, name=NAME)
-    until(lambda: reviewed(world, id), "the first review", 90)
+    until(lambda: reviewed(world, id), "the first review")
     with db.transaction(world.engine) as tx:
         settings.answer(tx, id, income_basis="accrual", sales_tax_basis="accrual", who="Dana", now=db.now())
     page.goto(f"/organizations/{id}/customer-page")

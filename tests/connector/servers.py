@@ -1,9 +1,11 @@
-"""A private PostgreSQL cluster and a private Valkey, for the length of a test run."""
+"""A private PostgreSQL cluster and a private Valkey, for the length of a test run; ports and processes."""
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +15,26 @@ from pathlib import Path
 import pytest
 
 from connector import config, embedded
+
+
+def free_port() -> int:
+    """A port below those that the system hands out by itself: until we listen, no connection of anybody takes it."""
+    for port in random.sample(range(20_000, 32_000), 50):
+        with socket.socket() as trial:
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("fifty ports, and none of them free")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and that nobody asked about does not. It may end while we look."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def postgres_binaries() -> Path | None:

@@ -44,7 +44,7 @@ def owner(store: Engine) -> str | None:
         return found
 
 
-def until(what: object, seconds: float = 10) -> None:
+def until(what: object, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not what():  # type: ignore[operator]
         assert time.monotonic() < end, "it never came"

@@ -619,7 +619,7 @@ def test_what_a_ledger_refused_is_not_asked_again_at_every_turn(
     jobs.sync_connection(connected)
     assert sweep.sweep(installation) == 0
     rest = waking.resting("sync_connection", connected)
-    assert 890 <= embedded.redis(installation).ttl(rest) <= 900
+    assert 700 <= embedded.redis(installation).ttl(rest) <= 900
     waking.for_news(installation, [connected])
     assert not embedded.redis(installation).exists(rest)
 
@@ -639,7 +639,7 @@ def test_a_nightly_check_that_its_ledger_refuses_rests_too(
     empty_queue(installation)
     assert sweep.sweep(installation) == 0
     left = embedded.redis(installation).ttl(waking.resting("prove_connection", connected))
-    assert rests - 10 <= left <= rests
+    assert rests / 2 <= left <= rests
 
 
 def test_a_job_that_is_killed_after_a_rest_was_ordered_is_found_at_once(

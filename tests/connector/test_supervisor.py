@@ -13,6 +13,7 @@ import pytest
 from connector import config, db, embedded
 from connector.config import WrongSetting
 from connector.supervisor import Child, Installation, web_command
+from tests.connector.servers import alive
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,14 +23,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {**kept, "FORBEAR_DATA_DIR": str(folder), "PYTHONPATH": str(ROOT)}
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def until(what: Callable[[], object], seconds: float = 30) -> None:
+def until(what: Callable[[], object], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it never came"

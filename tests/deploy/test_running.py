@@ -29,7 +29,7 @@ from connector.config import Config, WrongSetting
 from connector.connecting import connections, keys
 from connector.platforms import Grant, Identity, OrganizationRef, Token
 from tests.connector import servers
-from tests.security.practice import free_port
+from tests.connector.servers import free_port
 from web.slow import Worker
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def running(command: list[str], env: dict[str, str], folder: Path) -> Iterator[s
                 process.wait()
 
 
-def until(done: object, seconds: float = 30) -> None:
+def until(done: object, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not done():  # type: ignore[operator]
         assert time.monotonic() < end, "it never came"

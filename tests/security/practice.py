@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from sandbox.clock import Clock
 from sandbox.ledger import Ledger as PretendLedger
 from sandbox.server import Server
 from sandbox.world import World
+from tests.connector.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 18)  # a Wednesday: reminders may leave
@@ -99,12 +99,6 @@ class Practice:
 def _from_the_queue(line: str) -> bool:
     """The embedded queue's server has its own form: "12316:M 22 Nov 2026 ..."."""
     return line[:1].isdigit()
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def environment(folder: Path, sandbox: str, port: int, **more: str) -> dict[str, str]:

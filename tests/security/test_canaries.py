@@ -152,7 +152,7 @@ def a_row_that_the_database_refuses(practice: Practice, id: str) -> None:
             sa.text("CREATE TRIGGER no BEFORE INSERT ON customers BEGIN SELECT RAISE(ABORT, 'no'); END")
         )
     waking.sync(practice.config, id, full=True)
-    practice.until(lambda: "sync_connection of" in practice.log(), "the refused row", 20)
+    practice.until(lambda: "sync_connection of" in practice.log(), "the refused row")
     with db.transaction(practice.engine) as tx:
         tx.execute(sa.text("DROP TRIGGER no"))
 

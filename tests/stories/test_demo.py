@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,8 @@ from typing import Any
 import pytest
 import requests
 import sqlalchemy as sa
+
+from tests.connector.servers import alive, free_port
 
 PATIENCE = 240
 
@@ -49,12 +50,6 @@ class Demo:
         return next(
             c for c in self.report["companies"] if c["platform"] == platform and c["plan"].get("mode") == mode
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def _start(folder: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
@@ -85,7 +80,7 @@ def _report(process: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    folder, port = tmp_path_factory.mktemp("demo"), _free_port()
+    folder, port = tmp_path_factory.mktemp("demo"), free_port()
     process = _start(folder, port)
     try:
         yield Demo(process, folder, _report(process, folder), port)
@@ -185,7 +180,7 @@ def test_ctrl_c_ends_everything_and_keep_goes_on(demo: Demo) -> None:
     assert len(started) >= 6  # sandbox, queue, web, two workers, clock
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(60) == 0
-    assert _eventually(lambda: not {p for p in started if Path(f"/proc/{p}").exists()}, 20)
+    assert _eventually(lambda: not [p for p in started if alive(p)], 20)
 
     before = demo.rows("select number, state from plans where state = 'running' order by number")
     again = _start(demo.folder, demo.port, "--keep", "--once")
