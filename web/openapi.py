@@ -2,7 +2,7 @@
 
 Addresses, methods and parts of addresses are the routing table's; the fields of forms and queries are those that a
 view, or a function of ours that it calls, asks for by name. It serves tools that try every address
-(`tests/security/test_surface.py`), and whoever reviews the installation.
+(`tests/security/test_fuzz.py`), and whoever reviews the installation.
 """
 
 from __future__ import annotations

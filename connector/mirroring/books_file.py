@@ -1,4 +1,4 @@
-"""Reads books files: `books/1`, JSON Lines, optionally gzip, one company per line (docs/books-file.md).
+"""Reads books files: `books/1`, JSON Lines, optionally gzip, one company per line; the rows below are its keys.
 
 Money in the file is hundredths of the currency's unit whatever the currency; here it becomes whole minor
 units. Nothing in the file says "paid" or "late": `known_on` derives balances for a day from what was dated
