@@ -93,6 +93,10 @@ def fill(settings: Config, rows: dict[str, list[dict[str, Any]]]) -> sa.MetaData
         for table in tables.sorted_tables:
             for row in rows.get(table.name, []) if table.name != "alembic_version" else []:
                 tx.execute(sa.insert(table), {k: value(table.c[k], v) for k, v in row.items()})
+            if tx.dialect.name == "postgresql" and isinstance(table.c.get("id", sa.null()).type, sa.Integer):
+                tx.exec_driver_sql(  # its numbers go on behind those that were given here
+                    f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), max(id)) FROM {table.name}"
+                )
     return tables
 
 
