@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
 
 import sqlalchemy as sa
@@ -76,7 +77,60 @@ def _look(engine: Engine, connection_id: str, ledger: Ledger) -> _Apart:
         ours = _standings(books.open_balances(tx, connection_id), books.open_invoices(tx, connection_id))
     nothing = _Standing()
     both = {key: (ours.get(key, nothing), theirs.get(key, nothing)) for key in ours.keys() | theirs.keys()}
-    return {key: (here, there) for key, (here, there) in both.items() if here != there}
+    apart = {key: (here, there) for key, (here, there) in both.items() if here != there}
+    if not apart:
+        return apart
+    with db.reading(engine) as tx:
+        return _without_payers(apart, _paid_for_others(tx, connection_id))
+
+
+def _paid_for_others(tx: Transaction, connection_id: str) -> list[tuple[str, str, str, int]]:
+    """What a customer's money or credit settled of another's invoices: (who paid, whose invoice, currency, amount)."""
+    a, i = db.allocations.c, db.invoices.c
+    both = db.allocations.join(db.invoices, sa.and_(i.connection_id == a.connection_id, i.id == a.invoice_id))
+    query = (
+        sa.select(a.customer_id, i.customer_id, i.currency, sa.func.sum(a.amount))
+        .select_from(both)
+        .where(a.connection_id == connection_id, a.customer_id != i.customer_id)
+        .group_by(a.customer_id, i.customer_id, i.currency)
+    )
+    last = books.survivors(tx, connection_id)
+    return [
+        (last.get(payer, payer), last.get(owner, owner), code, int(minor))
+        for payer, owner, code, minor in tx.execute(query)
+    ]
+
+
+def _without_payers(apart: _Apart, paid: list[tuple[str, str, str, int]]) -> _Apart:
+    """Without what is apart only because the ledger keeps a head office's payment of a branch's invoice in the balance
+    of the head office, where the branch goes on owing it. No contract says which way QuickBooks does it, so both are
+    right; but only where it explains to the cent everybody whom these payments tie together."""
+    moved: Counter[Key] = Counter()
+    tied: dict[Key, set[Key]] = defaultdict(set)
+    for payer, owner, code, minor in paid:
+        one, other = (payer, code), (owner, code)
+        moved[one] -= minor
+        moved[other] += minor
+        tied[one].add(other)
+        tied[other].add(one)
+
+    def explained(key: Key) -> bool:
+        here, there = apart.get(key, (_Standing(), _Standing()))
+        return there == _Standing(here.balance + moved[key], here.invoices)
+
+    left = dict(apart)
+    seen: set[Key] = set()
+    for key in apart:
+        if key in seen or key not in tied:
+            continue
+        group, new = {key}, {key}
+        while new:
+            new = {k for one in new for k in tied[one]} - group
+            group |= new
+        seen |= group
+        if all(explained(k) for k in group):
+            left = {k: v for k, v in left.items() if k not in group}
+    return left
 
 
 def _standings(

@@ -73,6 +73,23 @@ def test_mistakes_that_cancel_out_in_the_sum_show_in_the_count_and_hold_the_cust
     assert completeness.compare(store, installation, connected) == []
 
 
+def test_a_head_offices_payment_of_a_branchs_invoice_may_stay_in_the_head_offices_balance(
+    store: Engine, installation: config.Config, connected: str, synced: Ledgers
+) -> None:
+    """No contract says whose balance it lowers: the branch's, as its invoice, or the payer's. Both are in order."""
+    synced.invoice("i3", "2", 5_000, 2_000)
+    synced.payment("p2", "1", 3_000, ("i3", 3_000))
+    sync.sync(store, installation, connected)
+    assert completeness.compare(store, installation, connected) == []  # with the invoice
+    synced.set(balances={"1": {"USD": 3_000}, "2": {"USD": 15_000}})  # with the payer
+    assert completeness.compare(store, installation, connected) == []
+    synced.set(
+        balances={"1": {"USD": 6_000}, "2": {"USD": 15_000}}
+    )  # a payment that was voided without our notice
+    [found] = completeness.compare(store, installation, connected)
+    assert (found.customer_id, found.ours, found.theirs) == ("2", 12_000, 15_000)
+
+
 def test_a_change_made_between_the_pull_and_the_proof_is_no_difference(
     store: Engine, installation: config.Config, connected: str, synced: Ledgers
 ) -> None:
