@@ -179,9 +179,9 @@ def judge(
         now = max(severity(eked_out), SEVERE if habits.stuck else LOW)
         if missing and before == SEVERE:
             now = SEVERE  # too few to show a change
-    reasons = [_how("Of the latest", recent)] if recent.count else []
+    reasons = [_how("latest", recent)] if recent.count else []
     if earlier.count:
-        reasons.append(_how("Of those before", earlier))
+        reasons.append(_how("earlier", earlier))
     if habits.waiting > 14 or broken or back:
         now = max(now, MILD)
     if whole.open and broken + back >= 2:
@@ -292,14 +292,14 @@ def at_risk(owed: Iterable[Owed], segment: str, today: dt.date) -> float:
 
 
 def _how(which: str, paid: Tally) -> str:
+    if paid.count == 1:
+        late = f"was late, by {days(paid.worst)}{', and is still open' if paid.open else ''}"
+        return f"The {which} invoice {late if paid.late else 'was on time'}."
+    of = f"Of the {which} {paid.count} invoices,"
     if not paid.late:
-        return f"{which} {_count(paid.count)}, all were on time."
+        return f"{of} all were on time."
     still = f", {paid.open} of them still open" if paid.open else ""
-    return f"{which} {_count(paid.count)}, {paid.late} {'was' if paid.late == 1 else 'were'} late, by up to {days(paid.worst)}{still}."
-
-
-def _count(count: int) -> str:
-    return "1 invoice" if count == 1 else f"{count} invoices"
+    return f"{of} {paid.late} {'was' if paid.late == 1 else 'were'} late, by up to {days(paid.worst)}{still}."
 
 
 def _many(count: int) -> str:

@@ -88,6 +88,18 @@ def test_parts_that_came_are_not_said_to_be_nothing():
     assert said.reasons[0] == "No invoice has been paid in full so far; three make a first judgement."
 
 
+def test_the_latest_and_the_earlier_invoices_are_told_apart_in_english():
+    days = [date(2025, month, 1) for month in range(1, 9)]
+    late = {days[2]: date(2025, 5, 1), days[5]: date(2025, 8, 10)}
+    before = [Invoice(f"i{d}", "", "58", d, d, "USD", 700, 0, Status.PAID) for d in days]
+    money = [Payment(f"p{d}", "58", late.get(d, d), "USD", 700, 0, (Allocation(f"i{d}", 700),)) for d in days]
+    said = assess(Receivables(CUSTOMER, (*before, OPEN), tuple(money)), Policy(), TODAY)
+    assert said.reasons[:2] == (
+        "The latest invoice was late, by 50 days, and is still open.",
+        "Of the earlier 8 invoices, 2 were late, by up to 70 days.",
+    )
+
+
 def test_a_dispute_says_whether_anything_else_is_overdue():
     since = (Event("disputed", date(2026, 10, 5), "1"),)
     alone = assess(Receivables(CUSTOMER, (OPEN,), events=since), Policy(), TODAY)
