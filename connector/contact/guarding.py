@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -177,16 +178,15 @@ def guard(tx: Connection, scene: Scene) -> Guard:
     connection_id, customer, decided = scene.organization.id, scene.customer, scene.decided
     unapplied = _unapplied(scene.payments, scene.credits)
     payments = list(scene.payments)
-    for other in scene.kin:
-        theirs = books.of_customer(tx, connection_id, other)
-        if theirs:
-            payments += theirs.payments
-            for currency, amount in _unapplied(theirs.payments, theirs.credits).items():
-                unapplied[currency] = unapplied.get(currency, 0) + max(0, amount)
+    family = [found for other in scene.kin if (found := books.of_customer(tx, connection_id, other))]
+    for theirs in family:
+        payments += theirs.payments
+        for currency, amount in _unapplied(theirs.payments, theirs.credits).items():
+            unapplied[currency] = unapplied.get(currency, 0) + max(0, amount)
     told = scene.told.differences.get(customer.id, ())
     differences = {d.currency: (d.theirs, d.ours) for d in told}
     if scene.fresh:
-        differences |= _difference(scene)
+        differences |= _difference(scene, family)
     reasons = {
         h.reason
         for id in (customer.id, *scene.kin)
@@ -256,20 +256,41 @@ def unexplained(invoices: Iterable[Invoice], payments: Iterable[Payment]) -> int
     return found
 
 
-def _difference(scene: Scene) -> dict[str, tuple[int, int]]:
-    """Where the ledger's own balance of the customer, read with the documents, is not what they add up to."""
+def _difference(scene: Scene, family: Sequence[books.Receivables]) -> dict[str, tuple[int, int]]:
+    """Where the ledger's own balance of the customer, read with the documents, is not what they add up to.
+
+    What a head office paid on a branch's invoice may lower either's balance: both are in order (`completeness`).
+    """
     if scene.customer.ledger_balance is None:
         return {}
     ours = {code: -amount for code, amount in _unapplied(scene.payments, scene.credits).items()}
     for invoice in scene.invoices:
         if invoice.status not in (Status.DRAFT, Status.VOID):
             ours[invoice.currency] = ours.get(invoice.currency, 0) + invoice.balance
-    theirs = scene.customer.ledger_balance
+    theirs, across = scene.customer.ledger_balance, _across(scene, family)
     return {
-        code: (theirs.get(code, 0), ours.get(code, 0))
+        code: (there, here)
         for code in theirs.keys() | ours.keys()
-        if theirs.get(code, 0) != ours.get(code, 0)
+        if (there := theirs.get(code, 0)) != (here := ours.get(code, 0)) and there != here + across[code]
     }
+
+
+def _across(scene: Scene, family: Sequence[books.Receivables]) -> Counter[str]:
+    """By how much more the customer would owe if each payment and credit counted for whoever gave it alone."""
+    mine, found = {i.id for i in scene.invoices}, Counter[str]()
+    kin = {i.id for theirs in family for i in theirs.invoices}
+
+    def count(given: Iterable[Payment | CreditNote], whose: Collection[str], sign: int) -> None:
+        for each in given:
+            if not each.void:
+                found[each.currency] += sign * sum(
+                    a.amount for a in each.allocations if a.invoice_id in whose
+                )
+
+    for theirs in family:
+        count((*theirs.payments, *theirs.credits), mine, 1)
+    count((*scene.payments, *scene.credits), kin, -1)
+    return found
 
 
 def _unapplied(payments: Iterable[Payment], credits: Iterable[CreditNote]) -> dict[str, int]:

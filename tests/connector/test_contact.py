@@ -349,6 +349,21 @@ def test_the_ledgers_own_balance_does_not_agree(story: Story) -> None:
     assert "The ledger says 0.00 USD is open, our copy says 400.00 USD" in kept(story)[0].held_because[0]
 
 
+def test_a_head_offices_payment_may_have_stayed_in_its_own_balance(story: Story) -> None:
+    """Whose balance it lowers no contract says: the reminder about what the branch still owes goes out either way."""
+    customers = story.ledger.customers
+    customers["59"] = Customer("59", "Head office")
+    customers["58"] = replace(customers["58"], parent_id="59")
+    story.ledger.pay("201", 10000, TUESDAY)
+    (paid,) = story.ledger.received.values()
+    story.ledger.received[paid.id] = replace(paid, customer_id="59")
+    story.sync()
+    reviewed(story)
+    customers["58"] = replace(customers["58"], ledger_balance={"USD": 40000})  # the invoices, as they were
+    story.deliver()
+    assert len(story.ledger.remarks) == 1
+
+
 def test_what_needs_no_call_is_asked_before_the_ledger(story: Story) -> None:
     reviewed(story)
     with db.transaction(story.engine) as tx:
