@@ -262,47 +262,37 @@ class Pull:
     # ------------------------------------------------------------ rows
 
     def _batch(self, page: _Page) -> Batch:
-        customers: list[Customer] = []
-        invoices: list[Invoice] = []
-        payments: list[Payment] = []
-        credits: list[CreditNote] = []
-        removed: list[tuple[Kind, str]] = []
-        unreadable: list[Unreadable] = []
-        found: list[Any] = list(page.rows)
-        if page.of is _PAYMENTS:  # read once for what to ask, and for the records
-            found = [_tolerant(shapes.payment, row) or row for row in found]
-            self._learn(found)
-        for row, one in zip(page.rows, found, strict=True):
-            try:
-                record = self._record(page.of, one)
-            except (msgspec.DecodeError, ValueError, ArithmeticError) as problem:
-                unreadable.append(_unreadable(page.of, row, problem))
-                continue
-            if isinstance(record, Invoice):
-                invoices.append(record)
-                if record.currency != self._home:
-                    self._currencies[record.id] = record.currency
-                if page.looked_up:
-                    self._customers[record.id] = record.customer_id
-            elif isinstance(record, Payment):
-                payments.append(record)
-            elif isinstance(record, CreditNote):
-                credits.append(record)
-            elif isinstance(record, Customer):
-                customers.append(record)
-            elif isinstance(record, translate.Gone):
-                removed.append((page.of.kind, record.id))
+        records, unreadable = self._records(page)
+        invoices = tuple(r for r in records if isinstance(r, Invoice))
+        self._currencies |= {i.id: i.currency for i in invoices if i.currency != self._home}
+        if page.looked_up:
+            self._customers |= {i.id: i.customer_id for i in invoices}
         return Batch(
-            customers=tuple(customers),
-            invoices=tuple(invoices),
-            payments=tuple(payments),
-            credits=tuple(credits),
-            removed=tuple(removed),
+            customers=tuple(r for r in records if isinstance(r, Customer)),
+            invoices=invoices,
+            payments=tuple(r for r in records if isinstance(r, Payment)),
+            credits=tuple(r for r in records if isinstance(r, CreditNote)),
+            removed=tuple((page.of.kind, r.id) for r in records if isinstance(r, translate.Gone)),
             unreadable=tuple(unreadable),
             what=_WORDS[page.of.kind],
             done=(page.number - 1) * PAGE_SIZE + len(page.rows),
             expected=page.count,
         )
+
+    def _records(self, page: _Page) -> tuple[list[Any], list[Unreadable]]:
+        """A page's records, and what of it cannot be read."""
+        found: list[Any] = list(page.rows)
+        if page.of is _PAYMENTS:  # read once for what to ask, and for the records
+            found = [_tolerant(shapes.payment, row) or row for row in found]
+            self._learn(found)
+        records: list[Any] = []
+        unreadable: list[Unreadable] = []
+        for row, one in zip(page.rows, found, strict=True):
+            try:
+                records.append(self._record(page.of, one))
+            except (msgspec.DecodeError, ValueError, ArithmeticError) as problem:
+                unreadable.append(_unreadable(page.of, row, problem))
+        return records, unreadable
 
     def _record(self, asked: _List, row: Any) -> Any:
         if asked is _INVOICES:

@@ -56,9 +56,8 @@ def record(
     """Somebody called or wrote by hand. Raises ValueError for an unknown way."""
     if how not in CHANNELS:
         raise ValueError(f"{how!r} is no way to contact somebody; there are {', '.join(CHANNELS)}.")
-    _keep(
-        tx, connection_id, customer_id, CONTACT, how, on, who, now, note, "", f"contacted a customer by {how}"
-    )
+    did = f"contacted a customer by {how}"
+    _keep(tx, connection_id, customer_id, CONTACT, how, did, on=on, who=who, now=now, note=note)
 
 
 def hear(
@@ -77,7 +76,10 @@ def hear(
     if what not in SIGNALS:
         raise ValueError(f"{what!r} is not a signal; there are {', '.join(SIGNALS)}.")
     did = f"noted that a customer {SIGNALS[what]}"
-    _keep(tx, connection_id, customer_id, HEARD, what, on, who, now, note, invoice_id, did)
+    _keep(
+        tx, connection_id, customer_id, HEARD, what, did,
+        on=on, who=who, now=now, note=note, invoice_id=invoice_id,
+    )  # fmt: skip
 
 
 def moved(
@@ -118,12 +120,13 @@ def _keep(
     customer_id: str,
     level: str,
     channel: str,
+    did: str,
+    *,
     on: dt.date,
     who: str,
     now: dt.datetime,
     note: str,
-    invoice_id: str,
-    did: str,
+    invoice_id: str = "",
 ) -> None:
     insert = (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(reminders)
     row = {
