@@ -166,6 +166,11 @@ def _words(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _called(said: Any, issued: date) -> str:
+    """An invoice's number, or its day where it has none: that tells it apart for people, as no id of theirs does."""
+    return _words(str(said) if type(said) is int else said) or issued.isoformat()
+
+
 def minor(value: Decimal | None, currency: str) -> int:
     """An amount that QuickBooks may leave out when it is zero."""
     return to_minor(value, currency) if value else 0
@@ -231,7 +236,7 @@ def invoice(raw: Raw | shapes.Invoice, home: str) -> Invoice:
     note, emailed = i.PrivateNote, i.EmailStatus
     return _Invoice(
         id=str(_given(i.Id, "Id")),
-        number=_words(i.DocNumber),
+        number=_called(i.DocNumber, issued),
         customer_id=named(i.CustomerRef) or str(_given(None, "CustomerRef")),
         date=issued,
         due=day(i.DueDate) if i.DueDate else issued,
@@ -370,13 +375,14 @@ def document(
         balance = money(raw.get("RemainingCredit", raw.get("Balance")), currency)
     else:
         balance = amount(raw, "UnappliedAmt", currency)
-    detail = raw.get("TxnTaxDetail")
+    detail, issued = raw.get("TxnTaxDetail"), day(required(raw, "TxnDate"))
+    number = text(raw, "PaymentRefNum" if kind is Kind.PAYMENT else "DocNumber")
     return Document(
         kind=kind,
         id=id_of(raw),
-        number=text(raw, "PaymentRefNum" if kind is Kind.PAYMENT else "DocNumber"),
+        number=_called(raw.get("DocNumber"), issued) if kind is Kind.INVOICE else number,
         customer_id=customer_id(raw),
-        date=day(required(raw, "TxnDate")),
+        date=issued,
         due=day(raw["DueDate"]) if kind is Kind.INVOICE and raw.get("DueDate") else None,
         currency=currency,
         total=total,

@@ -106,6 +106,14 @@ def test_a_foreign_invoice_keeps_its_own_rate() -> None:
     assert translate.invoice(raw, "USD").rate == "1.1234567"
 
 
+def test_an_invoice_without_a_number_is_known_by_its_day() -> None:
+    """Where a company numbers by hand, the field may be empty; a customer has never seen QuickBooks' own id."""
+    bare = an_invoice()
+    del bare["DocNumber"]
+    assert translate.invoice(bare, "USD").number == "2026-08-01"
+    assert translate.document(Kind.INVOICE, bare, "USD").number == "2026-08-01"
+
+
 def test_an_invoice_without_due_date_is_due_at_once() -> None:
     raw = an_invoice()
     del raw["DueDate"]

@@ -179,7 +179,7 @@ def test_numbers_where_texts_are_usual_do_no_harm() -> None:
     raw = an_invoice(1) | {"Id": 1, "SyncToken": 3, "DocNumber": 1001, "CustomerRef": {"value": 58}}
     with quickbooks(Books(Invoice=[raw])) as books:
         [invoice] = [i for b in books.ledger().pull(None) for i in b.invoices]
-    assert (invoice.id, invoice.version, invoice.number, invoice.customer_id) == ("1", "3", "", "58")
+    assert (invoice.id, invoice.version, invoice.number, invoice.customer_id) == ("1", "3", "1001", "58")
 
 
 def test_oddities_in_what_is_only_told_do_no_harm() -> None:
