@@ -120,16 +120,19 @@ def draft(
     decided: Settings | None = None,
     rests: Sequence[Hold] | None = None,
     segment: str | None = None,
+    made: propose.Proposal | None = None,
 ) -> Plan:
     """The plan over these invoices, in the mode that the books allow; as if there were no plan `but`. Not stored.
 
     What the caller has read already may be given: the customer's plans and holds, the organization, what was decided,
-    and what kind of payer they are.
+    and what kind of payer they are; or what was `made` by `proposal` of all that.
     Raises PlanProblem.
     """
     decided = decided or settings.load(tx, connection_id)
     organization = organization or connections.get(tx, connection_id)
-    made = proposal(decided, organization, picture, chosen, today, wish)
+    if made is None:
+        kind = _kind(tx, connection_id, picture.customer.id) if segment is None else segment
+        made = proposal(decided, organization, picture, chosen, today, wish, kind)
     shared = books.shared_numbers(tx, connection_id, {i.id: i.number for i in made.invoices})
     plan = Plan(
         id="",

@@ -138,6 +138,10 @@ def _considered(
             yield None, NUDGE
             continue
         try:
+            made = drafting.proposal(decided, organization, picture, group, today, None, segment or "")
+            if len(made.rows) < 2:
+                yield None, SHORT  # one payment is a later due date, not a plan: a reminder does for that
+                continue
             plan = drafting.draft(
                 tx,
                 organization.id,
@@ -148,14 +152,12 @@ def _considered(
                 organization=organization,
                 decided=decided,
                 rests=rests,
-                segment=segment,
+                made=made,
             )
         except PlanProblem:
             yield None, REFUSED  # what it is stands on the customer's page; there is nothing to propose
             continue
-        if len(plan.rows) < 2:
-            yield None, SHORT  # one payment is a later due date, not a plan: a reminder does for that
-        elif rails.problems(plan, today, policy):
+        if rails.problems(plan, today, policy):
             yield None, REFUSED
         else:
             yield plan, ""

@@ -140,6 +140,32 @@ def test_a_draft_that_nobody_answers_keeps_its_number_and_moves_its_days(story: 
         plans.approve(tx, first.id, who="Ann", now=NOON, today=day, revision=before)
 
 
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [("squeezed", [14166, 14166, 14167, 14167, 14167, 14167]), ("chronic", [17000, *[13600] * 5])],
+)
+def test_a_draft_goes_by_the_kind_of_payer_that_a_person_sees(
+    story: Story, kind: str, rows: list[int]
+) -> None:
+    story.ledger.an_invoice("301", "59", DAY(2026, 8, 1), DAY(2026, 8, 31), 100000, number="3001")
+    story.ledger.pay("301", 15000, DAY(2026, 10, 1))
+    story.sync()
+    for days in (200, 30):
+        policy = Policy(plan=PlanPolicy(propose_after_days=days))
+        with db.transaction(story.engine) as tx:
+            revision = settings.load(tx, story.connection_id).revision
+            settings.save_policy(tx, story.connection_id, policy, revision=revision, who="Ann", now=NOON)
+        reviewed(story)
+        with db.transaction(story.engine) as tx:
+            key = (story.connection_id, "59")
+            conclusions.override(tx, *key, kind, reason="I know them.", who="Ann", now=NOON)
+    (drafted,) = [p.plan for p in all_plans(story) if p.plan.customer_id == "59"]
+    with db.reading(story.engine) as tx:
+        asked = drafting.sketch(tx, *key, ["301"], today=TODAY, wish=Wish(), but=drafted.id)
+    assert [r.total for r in drafted.rows] == rows
+    assert [r.total for r in asked.rows] == rows
+
+
 def test_a_draft_takes_in_what_fell_due_while_nobody_answered(story: Story) -> None:
     reviewed(story)
     reviewed(story, DAY(2027, 1, 4))  # 1010 fell due on 2 December, and is overdue long enough for a plan
