@@ -3,7 +3,7 @@
 proposed → approved → running → finished | broken | cancelled. A plan keeps every version with its author and
 reason; the version that counts is `Record.plan`, a newer one that waits for approval is `Record.draft`.
 While an undo is under way the state stays and `progress` says "undoing" or "cancelling".
-How plans are read is in connector.planning.plan_records, and offered here too.
+How plans are read is in connector.planning.plan_records, and offered here too; how a change is stored, in plan_changes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from connector.db import installments, plan_versions, plans
+from connector.db import plan_versions, plans
 from connector.domain.plan import Plan
 from connector.domain.plan_words import next_version
 from connector.domain.refusals import already_planned
 from connector.mirroring import books
 from connector.planning import objections
+from connector.planning.plan_changes import (
+    bump,
+    forget_version,
+    keep_version,
+    log,
+    set_installment,
+    set_version,
+)
 from connector.planning.plan_records import (
     ACTIVE,
     UNDER_WAY,
@@ -113,9 +121,9 @@ def add(
         )
     )
     plan = replace(plan, id=shown(inserted.inserted_primary_key[0]))  # type: ignore[index]
-    _keep_version(tx, plan, who=who, why="", now=now)
+    keep_version(tx, plan, who=who, why="", now=now)
     record = get(tx, plan.id)
-    _log(tx, record, who, "proposed a plan", now, after=plan.to_json())
+    log(tx, record, who, "proposed a plan", now, after=plan.to_json())
     return record
 
 
@@ -131,11 +139,11 @@ def edit(
             f"Plan {plan_id} is {record.state} and cannot be edited. Renegotiate it to change what is left.",
         )
     plan = replace(plan, id=before.id, version=before.version, supersedes=before.supersedes)
-    _bump(tx, record, now, revision=revision, mode=str(plan.mode))
+    bump(tx, record, now, revision=revision, mode=str(plan.mode))
     why = why or why_of(tx, before)
-    _forget_version(tx, before)
-    _keep_version(tx, plan, who=who, why=why, now=now)
-    _log(tx, record, who, "edited a plan", now, why=why, before=before.to_json(), after=plan.to_json())
+    forget_version(tx, before)
+    keep_version(tx, plan, who=who, why=why, now=now)
+    log(tx, record, who, "edited a plan", now, why=why, before=before.to_json(), after=plan.to_json())
     return get(tx, plan_id)
 
 
@@ -163,7 +171,7 @@ def approve(
         tx, record.connection_id, plan.customer_id, [s.invoice_id for s in plan.sources], today, but=plan.id
     )
     plan = objections.with_versions(plan, known.invoices)
-    _bump(
+    bump(
         tx,
         record,
         now,
@@ -185,7 +193,7 @@ def approve(
             digest=plan.digest,
         )
     )
-    _log(tx, record, who, "approved a plan", now, after={"version": plan.version, "digest": plan.digest})
+    log(tx, record, who, "approved a plan", now, after={"version": plan.version, "digest": plan.digest})
     return get(tx, plan_id)
 
 
@@ -194,8 +202,8 @@ def begun(
 ) -> None:
     """The writes of the current version are laid out, all dated `posted_on`; `proof` is how the books stood."""
     record = get(tx, plan_id)
-    _version(tx, record.plan, posted_on=posted_on, proof=proof)
-    _bump(tx, record, now)
+    set_version(tx, record.plan, posted_on=posted_on, proof=proof)
+    bump(tx, record, now)
 
 
 def written(
@@ -209,17 +217,15 @@ def written(
 ) -> Record:
     """The ledger has the current version, read back and proven."""
     record = get(tx, plan_id)
-    _version(tx, record.plan, proof=proof)
+    set_version(tx, record.plan, proof=proof)
     for n, invoice_id in invoice_ids.items():
-        _installment(tx, record.plan, n, invoice_id=invoice_id)
+        set_installment(tx, record.plan, n, invoice_id=invoice_id)
     progress = record.progress if record.progress in UNDER_WAY else "on_track"
-    _bump(tx, record, now, state="running", progress=progress, attention=attention)
+    bump(tx, record, now, state="running", progress=progress, attention=attention)
     # Notes move no document, so no change of the ledger's would bring a review: pages would go on saying that
     # reminders rest because a plan waits for an answer.
     books.note_changed(tx, record.connection_id, [record.plan.customer_id], now)
-    _log(
-        tx, record, audit.SYSTEM, "wrote a plan into the ledger", now, after={"version": record.plan.version}
-    )
+    log(tx, record, audit.SYSTEM, "wrote a plan into the ledger", now, after={"version": record.plan.version})
     return get(tx, plan_id)
 
 
@@ -233,15 +239,15 @@ def send_back(tx: Connection, plan_id: str, sentence: str, *, now: dt.datetime, 
     plan = record.plan
     if tried:
         plan = replace(plan, version=plan.version + 1)
-        _keep_version(tx, plan, who=audit.SYSTEM, why=sentence, now=now)
+        keep_version(tx, plan, who=audit.SYSTEM, why=sentence, now=now)
         if record.acceptance:  # the terms are the same: nobody asks the customer for the same yes again
-            _version(tx, plan, acceptance=record.acceptance)
+            set_version(tx, plan, acceptance=record.acceptance)
     else:
-        _version(tx, plan, approved_by=None, approved_at=None)
+        set_version(tx, plan, approved_by=None, approved_at=None)
     if plan.supersedes is None:
-        _bump(tx, record, now, state="proposed", version=plan.version, progress="", attention=sentence)
+        bump(tx, record, now, state="proposed", version=plan.version, progress="", attention=sentence)
     else:  # the version before still stands in the ledger; the attempt to replace it becomes a draft
-        _bump(
+        bump(
             tx,
             record,
             now,
@@ -250,7 +256,7 @@ def send_back(tx: Connection, plan_id: str, sentence: str, *, now: dt.datetime, 
             progress="on_track",
             attention=sentence,
         )
-    _log(tx, record, audit.SYSTEM, "sent a plan back to review", now, why=sentence)
+    log(tx, record, audit.SYSTEM, "sent a plan back to review", now, why=sentence)
     return get(tx, plan_id)
 
 
@@ -258,7 +264,7 @@ def attend(tx: Connection, plan_id: str, sentence: str, now: dt.datetime) -> Non
     """Say on the plan what a person must look at; "" when it is settled."""
     record = get(tx, plan_id)
     if record.attention != sentence:
-        _bump(tx, record, now, attention=sentence)
+        bump(tx, record, now, attention=sentence)
 
 
 def renew(tx: Connection, record: Record, plan: Plan, picture: books.Receivables, now: dt.datetime) -> Record:
@@ -267,11 +273,11 @@ def renew(tx: Connection, record: Record, plan: Plan, picture: books.Receivables
     if not record.untouched:
         raise PlanProblem("NOT_PROPOSED", f"Plan {record.id} is {record.state}, and no draft of ours alone.")
     plan = replace(plan, id=record.id, version=_free_version(picture, plan))
-    _bump(tx, record, now, mode=str(plan.mode), version=plan.version, renewed=record.renewed + 1)
-    _forget_version(tx, record.plan)
-    _keep_version(tx, plan, who=audit.SYSTEM, why="", now=now)
+    bump(tx, record, now, mode=str(plan.mode), version=plan.version, renewed=record.renewed + 1)
+    forget_version(tx, record.plan)
+    keep_version(tx, plan, who=audit.SYSTEM, why="", now=now)
     why = f"Nobody had answered it by its first payment day, {record.plan.rows[0].due}."
-    _log(tx, record, audit.SYSTEM, "moved the days of a draft on", now, why=why, after=plan.to_json())
+    log(tx, record, audit.SYSTEM, "moved the days of a draft on", now, why=why, after=plan.to_json())
     return get(tx, record.id)
 
 
@@ -292,16 +298,16 @@ def withdraw(tx: Connection, plan_id: str, now: dt.datetime) -> None:
     record = get(tx, plan_id)
     if record.state != "proposed" or record.approved_at is not None:
         raise PlanProblem("NOT_PROPOSED", f"Plan {plan_id} is {record.state} and stays.")
-    _bump(tx, record, now, state="withdrawn")
-    _log(tx, record, audit.SYSTEM, "withdrew a draft that the books had overtaken", now)
+    bump(tx, record, now, state="withdrawn")
+    log(tx, record, audit.SYSTEM, "withdrew a draft that the books had overtaken", now)
 
 
 def undo(tx: Connection, plan_id: str, why: str, now: dt.datetime) -> None:
     """What was written of the current version is to be taken back, because of `why`."""
     record = get(tx, plan_id)
     if record.progress not in UNDER_WAY:
-        _bump(tx, record, now, progress="undoing", attention=why)
-        _log(tx, record, audit.SYSTEM, "began to take a plan back", now, why=why)
+        bump(tx, record, now, progress="undoing", attention=why)
+        log(tx, record, audit.SYSTEM, "began to take a plan back", now, why=why)
 
 
 def cancel(
@@ -317,22 +323,22 @@ def cancel(
     if record.state == "finished":
         raise PlanProblem("FINISHED", f"Plan {plan_id} is finished; there is nothing to cancel.")
     if record.draft is not None and record.state != "proposed":
-        _forget_version(tx, record.draft)  # an unapproved renegotiation goes with it
+        forget_version(tx, record.draft)  # an unapproved renegotiation goes with it
     begun_writing = record.posted_on is not None and record.state != "proposed"
     if begun_writing:
-        _bump(tx, record, now, progress="cancelling")
+        bump(tx, record, now, progress="cancelling")
     else:
-        _bump(tx, record, now, state="cancelled", progress="", attention="")
+        bump(tx, record, now, state="cancelled", progress="", attention="")
         # Reminders waited for the draft.
         books.note_changed(tx, record.connection_id, [record.plan.customer_id], now)
-    _log(tx, record, who, "cancelled a plan", now, why=why, before={"state": record.state})
+    log(tx, record, who, "cancelled a plan", now, why=why, before={"state": record.state})
     return get(tx, plan_id)
 
 
 def cancelled(tx: Connection, plan_id: str, now: dt.datetime) -> Record:
     """The undo is written and read back."""
     record = get(tx, plan_id)
-    _bump(tx, record, now, state="cancelled", progress="", attention="")
+    bump(tx, record, now, state="cancelled", progress="", attention="")
     books.note_changed(tx, record.connection_id, [record.plan.customer_id], now)
     return get(tx, plan_id)
 
@@ -353,13 +359,13 @@ def moved(
     for row in record.installments:
         stands = open_by_row.get(row.n)
         if stands and stands != (row.open, row.state):
-            _installment(tx, record.plan, row.n, open=stands[0], state=stands[1])
+            set_installment(tx, record.plan, row.n, open=stands[0], state=stands[1])
             changed = True
     if (record.state, record.progress, record.attention) != (state, progress, attention):
-        _bump(tx, record, now, state=state, progress=progress, attention=attention)
+        bump(tx, record, now, state=state, progress=progress, attention=attention)
         changed = True
     if record.state != state:
-        _log(
+        log(
             tx,
             record,
             audit.SYSTEM,
@@ -391,20 +397,20 @@ def renegotiate(
             "NOT_RUNNING", f"Plan {plan_id} is {record.state}; only a running plan can be renegotiated."
         )
     if record.draft is not None:
-        _forget_version(tx, record.draft)
+        forget_version(tx, record.draft)
     number = record.plan.version + 1
     plan = replace(plan, id=record.id, version=number, supersedes=record.plan.version)
-    _keep_version(tx, plan, who=who, why=why, now=now)
-    _bump(tx, record, now, revision=revision)
-    _log(tx, record, who, "proposed to renegotiate a plan", now, why=why, after=plan.to_json())
+    keep_version(tx, plan, who=who, why=why, now=now)
+    bump(tx, record, now, revision=revision)
+    log(tx, record, who, "proposed to renegotiate a plan", now, why=why, after=plan.to_json())
     return get(tx, plan_id)
 
 
 def accelerated(tx: Connection, plan_id: str, *, who: str, why: str, now: dt.datetime) -> None:
     """A person made everything fall due at once after a default."""
     record = get(tx, plan_id)
-    _bump(tx, record, now, state="broken", progress="broken")
-    _log(tx, record, who, "made the rest of a plan fall due", now, why=why)
+    bump(tx, record, now, state="broken", progress="broken")
+    log(tx, record, who, "made the rest of a plan fall due", now, why=why)
 
 
 def pause(tx: Connection, plan_id: str, *, who: str, now: dt.datetime) -> Record:
@@ -413,16 +419,16 @@ def pause(tx: Connection, plan_id: str, *, who: str, now: dt.datetime) -> Record
     if record.state not in (*ACTIVE, "broken"):
         raise PlanProblem("NOT_RUNNING", f"Plan {plan_id} is {record.state}; only a running plan can rest.")
     if record.paused_at is None:
-        _bump(tx, record, now, paused_at=now)
-        _log(tx, record, who, "paused a plan", now)
+        bump(tx, record, now, paused_at=now)
+        log(tx, record, who, "paused a plan", now)
     return get(tx, plan_id)
 
 
 def resume(tx: Connection, plan_id: str, *, who: str, now: dt.datetime) -> Record:
     record = get(tx, plan_id)
     if record.paused_at is not None:
-        _bump(tx, record, now, paused_at=None)
-        _log(tx, record, who, "resumed a plan", now)
+        bump(tx, record, now, paused_at=None)
+        log(tx, record, who, "resumed a plan", now)
     return get(tx, plan_id)
 
 
@@ -452,10 +458,10 @@ def record_acceptance(
     }
     if text:
         acceptance["text"] = text
-    _version(tx, record.draft or record.plan, acceptance=acceptance)
-    _bump(tx, record, now)
+    set_version(tx, record.draft or record.plan, acceptance=acceptance)
+    bump(tx, record, now)
     shown = {name: value for name, value in acceptance.items() if name != "text"}
-    _log(tx, record, who, "recorded the customer's acceptance", now, after=shown)
+    log(tx, record, who, "recorded the customer's acceptance", now, after=shown)
     return get(tx, plan_id)
 
 
@@ -465,109 +471,8 @@ def offered(
     """Show the version that waits for approval on the customer's page; None: no more. A change of it ends that, too."""
     record = get(tx, plan_id)
     plan = record.draft or record.plan
-    _bump(tx, record, now, revision=revision)
-    _version(tx, plan, offered=offer)
+    bump(tx, record, now, revision=revision)
+    set_version(tx, plan, offered=offer)
     said = "showed a plan to the customer" if offer else "took a plan off the customer's page"
-    _log(tx, record, who, said, now, after={"version": plan.version, **(offer or {})})
+    log(tx, record, who, said, now, after={"version": plan.version, **(offer or {})})
     return get(tx, plan_id)
-
-
-# ---------------------------------------------------------------- rows
-
-
-def _bump(
-    tx: Connection, record: Record, now: dt.datetime, *, revision: int | None = None, **values: Any
-) -> None:
-    """Change the plan's row if it still is at the revision that was read. Raises EditedMeanwhile."""
-    if revision is not None and revision != record.revision:
-        raise EditedMeanwhile(
-            f"Somebody else changed plan {record.id} while you were looking at it. Look at their version first."
-        )
-    where = sa.and_(plans.c.number == number_of(record.id), plans.c.revision == record.revision)
-    changed = tx.execute(
-        sa.update(plans).where(where).values(revision=record.revision + 1, updated_at=now, **values)
-    )
-    if changed.rowcount != 1:
-        raise EditedMeanwhile(f"Plan {record.id} changed a moment ago. Look at it again.")
-
-
-def _keep_version(tx: Connection, plan: Plan, *, who: str, why: str, now: dt.datetime) -> None:
-    data = plan.to_json()
-    number = number_of(plan.id)
-    tx.execute(
-        sa.insert(plan_versions).values(
-            plan=number,
-            version=plan.version,
-            terms=data,
-            sources=data["sources"],
-            digest=plan.digest,
-            reasons=list(plan.reasons),
-            mode=str(plan.mode),
-            author=who,
-            why=why,
-            created_at=now,
-        )
-    )
-    rows = [
-        {
-            "plan": number,
-            "version": plan.version,
-            "n": row.n,
-            "due": row.due,
-            "nominal_due": row.nominal,
-            "amount": row.total,
-            "principal": row.principal,
-            "interest": row.interest,
-            "open": row.total,
-            "state": "open",
-        }
-        for row in plan.rows
-    ]
-    if rows:
-        tx.execute(sa.insert(installments), rows)
-
-
-def _forget_version(tx: Connection, plan: Plan) -> None:
-    """Only for a version that nobody approved."""
-    for table in (installments, plan_versions):
-        tx.execute(
-            sa.delete(table).where(table.c.plan == number_of(plan.id), table.c.version == plan.version)
-        )
-
-
-def _version(tx: Connection, plan: Plan, **values: Any) -> None:
-    where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
-    tx.execute(sa.update(plan_versions).where(where).values(**values))
-
-
-def _installment(tx: Connection, plan: Plan, n: int, **values: Any) -> None:
-    where = sa.and_(
-        installments.c.plan == number_of(plan.id),
-        installments.c.version == plan.version,
-        installments.c.n == n,
-    )
-    tx.execute(sa.update(installments).where(where).values(**values))
-
-
-def _log(
-    tx: Connection,
-    record: Record,
-    who: str,
-    what: str,
-    now: dt.datetime,
-    *,
-    why: str = "",
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    audit.record(
-        tx,
-        who=who,
-        what=what,
-        connection_id=record.connection_id,
-        subject=f"plan {record.id}",
-        why=why,
-        before=before,
-        after=after,
-        now=now,
-    )

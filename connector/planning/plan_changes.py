@@ -1,0 +1,120 @@
+"""How a change of a plan is stored: its row, once for each revision, its versions with their installments, and the
+line in the record. What changes, and when it may, is decided in connector.planning.plans alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from connector.db import installments, plan_versions, plans
+from connector.domain.plan import Plan
+from connector.planning.plan_records import Record
+from connector.practice.settings import EditedMeanwhile
+from connector.record import audit
+from connector.writing.outbox import plan_number as number_of
+
+
+def bump(
+    tx: Connection, record: Record, now: dt.datetime, *, revision: int | None = None, **values: Any
+) -> None:
+    """Change the plan's row if it still is at the revision that was read. Raises EditedMeanwhile."""
+    if revision is not None and revision != record.revision:
+        raise EditedMeanwhile(
+            f"Somebody else changed plan {record.id} while you were looking at it. Look at their version first."
+        )
+    where = sa.and_(plans.c.number == number_of(record.id), plans.c.revision == record.revision)
+    changed = tx.execute(
+        sa.update(plans).where(where).values(revision=record.revision + 1, updated_at=now, **values)
+    )
+    if changed.rowcount != 1:
+        raise EditedMeanwhile(f"Plan {record.id} changed a moment ago. Look at it again.")
+
+
+def keep_version(tx: Connection, plan: Plan, *, who: str, why: str, now: dt.datetime) -> None:
+    """A new version with its rows, all of them open."""
+    data = plan.to_json()
+    number = number_of(plan.id)
+    tx.execute(
+        sa.insert(plan_versions).values(
+            plan=number,
+            version=plan.version,
+            terms=data,
+            sources=data["sources"],
+            digest=plan.digest,
+            reasons=list(plan.reasons),
+            mode=str(plan.mode),
+            author=who,
+            why=why,
+            created_at=now,
+        )
+    )
+    rows = [
+        {
+            "plan": number,
+            "version": plan.version,
+            "n": row.n,
+            "due": row.due,
+            "nominal_due": row.nominal,
+            "amount": row.total,
+            "principal": row.principal,
+            "interest": row.interest,
+            "open": row.total,
+            "state": "open",
+        }
+        for row in plan.rows
+    ]
+    if rows:
+        tx.execute(sa.insert(installments), rows)
+
+
+def forget_version(tx: Connection, plan: Plan) -> None:
+    """Only for a version that nobody approved."""
+    for table in (installments, plan_versions):
+        tx.execute(
+            sa.delete(table).where(table.c.plan == number_of(plan.id), table.c.version == plan.version)
+        )
+
+
+def set_version(tx: Connection, plan: Plan, **values: Any) -> None:
+    """Change columns of this version: who approved it, its proof, the customer's yes."""
+    where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
+    tx.execute(sa.update(plan_versions).where(where).values(**values))
+
+
+def set_installment(tx: Connection, plan: Plan, n: int, **values: Any) -> None:
+    """Change columns of one row of this version."""
+    where = sa.and_(
+        installments.c.plan == number_of(plan.id),
+        installments.c.version == plan.version,
+        installments.c.n == n,
+    )
+    tx.execute(sa.update(installments).where(where).values(**values))
+
+
+def log(
+    tx: Connection,
+    record: Record,
+    who: str,
+    what: str,
+    now: dt.datetime,
+    *,
+    why: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """A line about the plan in the record."""
+    audit.record(
+        tx,
+        who=who,
+        what=what,
+        connection_id=record.connection_id,
+        subject=f"plan {record.id}",
+        why=why,
+        before=before,
+        after=after,
+        now=now,
+    )
