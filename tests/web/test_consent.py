@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from connector import db
-from connector.connecting import connections
+from connector.connecting import access, connections
 from tests.web.office import Office
 
 PLATFORMS = ("quickbooks", "xero")
@@ -141,9 +141,23 @@ def test_disconnect_and_reconnect_keep_the_history(office: Office) -> None:
     page = browser.get(f"/organizations/{id}").text
     assert "Not connected." in page
     assert "Reconnect to QuickBooks" in page
+    assert "<b>1 plan waits for your yes.</b>" in page
     browser.connect("quickbooks")
     assert office.connection("quickbooks") == id
     assert "Not connected." not in browser.get(f"/organizations/{id}").text
+
+
+def test_where_the_permission_is_lost_nobody_is_told_that_nothing_is_to_do(office: Office) -> None:
+    browser = office.browser()
+    browser.connect("quickbooks")
+    id = office.connection("quickbooks")
+    office.read(id)
+    draft = office.plan(id).id
+    browser.post(f"/plans/{draft}/cancel", f"/plans/{draft}")
+    assert "<b>Nothing for you to do.</b>" in browser.get(f"/organizations/{id}").text
+    access.lost(office.engine, id, "Gone.")
+    assert "Nothing for you to do" not in browser.get(f"/organizations/{id}").text
+    assert "<b>1 connection needs a hand</b>." in browser.get("/").text
 
 
 def test_the_marketplace_disconnect_page_needs_no_sign_in(office: Office) -> None:

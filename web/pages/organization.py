@@ -118,7 +118,7 @@ def organization(connection_id: str) -> str:
         table=[(sunday, Aged.of(row)) for sunday, row in weeks],
         expected=expected.view(outlook[main], main) if main in outlook else None,
         elsewhere={c: expected.next_weeks(o) for c, o in outlook.items() if c != main},
-        opening=_opening(connection, counted.proposed, sums, names, worth, outlook.get(main)),
+        opening=_opening(connection, counted, sums, names, worth, outlook.get(main)),
         tab="overview",
         **context,
     )
@@ -126,7 +126,7 @@ def organization(connection_id: str) -> str:
 
 def _opening(
     connection: Connection,
-    drafts: int,
+    counted: overview.Waiting,
     sums: Sums,
     names: dict[str, str],
     worth: Sequence[str],
@@ -134,9 +134,14 @@ def _opening(
 ) -> tuple[str, str]:
     if not connection.last_sync_at:
         return "The books are being read for the first time.", "Nothing is written and nothing is sent."
-    first = f"{many(drafts, 'plan')} {'waits' if drafts == 1 else 'wait'} for your yes."
-    if not drafts:
-        first = "Nothing for you to do."
+    drafts, more = counted.proposed, counted.total - counted.proposed
+    also = f"{many(more, 'more thing' if drafts else 'thing')} {'needs' if more == 1 else 'need'} a person, in the queue."
+    if drafts:
+        first = f"{many(drafts, 'plan')} {'waits' if drafts == 1 else 'wait'} for your yes{', ' + also if more else '.'}"
+    elif more:
+        first = also
+    else:  # above stands what to do about a connection that is lost
+        first = "Nothing for you to do." if connection.status == "connected" else ""
     rest = [
         f"{money(a.overdue, currency)} of {money(a.total, currency)} is overdue."
         for currency, a in sums.items()

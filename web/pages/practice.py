@@ -150,7 +150,8 @@ def _opening(clients: list[Client]) -> tuple[str, str]:
     first = f"{many(waiting, 'decision')} {verb} for you" if waiting else "Nothing for you to do"
     rest = f", at {many(where, 'client')}." if waiting else "."
     if lost:
-        rest += f" {many(lost, 'connection')} {'needs' if lost == 1 else 'need'} a hand."
+        hand = f"{many(lost, 'connection')} {'needs' if lost == 1 else 'need'} a hand"
+        return (first, f"{rest} {hand}.") if waiting else (hand, ".")
     return first, rest
 
 
