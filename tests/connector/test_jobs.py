@@ -23,6 +23,7 @@ from connector.mirroring import books, completeness, inbox, sync
 from connector.mirroring.inbox import Change
 from connector.platforms import OrganizationRef
 from connector.writing import outbox
+from tests.connector.conftest import TODAY
 from tests.connector.json_ledger import Ledgers, grant
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,14 @@ def an_event(store: Engine, key: str = "e1") -> None:
 def set_connection(store: Engine, connection_id: str, **values: object) -> None:
     with db.transaction(store) as tx:
         tx.execute(sa.update(db.connections).where(db.connections.c.id == connection_id).values(**values))
+
+
+@pytest.fixture(autouse=True)
+def _one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No midnight comes in the middle of a test, which would want a review."""
+    monkeypatch.setenv("FORBEAR_TODAY", TODAY.isoformat())
+    for name in ("QUICKBOOKS", "XERO"):  # a pretend day is for pretend ledgers
+        monkeypatch.setenv(f"FORBEAR_{name}_API_URL", "http://127.0.0.1:9")
 
 
 @pytest.fixture
@@ -568,7 +577,7 @@ def a_poisoned_book(settled: Ledgers, store: Engine) -> None:
 
 
 def read_again(installation: config.Config, minutes: float) -> bool:
-    """Whether a sweep in so many minutes wakes a reading. A new day may by then want a review as well."""
+    """Whether a sweep in so many minutes wakes a reading."""
     empty_queue(installation)
     sweep.sweep(installation, db.now() + dt.timedelta(minutes=minutes))
     woken = queued(installation)
