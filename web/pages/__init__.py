@@ -10,14 +10,16 @@ from flask import Blueprint
 blueprint = Blueprint("pages", __name__)
 
 from web.pages import (  # noqa: E402, F401
-    contact,
+    charges,
     customer,
+    customer_acts,
     customer_addresses,
     customer_answers,
     customer_page,
     data,
     honesty,
     organization,
+    papers,
     plan,
     plan_charges,
     plan_steps,
