@@ -39,8 +39,8 @@ from connector.mirroring import books  # noqa: E402
 from connector.planning import drafting, plans  # noqa: E402
 from connector.practice import settings  # noqa: E402
 from connector.supervisor import Installation  # noqa: E402
-from tests.browser.conftest import CHROMIUM, FLAGS, _answers, until  # noqa: E402
-from tests.connector.servers import free_port  # noqa: E402
+from tests.browser.conftest import CHROMIUM, FLAGS, until  # noqa: E402
+from tests.connector.servers import answers, free_port  # noqa: E402
 from tests.customer import attacks  # noqa: E402
 from tests.customer.desk import TODAY as ATTACK_DAY  # noqa: E402
 from tests.customer.desk import Desk, switch_on  # noqa: E402
@@ -155,7 +155,7 @@ def installation(folder: Path, customers: int) -> Iterator[Installed]:
         )
         try:
             with Installation(kept, environment=environment, output=log):
-                until(lambda: _answers(f"{url}/readyz") and _answers(f"{sandbox}/"), "the installation")
+                until(lambda: answers(f"{url}/readyz") and answers(f"{sandbox}/"), "the installation")
                 made = Installed(url, sandbox, kept, db.engine(kept))
                 made.control("companies?platform=both", company(customers))
                 yield made

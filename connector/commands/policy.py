@@ -83,7 +83,7 @@ def _configure(options: argparse.Namespace) -> int:
             if value is not None
         }
         if changes or options.set:
-            policy = _with_rules(replace(kept.policy, plan=replace(kept.policy.plan, **changes)), options.set)
+            policy = with_rules(replace(kept.policy, plan=replace(kept.policy.plan, **changes)), options.set)
             today = connections.today(found[0], config)
             policy = replace(policy, page=policy.page.measured_from(kept.policy.page, today))
             settings.save_policy(tx, id, policy, revision=kept.revision, who=who, now=now)
@@ -109,7 +109,7 @@ def _configure(options: argparse.Namespace) -> int:
     return 0
 
 
-def _with_rules(policy: Policy, wanted: Sequence[str]) -> Policy:
+def with_rules(policy: Policy, wanted: Sequence[str]) -> Policy:
     """The policy with the rules of plans that were named. Raises Wrong, WrongValue."""
     from connector.domain import policy as rules
 

@@ -34,7 +34,7 @@ from connector.platforms import Identity
 from connector.practice import invitations, people
 from connector.supervisor import Installation
 from tests.browser.books import TODAY, harbor_and_pine
-from tests.connector.servers import free_port
+from tests.connector.servers import answers, free_port
 from web import create_app
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -140,7 +140,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         )
         try:
             with Installation(settings, environment=environment, output=log):
-                until(lambda: _answers(f"{url}/readyz") and _answers(f"{sandbox}/"), "the installation")
+                until(lambda: answers(f"{url}/readyz") and answers(f"{sandbox}/"), "the installation")
                 made = World(url, sandbox, db.engine(settings), settings)
                 for name in COMPANIES:
                     made.control("companies?platform=both", harbor_and_pine(name, "USD", "US"))
@@ -149,13 +149,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             ledgers.terminate()
             ledgers.wait(60)
             db.engine(settings).dispose()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=3).ok
-    except requests.RequestException:
-        return False
 
 
 LONG = "مخبز النور للحلويات Feinbackwarengroßhandelsgesellschaft-und-" + "Konditorei" * 8

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from connector import config, embedded
 
@@ -27,6 +28,14 @@ def free_port() -> int:
                 continue
             return port
     raise AssertionError("fifty ports, and none of them free")
+
+
+def answers(url: str) -> bool:
+    """Whether somebody serves this address, and well."""
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
 
 
 def alive(pid: int) -> bool:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from connector.commands.policy import _with_rules
+from connector.commands.policy import with_rules
 from connector.commands.shell import Wrong
 from connector.domain import codec, offers, shares
 from connector.domain.codec import WrongValue
@@ -141,7 +141,7 @@ def test_the_page_is_set_from_the_command_line_too() -> None:
         "page.holdout_percent=10",
         f"page.help={json.dumps([source])}",
     )
-    page = _with_rules(Policy(), wanted).page.measured_from(PagePolicy(), TODAY)
+    page = with_rules(Policy(), wanted).page.measured_from(PagePolicy(), TODAY)
     assert (page.on, page.promise_days, page.holdout_since) == (True, 21, TODAY)
     assert [h.name for h in help_for("US", page)] == ["A clinic"]
     assert help_for("DE", page) == help_for("DE", PagePolicy())
@@ -150,7 +150,7 @@ def test_the_page_is_set_from_the_command_line_too() -> None:
     assert replace(page, holdout_percent=0).measured_from(page, later).holdout_since is None
     for wrong in ("page.help=nobody", "page.nothing=1", "page.promise_days=often"):
         with pytest.raises((Wrong, WrongValue)):
-            _with_rules(Policy(), [wrong])
+            with_rules(Policy(), [wrong])
 
 
 def test_every_source_of_help_says_what_confirmed_it_and_when() -> None:

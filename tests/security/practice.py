@@ -13,7 +13,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import requests
 from sqlalchemy.engine import Engine
 
 from adapters import oauth
@@ -28,7 +27,7 @@ from sandbox.clock import Clock
 from sandbox.ledger import Ledger as PretendLedger
 from sandbox.server import Server
 from sandbox.world import World
-from tests.connector.servers import free_port
+from tests.connector.servers import answers, free_port
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 18)  # a Wednesday: reminders may leave
@@ -141,14 +140,7 @@ def a_practice(folder: Path, *, workers: int = 1, **settings: str) -> Iterator[P
             Installation(loaded, workers=workers, environment=env, output=out) as installation,
         ):
             practice = Practice(loaded, db.engine(loaded), world, server, installation, folder, Browser())
-            practice.until(lambda: _answers(loaded.public_url), "the pages")
+            practice.until(lambda: answers(f"{loaded.public_url}/readyz"), "the pages")
             yield practice
             practice.browser.session.close()
         db.engine(loaded).dispose()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/readyz", timeout=5).status_code == 200
-    except requests.RequestException:
-        return False
