@@ -301,19 +301,22 @@ def renegotiation_sources(old: Plan, installments: Mapping[int, Document]) -> tu
 
 
 def cancel(plan: Plan, written: Written, *, today: dt.date, with_waivers: bool = True) -> WriteSet:
-    """Undo a plan version on the day it was posted: links, then installments, then credit notes, then a note.
+    """Undo a plan version on the day it was posted: installments, then links, then credit notes, then a note.
 
+    The first installment goes first: where a customer has just paid, it is most likely that one, and the ledger then
+    refuses before anything is undone.
     Only what `written` knows is removed, so a half-written plan is undone as far as it came. On a later day a
     plan is not rewound: accelerate or renegotiate instead; the caller decides.
     """
+    rows: list[Draft] = []
     links: list[Draft] = []
-    documents: list[Draft] = []
+    credits: list[Draft] = []
     made: list[tuple[str, Source]] = []
     if plan.mode is Mode.SPLIT:
         made = [(number, source) for number, sources in _credits(plan) for source in sources]
-        for row in reversed(plan.rows):
+        for row in plan.rows:
             number = words.installment_number(plan, row.n)
-            documents += _removed(plan, "invoice", written.ids.get(number), f"{row.n}")
+            rows += _removed(plan, "invoice", written.ids.get(number), f"{row.n}")
     pairs = [(number, source.invoice_id) for number, source in made]
     if with_waivers:
         pairs += [(words.waiver_number(plan, w), w.invoice_id) for w in plan.waivers]
@@ -330,7 +333,7 @@ def cancel(plan: Plan, written: Written, *, today: dt.date, with_waivers: bool =
                 )
             )
     for number in dict.fromkeys(number for number, _ in pairs):
-        documents += _removed(plan, "credit", written.ids.get(number), number)
+        credits += _removed(plan, "credit", written.ids.get(number), number)
     notes: list[Draft] = [
         NoteDraft(
             Kind.INVOICE,
@@ -340,7 +343,7 @@ def cancel(plan: Plan, written: Written, *, today: dt.date, with_waivers: bool =
         )
         for s in plan.sources
     ]
-    return WriteSet((*links, *documents, *notes))
+    return WriteSet((*rows, *links, *credits, *notes))
 
 
 def _removed(plan: Plan, what: str, document_id: str | None, source: str) -> list[Draft]:

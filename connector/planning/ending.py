@@ -164,7 +164,7 @@ def ask_about_lost(tx: Connection, record: Record, invoices: Iterable[Invoice], 
     if not todos.lost(record, stand):
         return
     undone = outbox.of_batch(tx, record.connection_id, f"{record.batch} undo")
-    if not any(isinstance(write.draft, RemoveDraft) for write in undone):
+    if not any(isinstance(w.draft, RemoveDraft) and w.state != "cancelled" for w in undone):
         todos.ask_about_lost(tx, record, stand, "If it is still owed, bill it again", now)
 
 

@@ -1,6 +1,6 @@
 """Take a plan version back: after a failure halfway, or because a person cancelled on the day of posting.
 
-Order: links, installments, credits, note. Afterwards the books are read back and must be
+Order: installments, links, credits, note. Afterwards the books are read back and must be
 as they were. On a later day, or once anybody paid, a plan is not rewound: its documents stay, and only what
 lies ahead of it ends.
 """
@@ -28,25 +28,17 @@ from connector.writing.perform import Performer, Stopped, groups
 
 def take_back(p: Performer, record: Record) -> None:
     """Bring an undo as far as it goes now; it goes on from there next time."""
-    undo = f"{record.batch} undo"
+    undo, end = f"{record.batch} undo", f"{record.batch} undo end"
     if not p.writes(undo):
         if not _settle(p, record):
             return
-        staying = _installments(p, record) if _must_stay(p, record) else None
-        drafts = _removing(p, record) if staying is None else _ending(p, record, staying)
-        with db.transaction(p.engine) as tx:
-            if staying is not None:
-                _ask_about_lost(tx, p, record, staying)
-            outbox.lay_out(
-                tx,
-                p.connection_id,
-                undo,
-                drafts,
-                now=p.clock(),
-                plan=plans.number_of(record.id),
-                version=record.plan.version,
-            )
-    writes = p.writes(undo)
+        if _must_stay(p, record):
+            _lay_out_end(p, record, undo)
+        else:
+            drafts = _removing(p, record)
+            with db.transaction(p.engine) as tx:
+                _lay_out(tx, p, record, undo, drafts)
+    writes = p.writes(end) or p.writes(undo)
     if any(w.state == "failed" for w in writes):
         return  # waits for a person, who sees why
     if any(w.not_before and w.not_before > p.clock() for w in writes if w.state in outbox.OPEN):
@@ -56,6 +48,10 @@ def take_back(p: Performer, record: Record) -> None:
             p.say(f"{record.id}: {group[0].what}")
             p.perform(group)
     except Stopped as stop:
+        if _overtaken(p, record, p.writes(undo)):
+            _lay_out_end(p, record, end)
+            take_back(p, record)
+            return
         sentence = f"Plan {record.id} is half written and could not be taken back: {stop.sentence}"
         with db.transaction(p.engine) as tx:
             plans.attend(tx, record.id, sentence, p.clock())
@@ -63,6 +59,29 @@ def take_back(p: Performer, record: Record) -> None:
     _finish(p, record)
     removed = any(isinstance(w.draft, RemoveDraft) for w in writes)
     p.say(f"{record.id}: {'taken back' if removed else 'ended'}")
+
+
+def _overtaken(p: Performer, record: Record, writes: Sequence[Write]) -> bool:
+    """Whether the ledger refused the very first removal because somebody has just paid: nothing is undone yet, so the
+    documents stay after all."""
+    removed = any(w.state == "done" for w in writes)
+    refused = any(w.state == "failed" and isinstance(w.draft, RemoveDraft) for w in writes)
+    return refused and not removed and _must_stay(p, record)
+
+
+def _lay_out_end(p: Performer, record: Record, batch: str) -> None:
+    """The documents stay: what was to remove them is given up, and notes say that the plan ended."""
+    staying = _installments(p, record)
+    drafts = _ending(p, record, staying)
+    with db.transaction(p.engine) as tx:
+        outbox.drop(tx, p.connection_id, f"{record.batch} undo", p.clock(), refused=True)
+        _ask_about_lost(tx, p, record, staying)
+        _lay_out(tx, p, record, batch, drafts)
+
+
+def _lay_out(tx: Connection, p: Performer, record: Record, batch: str, drafts: Sequence[Draft]) -> None:
+    number, version = plans.number_of(record.id), record.plan.version
+    outbox.lay_out(tx, p.connection_id, batch, drafts, now=p.clock(), plan=number, version=version)
 
 
 def stays(record: Record, written: Sequence[Write], paid: bool, today: dt.date) -> str:

@@ -348,6 +348,30 @@ def test_a_plan_that_cannot_be_rewound_only_ends(story: Story, why: str) -> None
     assert "v1 ended" in story.ledger.remarks["147"][-1]
 
 
+def test_paid_while_it_is_taken_back_the_plan_only_ends(story: Story) -> None:
+    """The ledger refuses to remove what somebody has just paid; nothing was undone by then, so everything stays."""
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    story.cancel(plan.id)
+    first = story.plan(plan.id).installments[0].invoice_id
+
+    def pays(call: str) -> None:
+        if call == "find":  # the look whether anybody paid
+            story.ledger.after_call = None
+            story.ledger.pay(first, 10000, TODAY)
+
+    story.ledger.after_call = pays
+    story.deliver_until_done()
+    ended = story.plan(plan.id)
+    assert (ended.state, ended.attention) == ("cancelled", "")
+    assert [(n, total) for n, total, _ in money_documents(story.ledger)] == [
+        (n, total) for n, total, _ in SPLIT
+    ]
+    assert story.ledger.documents["147"].balance == 0
+    assert "ended" in story.ledger.remarks["147"][-1]
+
+
 def test_an_invoice_can_be_planned_again_after_a_cancelled_plan(story: Story) -> None:
     plan = story.propose("147")
     story.approve(plan.id)

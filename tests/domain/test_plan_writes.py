@@ -287,7 +287,7 @@ def test_renegotiating_credits_the_open_rest_and_issues_it_again():
     }
 
 
-def test_cancelling_the_same_day_takes_back_links_then_installments_then_credits():
+def test_cancelling_the_same_day_takes_back_installments_then_links_then_credits():
     written = Written(
         {"LF-1001-W": "c1", "1001-P1C": "c2", "1001-P1.1": "i1", "1001-P1.2": "i2", "1001-P1.3": "i3"},
         {("1001-P1C", "147"): "l1", ("LF-1001-W", "151"): "l2"},
@@ -296,11 +296,11 @@ def test_cancelling_the_same_day_takes_back_links_then_installments_then_credits
     assert [
         (d.what, d.document_id, d.link_id, d.credit_id) for d in drafts if isinstance(d, RemoveDraft)
     ] == [
+        ("invoice", "i1", "", ""),
+        ("invoice", "i2", "", ""),
+        ("invoice", "i3", "", ""),
         ("link", "147", "l1", "c2"),
         ("link", "151", "l2", "c1"),
-        ("invoice", "i3", "", ""),
-        ("invoice", "i2", "", ""),
-        ("invoice", "i1", "", ""),
         ("credit", "c2", "", ""),
         ("credit", "c1", "", ""),
     ]
