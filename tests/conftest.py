@@ -1,4 +1,4 @@
-"""What every test shares: on CI a skip is a failure, unless it says that CI may skip it."""
+"""What every test shares: on CI a skip is a failure, but for what needs `../shared`."""
 
 from __future__ import annotations
 

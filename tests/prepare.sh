@@ -11,7 +11,8 @@ command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "Installing for the tests:$missing"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq >/dev/null && apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  again="-o Acquire::Retries=5"
+  apt-get update -qq $again >/dev/null && apt-get install -y -qq $again --no-install-recommends $missing >/dev/null
 else
   echo "Not here, and not installed without root:$missing. Tests that need them are skipped."
 fi
