@@ -181,6 +181,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """An account of the ledger's chart, and why it cannot serve for clearing."""
+
     id: str
     code: str
     name: str

@@ -53,6 +53,8 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
+    """Who owes, as the ledger knows them. "" and None mean that it does not say; `credit_limit` is in their currency."""
+
     id: str
     name: str
     email: str = ""
@@ -73,6 +75,8 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
+    """A sales invoice: `total` was asked for, with its `tax`; `balance` of it is still open."""
+
     id: str
     number: str
     customer_id: str
