@@ -39,7 +39,7 @@ A_WHILE = 15  # seconds after which a job begins no further piece, so that nobod
 SLICE = 20  # pages of a first reading in one job: about as long as a small organization's whole one
 FULL_EVERY = dt.timedelta(days=7)
 A_MINUTE = 60  # seconds until the sweep asks again of a ledger that did not say how long to wait
-REFUSED = 900  # seconds until the sweep asks again for what a ledger refused: each time costs calls
+REFUSED = 900  # seconds until the sweep tries again what a ledger refused: each time costs calls
 
 
 JOBS: dict[str, Callable[..., None]] = {}
@@ -362,9 +362,13 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
         wait = (delivered.retry_at - db.now()).total_seconds()
         waking.rest(settings, "deliver_connection", connection_id, wait)
     if not delivered.busy:
-        with db.reading(engine) as tx:  # what came while we wrote found the lease taken
-            late = writeback.waiting(tx, connection_id, db.now()) - before
-        if late:
+        with db.reading(engine) as tx:
+            left = writeback.waiting(tx, connection_id, db.now())
+        if (
+            left & before and delivered.retry_at is None
+        ):  # tried, and it waits for a person: each try costs calls
+            waking.rest(settings, "deliver_connection", connection_id, REFUSED)
+        if left - before:  # what came while we wrote found the lease taken
             waking.deliver(settings, connection_id)
     return not delivered.busy
 

@@ -33,6 +33,7 @@ from webhooks.signature import sign
 KILL_EVERY, SETTLE = 4.0, 240.0  # seconds
 CALM = 300.0  # seconds of the same load without kills, in which memory is watched: nobody who is killed grows old
 LEDGERS = ("quickbooks", "xero")
+_FOR_A_PERSON = (db.plans.c.state == "approved", db.plans.c.attention != "")
 
 
 def figures(minutes: float, companies: int = 3) -> dict[str, Any]:
@@ -207,10 +208,14 @@ class _Soak:
                     sa.select(sa.func.count()).where(i.drained_at.is_(None), i.connection_id.is_not(None))
                 )
             )
+            asked = sa.select(db.plans.c.number).where(*_FOR_A_PERSON)
+            mine = sa.or_(w.plan.is_(None), w.plan.not_in(asked))
             found += ["writes"] * bool(
-                tx.scalar(sa.select(sa.func.count()).where(w.state.in_(("pending", "sending"))))
+                tx.scalar(sa.select(sa.func.count()).where(w.state.in_(("pending", "sending")), mine))
             )
-            found += ["plans"] * any(plans.of_connection(tx, id, states=("approved",)) for id in self.books)
+            p = db.plans.c
+            begun = sa.select(sa.func.count()).where(p.state == "approved", p.number.not_in(asked))
+            found += ["plans"] * bool(tx.scalar(begun))
             found += [name for name in leases.held(tx, db.now()) if name != "clock"]
         line = waking.backlog(self.practice.config)
         return found + ["jobs"] * bool(line is None or line.waiting)
@@ -245,8 +250,14 @@ class _Soak:
             "minutes": minutes, "acts": dict(self.done), "kills": dict(self.kills), "plans_approved": len(self.approved),
             "events_acknowledged": len(self.acknowledged), "lost": len(lost), "lost_first": lost[:10],
             "doubled": len(doubled), "doubled_first": doubled[:10], "memory_mb": self._sizes(),
-            "memory_growth": self._growth(), "still_waiting": self._why() if left else [],
+            "memory_growth": self._growth(), "for_a_person": self._asked(), "still_waiting": self._why() if left else [],
         }  # fmt: skip
+
+    def _asked(self) -> list[str]:
+        """Plans that wait for a bookkeeper, e.g. because a customer paid an installment of one that was half written:
+        not lost, and nothing that could go on by itself."""
+        with db.reading(self.practice.engine) as tx:
+            return list(tx.scalars(sa.select(db.plans.c.attention).where(*_FOR_A_PERSON)))
 
     def _why(self) -> list[str]:
         """What is known of each thing that waits: enough to tell a rest from a loss."""

@@ -375,6 +375,27 @@ def test_a_write_that_waits_for_its_ledger_lets_the_others_have_the_worker(
     assert settled.get("notes") == ["Reminder sent."]
 
 
+def test_what_waits_for_a_person_is_not_tried_at_every_turn(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    """A plan that is half written, and on whose installment somebody paid meanwhile, was tried every ten seconds."""
+    note = NoteDraft(Kind.INVOICE, "i1", "Kea wrote.", "[forbear note]")
+    with db.transaction(store) as tx:
+        outbox.lay_out(tx, connected, "reminder 99", [note], now=db.now())  # nobody performs that one
+    assert sweep.sweep(installation) == 1
+    jobs.deliver_connection(connected)
+    empty_queue(installation)
+    assert sweep.sweep(installation) == 0
+    with db.transaction(store) as tx:
+        outbox.lay_out(tx, connected, "notes", [note], now=db.now())
+    waking.deliver(installation, connected)  # something new goes out at once
+    jobs.deliver_connection(connected)
+    assert settled.get("notes") == ["Kea wrote."]
+    empty_queue(installation)
+    sweep.sweep(installation)
+    assert "deliver_connection" not in queued(installation)
+
+
 def test_customers_whose_review_was_lost_are_reviewed(
     store: Engine, installation: config.Config, settled: Ledgers, connected: str
 ) -> None:
