@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,16 +55,20 @@ def blueprint(world: World) -> Blueprint:
     def misunderstood(error: Exception) -> tuple[Response, int]:
         return flask.jsonify(error=f"{error}" or type(error).__name__), 400
 
-    _company_routes(pages, world)
-    _world_routes(pages, world)
+    for routes in (_company_routes, _book_routes, _world_routes, _access_routes):
+        routes(pages, world)
     return pages
 
 
+def _company(world: World, id: str) -> Ledger:
+    if id not in world.companies:
+        raise NotFound(f"There is no company {id}.")
+    return world.companies[id]
+
+
 def _company_routes(pages: Blueprint, world: World) -> None:
-    def of(id: str) -> Ledger:
-        if id not in world.companies:
-            raise NotFound(f"There is no company {id}.")
-        return world.companies[id]
+    """Which companies there are, their switches, and what customers and bookkeepers do in them."""
+    of = partial(_company, world)
 
     @pages.get("/companies")
     def companies() -> Response:
@@ -105,6 +110,32 @@ def _company_routes(pages: Blueprint, world: World) -> None:
                 value = date.fromisoformat(value) if value else None
             setattr(target, name, value)
         return flask.jsonify(plain(organization))
+
+    @pages.post("/companies/<id>/act")
+    def act(id: str) -> tuple[Response, int]:
+        ledger = of(id)
+        given = _body()
+        name = given.pop("act", "")
+        if name not in ACTS:
+            raise Misunderstood(f"There is no act {name!r}. There are: {', '.join(sorted(ACTS))}.")
+        found = ACTS[name](ledger, **_typed(given))
+        made = found if isinstance(found, list) else [found]
+        return flask.jsonify([plain(m) for m in made if m is not None]), 200
+
+    @pages.get("/companies/<id>/meter")
+    def meter(id: str) -> Response:
+        """QuickBooks: successful calls by price class, as its layer counted them."""
+        face = importlib.import_module("sandbox.quickbooks")
+        return flask.jsonify(dict(face.memory_of(world, of(id).organization.id).meter))
+
+    @pages.get("/companies/<id>/deletions")
+    def deletions(id: str) -> Response:
+        return flask.jsonify([plain(d) for d in of(id).deletions])
+
+
+def _book_routes(pages: Blueprint, world: World) -> None:
+    """What the books of a company say."""
+    of = partial(_company, world)
 
     @pages.get("/companies/<id>/trial-balance")
     def trial(id: str) -> Response:
@@ -190,27 +221,6 @@ def _company_routes(pages: Blueprint, world: World) -> None:
             ]
         return flask.jsonify(sorted(rows, key=lambda r: r["date"]))
 
-    @pages.post("/companies/<id>/act")
-    def act(id: str) -> tuple[Response, int]:
-        ledger = of(id)
-        given = _body()
-        name = given.pop("act", "")
-        if name not in ACTS:
-            raise Misunderstood(f"There is no act {name!r}. There are: {', '.join(sorted(ACTS))}.")
-        found = ACTS[name](ledger, **_typed(given))
-        made = found if isinstance(found, list) else [found]
-        return flask.jsonify([plain(m) for m in made if m is not None]), 200
-
-    @pages.get("/companies/<id>/meter")
-    def meter(id: str) -> Response:
-        """QuickBooks: successful calls by price class, as its layer counted them."""
-        face = importlib.import_module("sandbox.quickbooks")
-        return flask.jsonify(dict(face.memory_of(world, of(id).organization.id).meter))
-
-    @pages.get("/companies/<id>/deletions")
-    def deletions(id: str) -> Response:
-        return flask.jsonify([plain(d) for d in of(id).deletions])
-
 
 def _cancel(ledger: Ledger, kind: str, id: str) -> Any:
     return acts.void(ledger, Ref(kind, id))
@@ -253,6 +263,8 @@ ACTS: dict[str, Any] = {
 
 
 def _world_routes(pages: Blueprint, world: World) -> None:
+    """The clock, switches, faults, and the calls that came in."""
+
     @pages.route("/clock", methods=["GET", "POST"])
     def clock() -> Response:
         """POST {"today": "2026-11-21"} | {"now": ISO, "frozen": false} | {"advance_days": n, "advance_seconds": n}"""
@@ -306,6 +318,10 @@ def _world_routes(pages: Blueprint, world: World) -> None:
                 total[name] += getattr(call, name)
         shown = [] if asked.get("totals_only") else [plain(c) for c in calls]
         return flask.jsonify(position=len(world.calls), calls=shown, totals=totals)
+
+
+def _access_routes(pages: Blueprint, world: World) -> None:
+    """Webhooks, tokens, limits, and who can sign in."""
 
     @pages.route("/webhooks", methods=["GET", "POST"])
     def webhooks() -> Response:
