@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 HOME = Path(__file__).parent.parent
-WHOLE = {"commands", "domain", "migrations", "tables"}
+WHOLE = {"commands", "demo", "domain", "migrations", "tables"}
 
 
 def test_every_module_has_its_layer():

@@ -34,9 +34,9 @@ def add(commands: shell.Commands) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from connector import demo
+    from connector.demo.main import main
 
-    return demo.main(once=options.once, as_json=options.json, books=options.books, keep=options.keep)
+    return main(once=options.once, as_json=options.json, books=options.books, keep=options.keep)
 
 
 def _up(options: argparse.Namespace) -> int:
