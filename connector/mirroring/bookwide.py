@@ -19,15 +19,19 @@ from sqlalchemy.engine import Connection
 
 from connector.db import allocations, credits, payments
 from connector.domain.glance import Rows
+from connector.domain.on_account import Held
 from connector.domain.prediction.history import from_columns
 from connector.domain.prediction.timeline import Days, History
 from connector.mirroring import books
 from connector.mirroring.book_rows import UNDATED, Ordinals, columns, mark
 
 
-def history(tx: Connection, connection_id: str, today: dt.date) -> tuple[History, list[str]]:
-    """The invoices that show how customers pay, as known at the end of `today`, and each row's invoice id."""
-    return learned(rows(tx, connection_id, today), today)
+def history(
+    tx: Connection, connection_id: str, today: dt.date, account: Held | None = None
+) -> tuple[History, list[str]]:
+    """The invoices that show how customers pay, as known at the end of `today`, and each row's invoice id. `account`:
+    what money on account is held against, where that was read (`books.on_account`)."""
+    return learned(rows(tx, connection_id, today, account), today)
 
 
 def learned(rows: Rows, today: dt.date) -> tuple[History, list[str]]:
@@ -47,7 +51,7 @@ def learned(rows: Rows, today: dt.date) -> tuple[History, list[str]]:
     return made, list(map(rows.ids.__getitem__, kept.tolist()))
 
 
-def rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
+def rows(tx: Connection, connection_id: str, today: dt.date, account: Held | None = None) -> Rows:
     """The invoices that show how customers pay, and what was set against them.
 
     Left out, as everywhere in prediction: voided invoices and drafts, our own installments, and originals
@@ -55,10 +59,10 @@ def rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
     of whom the columns do not tell everything.
     """
     with without_collecting():
-        return _rows(tx, connection_id, today)
+        return _rows(tx, connection_id, today, account)
 
 
-def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
+def _rows(tx: Connection, connection_id: str, today: dt.date, account: Held | None) -> Rows:
     owners, currencies = _Codes(), _Codes()
     apart, *void = _apart(tx, connection_id)
     closed, into = _ours(tx, connection_id), books.survivors(tx, connection_id)
@@ -90,9 +94,9 @@ def _rows(tx: Connection, connection_id: str, today: dt.date) -> Rows:
     paid = [np.concatenate(columns) for columns in zip(*settled, strict=True)]
     if len(settled) > 2:  # instead of those without a day
         paid = [column[paid[1] != UNDATED] for column in paid]
-    paid_invoice, paid_day, paid_amount, payer = _on_account(
-        tx, connection_id, today, index, balance, paid, customer
-    )
+    if account is None:
+        _, account = books.on_account(tx, connection_id, today)
+    paid_invoice, paid_day, paid_amount, payer = _on_account(account, index, balance, paid, customer)
     strange = customer[paid_invoice] != payer  # somebody else's money: each sees their half of it
     later = paid_day > today.toordinal()
     odd = [customer[left_out | (balance < 0)], payer[strange | later], customer[paid_invoice][strange]]
@@ -162,19 +166,16 @@ def _settled(parts: Iterator[Any], void: set[str], index: dict[str, int], owners
 
 
 def _on_account(
-    tx: Connection,
-    connection_id: str,
-    today: dt.date,
+    account: Held,
     index: dict[str, int],
     balance: Days,
     paid: list[Days],
     customer: Days,
 ) -> list[Days]:
     """`paid` with what money on account covers; the balances are lowered in place."""
-    _, held = books.on_account(tx, connection_id, today)
     more = [
         (index[id], part.day.toordinal(), part.amount)
-        for id, parts in held.items()
+        for id, parts in account.items()
         for part in parts
         if id in index
     ]

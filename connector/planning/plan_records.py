@@ -121,7 +121,17 @@ def of_connection(
     tx: Connection, connection_id: str, states: Collection[str] | None = None, limit: int | None = None
 ) -> list[Record]:
     """Oldest first; the oldest `limit` of them."""
-    where = plans.c.connection_id == connection_id
+    return of_connections(tx, [connection_id], states, limit)
+
+
+def of_connections(
+    tx: Connection,
+    connection_ids: Collection[str],
+    states: Collection[str] | None = None,
+    limit: int | None = None,
+) -> list[Record]:
+    """Those of several organizations, oldest first."""
+    where: sa.ColumnElement[bool] = plans.c.connection_id.in_(list(connection_ids))
     if states is not None:
         where = sa.and_(where, plans.c.state.in_(list(states)))
     return _records(tx, where, limit)

@@ -444,11 +444,11 @@ def owed_of(tx: Connection, connection_ids: Collection[str]) -> dict[str, dict[s
 
 
 def store_predictions(
-    tx: Connection, connection_id: str, found: Collection[Prediction], *, today: dt.date
+    tx: Connection, found: Mapping[str, Collection[Prediction]], days: Mapping[str, dt.date]
 ) -> None:
-    """Replace all predictions of an organization."""
-    tx.execute(sa.delete(predictions).where(predictions.c.connection_id == connection_id))
-    _insert_predictions(tx, connection_id, found, today)
+    """Replace all predictions of these organizations."""
+    tx.execute(sa.delete(predictions).where(predictions.c.connection_id.in_(list(found))))
+    _insert_predictions(tx, found, days)
 
 
 def add_predictions(
@@ -458,11 +458,11 @@ def add_predictions(
     c = predictions.c
     ids = [p.invoice_id for p in found]
     tx.execute(sa.delete(predictions).where(c.connection_id == connection_id, c.invoice_id.in_(ids)))
-    _insert_predictions(tx, connection_id, found, today)
+    _insert_predictions(tx, {connection_id: found}, {connection_id: today})
 
 
 def _insert_predictions(
-    tx: Connection, connection_id: str, found: Collection[Prediction], today: dt.date
+    tx: Connection, found: Mapping[str, Collection[Prediction]], days: Mapping[str, dt.date]
 ) -> None:
     rows = [
         {
@@ -475,9 +475,10 @@ def _insert_predictions(
             "earliest": p.earliest,
             "latest": p.latest,
             "stays_open": p.stays_open,
-            "as_of": today,
+            "as_of": days[connection_id],
         }
-        for p in found
+        for connection_id, mine in found.items()
+        for p in mine
     ]
     bulk.insert(tx, predictions, rows)
 

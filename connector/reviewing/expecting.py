@@ -25,8 +25,8 @@ from connector.domain.prediction import outlook
 from connector.domain.prediction.history import history
 from connector.domain.receivables import Invoice, Status
 from connector.mirroring import books
-from connector.planning import plans
-from connector.planning.plans import Record
+from connector.planning import plan_records
+from connector.planning.plan_records import Record
 from connector.reviewing.conclusions import Prediction
 
 WEEKS = 12  # said each time: eight ahead of today, four weeks later still
@@ -71,38 +71,58 @@ def coming(
 
     What money on account is `held` against has come already. What was known on the day `edge` counts as older.
     """
-    running = plans.of_connection(tx, connection_id, states=("running", "broken"))
+    known = {connection_id: predicted}
+    return _coming(tx, known, {connection_id: edge}, {connection_id: held})[connection_id]
+
+
+def _coming(
+    tx: Connection,
+    predicted: Mapping[str, Mapping[str, Prediction]],
+    edges: Mapping[str, dt.date],
+    held: Mapping[str, Held],
+) -> dict[str, list[Coming]]:
+    """`coming` of each of these organizations."""
+    running = plan_records.of_connections(tx, list(predicted), states=("running", "broken"))
     noted = [r for r in running if r.plan.mode is Mode.NOTES]
-    planned = {s.invoice_id for r in noted for s in r.plan.sources}
+    planned = {(r.connection_id, s.invoice_id) for r in noted for s in r.plan.sources}
     i = db.invoices.c
-    query = sa.select(i.id, i.currency, i.balance, i.date, i.due, i.marker).where(
-        i.connection_id == connection_id, i.balance > 0, i.status.in_(_OPEN)
+    query = sa.select(i.connection_id, i.id, i.currency, i.balance, i.date, i.due, i.marker).where(
+        i.connection_id.in_(list(predicted)), i.balance > 0, i.status.in_(_OPEN)
     )
-    found = [_rows(record) for record in noted]
-    single = []
+    found: dict[str, list[Coming]] = {id: [] for id in predicted}
     for row in tx.execute(query):
-        said = predicted.get(row.id)
-        missing = row.balance - on_account.covered(held.get(row.id, ()))
-        if row.id in planned or missing <= 0:
+        id, currency = row.connection_id, row.currency
+        said = predicted[id].get(row.id)
+        missing = row.balance - on_account.covered(held[id].get(row.id, ()))
+        if (id, row.id) in planned or missing <= 0:
             continue
         if row.marker:
-            single.append(_installment(row.currency, missing, row.due))
+            found[id].append(_installment(currency, missing, row.due))
         elif said and said.expected_payment and said.earliest and said.latest:
-            single.append(
-                Coming(row.currency, missing, said.earliest, said.expected_payment, said.latest, row.date <= edge)
-            )  # fmt: skip
-    return [*single, *(c for rows in found for c in rows)]
+            days = said.earliest, said.expected_payment, said.latest
+            found[id].append(Coming(currency, missing, *days, row.date <= edges[id]))
+    for record in noted:
+        found[record.connection_id] += _rows(record)
+    return found
 
 
-def _before(tx: Connection, connection_id: str, today: dt.date) -> tuple[dt.date, dict[str, int | None]]:
-    """The day, four weeks ago, whose expectation today's is compared with, and what is kept as come since then.
+_Earlier = tuple[dt.date, dict[str, int | None]]
 
-    The second is by currency, and empty where nothing was said.
+
+def _before(tx: Connection, days: Mapping[str, dt.date]) -> dict[str, _Earlier]:
+    """By organization the day, four weeks ago, whose expectation today's is compared with, and what is kept as come
+    since then. The second is by currency, and empty where nothing was said.
     """
     c = db.expected_weeks.c
-    mine = sa.and_(c.connection_id == connection_id, c.said_in == monday(today) - BACK)
-    rows = tx.execute(sa.select(c.said_on, c.currency, c.came).where(mine).distinct()).all()
-    return (rows[0].said_on if rows else monday(today) - BACK), {r.currency: r.came for r in rows}
+    weeks = {id: monday(today) - BACK for id, today in days.items()}
+    query = sa.select(c.connection_id, c.said_in, c.said_on, c.currency, c.came).distinct()
+    mine = query.where(c.connection_id.in_(list(days)), c.said_in.in_(set(weeks.values())))
+    found: dict[str, _Earlier] = {id: (week, {}) for id, week in weeks.items()}
+    for row in tx.execute(mine):
+        if row.said_in == weeks[row.connection_id]:
+            known = found[row.connection_id][1]
+            found[row.connection_id] = row.said_on, known | {row.currency: row.came}
+    return found
 
 
 def _rows(record: Record) -> list[Coming]:
@@ -114,28 +134,40 @@ def _installment(currency: str, amount: int, due: dt.date) -> Coming:
     return Coming(currency, amount, due - dt.timedelta(days=3), due, due + _LATE, older=True)
 
 
-def keep(tx: Connection, connection_id: str, predicted: Mapping[str, Prediction], *, today: dt.date) -> None:
-    """Say what is expected now, in place of what was said earlier in this week."""
-    edge, known = _before(tx, connection_id, today)
-    _, held = books.on_account(tx, connection_id, today)
-    said = expected.weeks(coming(tx, connection_id, predicted, edge, held), today, WEEKS)
-    _store(tx, connection_id, today, said)
-    _count_what_came(tx, connection_id, today, edge, known)
+def keep(
+    tx: Connection,
+    predicted: Mapping[str, Mapping[str, Prediction]],
+    held: Mapping[str, Held],
+    days: Mapping[str, dt.date],
+) -> None:
+    """Say what these organizations can expect now, in place of what was said earlier in this week. `held` as in
+    `coming`; `days` is the today of each."""
+    earlier = _before(tx, days)
+    open_ = _coming(tx, predicted, {id: edge for id, (edge, _) in earlier.items()}, held)
+    _store(tx, days, {id: expected.weeks(sums, days[id], WEEKS) for id, sums in open_.items()})
+    _count_what_came(tx, days, earlier)
 
 
 def _store(
-    tx: Connection, connection_id: str, on: dt.date, said: Mapping[str, Iterable[Week]], *, told: bool = True
+    tx: Connection,
+    on: Mapping[str, dt.date],
+    said: Mapping[str, Mapping[str, Iterable[Week]]],
+    *,
+    told: bool = True,
 ) -> None:
     """In place of what was said in the same week; what is too old to show goes."""
     c = db.expected_weeks.c
-    over = sa.or_(c.said_in == monday(on), c.said_in < on - KEPT)
-    tx.execute(sa.delete(db.expected_weeks).where(c.connection_id == connection_id, over))
+    for day in set(on.values()):
+        over = sa.or_(c.said_in == monday(day), c.said_in < day - KEPT)
+        mine = c.connection_id.in_([id for id, theirs in on.items() if theirs == day])
+        tx.execute(sa.delete(db.expected_weeks).where(mine, over))
     rows = [
         {
-            "connection_id": connection_id, "said_in": monday(on), "said_on": on, "told": told, "currency": currency,
+            "connection_id": id, "said_in": monday(on[id]), "said_on": on[id], "told": told, "currency": currency,
             "week": w.monday, "amount": w.amount, "low": w.low, "high": w.high, "older": w.older,
         }
-        for currency, weeks in said.items()
+        for id, by_currency in said.items()
+        for currency, weeks in by_currency.items()
         for w in weeks
     ]  # fmt: skip
     bulk.insert(tx, db.expected_weeks, rows)
@@ -173,47 +205,56 @@ def keep_later(
     tx: Connection, connection_id: str, said: Mapping[str, Iterable[Week]], *, today: dt.date
 ) -> None:
     """Keep what `worked_out_later` found, marked as not said at the time."""
-    _store(tx, connection_id, monday(today) - BACK, said, told=False)
-    _count_what_came(tx, connection_id, today, *_before(tx, connection_id, today))
+    _store(tx, {connection_id: monday(today) - BACK}, {connection_id: said}, told=False)
+    days = {connection_id: today}
+    _count_what_came(tx, days, _before(tx, days))
 
 
 # ---------------------------------------------------------------- how it went
 
 
-def _count_what_came(
-    tx: Connection, connection_id: str, today: dt.date, first: dt.date, known: Mapping[str, int | None]
-) -> None:
+def _count_what_came(tx: Connection, days: Mapping[str, dt.date], earlier: Mapping[str, _Earlier]) -> None:
     """What came from the day of the earlier expectation to last Sunday, of invoices that were known then.
 
-    Money only, no credits; an installment stands for the invoice that it re-dates. `first` and `known`: see `_before`.
+    Money only, no credits; an installment stands for the invoice that it re-dates. `earlier`: see `_before`.
     """
-    if not known:
-        return
-    last = monday(today) - dt.timedelta(days=1)
+    spans: dict[tuple[dt.date, dt.date], list[str]] = {}
+    for id, (first, known) in earlier.items():
+        if known:
+            spans.setdefault((first, monday(days[id]) - dt.timedelta(days=1)), []).append(id)
+    other = []
+    for (first, last), ids in spans.items():
+        came = _came(tx, ids, first, last)
+        other += [
+            {"connection_id": id, "said_in": monday(first), "currency": currency, "came": sum_}
+            for id in ids
+            for currency, kept in earlier[id][1].items()
+            if (sum_ := came.get((id, currency), 0)) != kept
+        ]
+    bulk.update(tx, db.expected_weeks, ("connection_id", "said_in", "currency"), other)
+
+
+def _came(
+    tx: Connection, connection_ids: list[str], first: dt.date, last: dt.date
+) -> dict[tuple[str, str], int]:
     a, p, i = db.allocations.c, db.payments.c, db.invoices.c
     on = sa.func.coalesce(a.date, p.date, type_=sa.Date)
     query = (
-        sa.select(i.currency, sa.func.sum(a.amount))
+        sa.select(a.connection_id, i.currency, sa.func.sum(a.amount))
         .select_from(db.allocations)
         .join(db.payments, sa.and_(p.connection_id == a.connection_id, p.id == a.source_id))
         .join(db.invoices, sa.and_(i.connection_id == a.connection_id, i.id == a.invoice_id))
         .where(
-            a.connection_id == connection_id,
+            a.connection_id.in_(connection_ids),
             a.source == "payment",
             p.void.is_(False),
             on > first,
             on <= last,
             sa.or_(i.date <= first, i.marker != ""),
         )
-        .group_by(i.currency)
+        .group_by(a.connection_id, i.currency)
     )
-    c = db.expected_weeks.c
-    said_then = sa.and_(c.connection_id == connection_id, c.said_in == monday(first))
-    came = dict.fromkeys(known, 0) | {row[0]: int(row[1]) for row in tx.execute(query)}
-    for currency, kept in known.items():
-        if came[currency] != kept:
-            mine = sa.update(db.expected_weeks).where(said_then, c.currency == currency)
-            tx.execute(mine.values(came=came[currency]))
+    return {(row[0], row[1]): int(row[2]) for row in tx.execute(query)}
 
 
 # ---------------------------------------------------------------- for the pages

@@ -12,7 +12,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -25,9 +25,11 @@ from connector.connecting.connections import Connection as Organization
 from connector.contact import contacts
 from connector.domain import fingerprint
 from connector.domain.expected import monday
+from connector.domain.on_account import Held
 from connector.domain.policy import Policy
 from connector.domain.prediction import outlook
 from connector.domain.prediction.model import fit
+from connector.domain.prediction.record import Record
 from connector.domain.receivables import Kind
 from connector.mirroring import books, bookwide
 from connector.mirroring.books import Key
@@ -35,11 +37,12 @@ from connector.practice import settings
 from connector.practice.settings import Settings
 from connector.record import audit
 from connector.reviewing import ageing, conclusions, expecting, full_pass, looking, track_record
-from connector.reviewing.conclusions import Conclusion
+from connector.reviewing.conclusions import Conclusion, Prediction
 from connector.reviewing.looking import Circle
 from connector.reviewing.looking import Reviewed as Reviewed
 
 PART = 200  # customers in one transaction
+TOGETHER = 50  # organizations whose predictions are stored in one
 CODE = tuple(f"connector.{name}" for name in ("domain", "mirroring", "contact", "planning", "reviewing"))
 SMALL = 5_000  # invoices of a book that is read as a whole for the sake of one new invoice
 
@@ -94,8 +97,7 @@ def night(engine: Engine, days: Mapping[str, dt.date], *, now: dt.datetime) -> R
     total = look_by_night(engine, days, now=now)
     with db.reading(engine) as tx:
         learning = to_learn(tx, days)
-    for connection_id in learning:
-        predict(engine, connection_id, today=days[connection_id])
+    learn(engine, {id: days[id] for id in learning})
     return total
 
 
@@ -195,18 +197,50 @@ def predict(engine: Engine, connection_id: str, *, today: dt.date) -> int:
 
     With it comes how right that would have been over the last twelve months (`track_record`).
     """
-    with db.reading(engine) as tx:
-        news = books.news(tx, connection_id)
-        columns, ids = bookwide.history(tx, connection_id, today)
-        there = outlook.there(*books.on_account(tx, connection_id, today))
-    model = fit(columns, today.toordinal())
-    found = [conclusions.prediction(o) for o in (outlook.answers(model, ids) | there).values()]
+    return learn(engine, {connection_id: today})
+
+
+def learn(engine: Engine, days: Mapping[str, dt.date]) -> int:
+    """`predict` for some organizations, each with the day that it is there: from its own books alone, stored together."""
+    count, waiting = 0, dict[str, _Learned]()
+    for connection_id, today in days.items():
+        with db.reading(engine) as tx:
+            news = books.news(tx, connection_id)
+            owing, account = books.on_account(tx, connection_id, today)
+            columns, ids = bookwide.history(tx, connection_id, today, account)
+        model = fit(columns, today.toordinal())
+        answers = outlook.answers(model, ids) | outlook.there(owing, account)
+        found = [conclusions.prediction(o) for o in answers.values()]
+        waiting[connection_id] = _Learned(news, account, found, model.record)
+        count += len(found)
+        if len(waiting) == TOGETHER or len(found) > SMALL:
+            _keep_learned(engine, waiting, days)
+            waiting = {}
+    _keep_learned(engine, waiting, days)
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """Of one organization."""
+
+    news: dt.datetime | None
+    account: Held
+    found: list[Prediction]
+    record: Record
+
+
+def _keep_learned(engine: Engine, learned: Mapping[str, _Learned], days: Mapping[str, dt.date]) -> None:
+    if not learned:
+        return
+    on = {id: days[id] for id in learned}
     with db.transaction(engine, repeatable=True) as tx:
-        conclusions.store_predictions(tx, connection_id, found, today=today)
-        track_record.keep(tx, connection_id, model.record, today=today)
-        expecting.keep(tx, connection_id, {p.invoice_id: p for p in found}, today=today)
-        books.learned(tx, connection_id, news)
-    return len(found)
+        conclusions.store_predictions(tx, {id: each.found for id, each in learned.items()}, on)
+        track_record.keep(tx, {id: each.record for id, each in learned.items()}, on)
+        said = {id: {p.invoice_id: p for p in each.found} for id, each in learned.items()}
+        expecting.keep(tx, said, {id: each.account for id, each in learned.items()}, on)
+        for id, each in learned.items():
+            books.learned(tx, id, each.news)
 
 
 def predict_new(engine: Engine, connection_id: str, customer_ids: Collection[str], *, today: dt.date) -> int:
@@ -222,9 +256,9 @@ def predict_new(engine: Engine, connection_id: str, customer_ids: Collection[str
         if not new:
             return 0
         if books.counts(tx, connection_id)[Kind.INVOICE] <= SMALL:
-            columns, ids = bookwide.history(tx, connection_id, today)
-            there = outlook.there(*books.on_account(tx, connection_id, today))
-            found = outlook.learn(columns, ids, today) | there
+            owing, account = books.on_account(tx, connection_id, today)
+            columns, ids = bookwide.history(tx, connection_id, today, account)
+            found = outlook.learn(columns, ids, today) | outlook.there(owing, account)
         else:
             found = {}
             for one in books.each_customer(tx, connection_id, set(new.values()), brief=True):

@@ -6,11 +6,13 @@ A whole review works it out (`domain.prediction.record`) and keeps it here; page
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from connector import bulk
 from connector.db import track_records
 from connector.domain import codec
 from connector.domain.prediction.record import Record
@@ -24,14 +26,14 @@ class Kept:
     record: Record
 
 
-def keep(tx: Connection, connection_id: str, record: Record, *, today: dt.date) -> None:
-    """In place of the one that was kept."""
-    tx.execute(sa.delete(track_records).where(track_records.c.connection_id == connection_id))
-    tx.execute(
-        sa.insert(track_records).values(
-            connection_id=connection_id, as_of=today, record=codec.to_json(record)
-        )
-    )
+def keep(tx: Connection, found: Mapping[str, Record], days: Mapping[str, dt.date]) -> None:
+    """Of these organizations, in place of those that were kept."""
+    tx.execute(sa.delete(track_records).where(track_records.c.connection_id.in_(list(found))))
+    rows = [
+        {"connection_id": id, "as_of": days[id], "record": codec.to_json(record)}
+        for id, record in found.items()
+    ]
+    bulk.insert(tx, track_records, rows)
 
 
 def of_connection(tx: Connection, connection_id: str) -> Kept | None:

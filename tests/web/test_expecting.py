@@ -39,7 +39,7 @@ def _store(engine: Engine, invoices: list[Invoice], paid: dict[str, dt.date], se
 def _say(engine: Engine, ids: list[str], today: dt.date) -> None:
     said = {id: Prediction(id, 0.5, 0.1, today + D(7), "history", today + D(3), today + D(14)) for id in ids}
     with db.transaction(engine) as tx:
-        expecting.keep(tx, CONNECTION, said, today=today)
+        expecting.keep(tx, {CONNECTION: said}, {CONNECTION: {}}, {CONNECTION: today})
 
 
 def test_the_present_is_compared_with_what_was_said_four_weeks_ago(engine: Engine) -> None:
