@@ -96,7 +96,7 @@ def prove(
 ) -> Proven:
     """Read every document of the plan version back and compare. Network calls; no transaction may be open.
 
-    `just_written`: nobody can have paid yet, so whatever is set against a new installment is wrong (I10), and
+    `just_written`: whatever but a payment is set against a new installment is wrong (I10), and
     of the credits nothing may be left (I6). `seen`: the plan's own invoices, where they were read a moment ago
     and nothing was posted since. `made`: documents as the ledger answered them in this very delivery.
     """
@@ -162,9 +162,19 @@ def _posts_to(draft: Draft) -> tuple[str, str]:
 
 
 def _bystanders(drafts: Iterable[Draft], written: Iterable[Document]) -> list[Difference]:
-    """New installments are open in full; the ledger may have set a credit of its own against them."""
-    invoices = [d for d in drafts if isinstance(d, InvoiceDraft)]
-    return [d for d in proof.compare(invoices, written, just_written=True) if d.field == "open amount"]
+    """New installments are open in full; the ledger may have set a credit of its own against them.
+
+    What payments alone explain is the customer's own, new money, for the preflight saw none that was unmatched: they
+    paid before we came to read, after a crash perhaps.
+    """
+    documents = list(written)
+    paid = {
+        d.number
+        for d in documents
+        if d.total - d.balance == sum(link.amount for link in d.links if link.kind == "payment")
+    }
+    invoices = [d for d in drafts if isinstance(d, InvoiceDraft) and d.number not in paid]
+    return [d for d in proof.compare(invoices, documents, just_written=True) if d.field == "open amount"]
 
 
 def _unmoved(plan: Plan, sources: Iterable[Document]) -> list[Difference]:

@@ -462,6 +462,21 @@ def test_tax_that_the_ledger_adds_by_itself_is_taken_back(story: Story) -> None:
     assert story.ledger.trial_balance() == BEFORE
 
 
+def test_an_installment_paid_before_the_plan_is_proven_is_no_reason_to_take_it_back(story: Story) -> None:
+    """A worker that was killed may be late; taken back, the plan would hang: no ledger removes what is paid."""
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.ledger.refuse["link"] = TryLater("Wait.", after=60)
+    story.deliver()
+    story.ledger.refuse.clear()
+    first = next(d for d in story.ledger.live(Kind.INVOICE, "plan=") if d.number == "1001-P1.1")
+    story.ledger.pay(first.id, 10000, TODAY)
+    story.now += dt.timedelta(minutes=2)
+    story.deliver_until_done()
+    assert (story.plan(plan.id).state, story.plan(plan.id).attention) == ("running", "")
+    assert ("1001-P1.1", 28333, 18333) in money_documents(story.ledger)
+
+
 def test_the_customer_pays_while_the_plan_is_written(story: Story) -> None:
     plan = story.propose("147")
     story.approve(plan.id)

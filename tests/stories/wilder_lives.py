@@ -113,6 +113,10 @@ class Life:
         found = [self.ledger.invoices[r.invoice_id] for r in self.record.installments if r.invoice_id]
         return [d for d in found if d.live]
 
+    def made(self) -> list[Invoice]:
+        """The installments that the ledger has, also of a plan that is half written."""
+        return [d for d in self.company.ours() if isinstance(d, Invoice)]
+
     def open_(self) -> list[Invoice]:
         own = self.sources() if self.record.plan.mode is Mode.NOTES else self.installments()
         return [d for d in own if d.live and d.balance]
@@ -260,6 +264,7 @@ MIDDLE: dict[str, Callable[[Life], None]] = {
     "merge": Life.merge,
     "a webhook": Life.look,
     "pay": lambda life: life.pay(life.sources),
+    "pay an installment": lambda life: life.pay(life.made),
     "credit": lambda life: life.credit(life.sources),
     "edit the due date": lambda life: life.edit(life.sources, due="2026-11-25"),
     "edit the total": lambda life: life.edit(life.sources),
