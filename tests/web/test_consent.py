@@ -6,10 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import sqlalchemy as sa
 
 from connector import db
 from connector.connecting import access, connections
-from tests.web.office import Office
+from tests.web.office import TODAY, Office
 
 PLATFORMS = ("quickbooks", "xero")
 
@@ -147,13 +148,20 @@ def test_disconnect_and_reconnect_keep_the_history(office: Office) -> None:
     assert "Not connected." not in browser.get(f"/organizations/{id}").text
 
 
-def test_where_the_permission_is_lost_nobody_is_told_that_nothing_is_to_do(office: Office) -> None:
+def test_nobody_is_told_that_nothing_is_to_do_before_the_first_look_or_without_permission(
+    office: Office,
+) -> None:
     browser = office.browser()
     browser.connect("quickbooks")
     id = office.connection("quickbooks")
     office.read(id)
     draft = office.plan(id).id
     browser.post(f"/plans/{draft}/cancel", f"/plans/{draft}")
+    page = browser.get(f"/organizations/{id}").text  # no look at everybody is over
+    assert "Nothing for you to do" not in page
+    assert "Nobody is worth a look" not in page
+    with db.transaction(office.engine) as tx:
+        tx.execute(sa.update(db.connections).values(last_review_on=TODAY))
     assert "<b>Nothing for you to do.</b>" in browser.get(f"/organizations/{id}").text
     access.lost(office.engine, id, "Gone.")
     assert "Nothing for you to do" not in browser.get(f"/organizations/{id}").text

@@ -141,7 +141,8 @@ def _opening(
     elif more:
         first = also
     else:  # above stands what to do about a connection that is lost
-        first = "Nothing for you to do." if connection.status == "connected" else ""
+        looked = connection.last_review_on is not None
+        first = "Nothing for you to do." if looked and connection.status == "connected" else ""
     rest = [
         f"{money(a.overdue, currency)} of {money(a.total, currency)} is overdue."
         for currency, a in sums.items()
