@@ -38,7 +38,7 @@ GROUPS: tuple[tuple[str, tuple[Sentence, ...]], ...] = (
     (
         "Plans",
         (
-            Sentence("plan", "propose_after_days", "Draft a plan once an invoice is", "days overdue."),
+            Sentence("plan", "propose_after_days", "Draft a plan once an invoice is", "days overdue, over all that is late by then."),
             Sentence("plan", "installments", "Where nothing shows what they can pay, draft", "payments."),
             Sentence("plan", "first_payment_days", "The first payment is due within", "days."),
             Sentence("plan", "minimum_payment", "No payment is smaller than", "in the invoice's currency."),

@@ -26,6 +26,7 @@ from connector.domain import (
     wording,
 )
 from connector.domain.dunning import Contact, Open
+from connector.domain.findings.habits import GRACE
 from connector.domain.letters import BadText
 from connector.domain.policy import Mode, PlanPolicy, Policy
 from connector.domain.progress import Progress
@@ -128,7 +129,11 @@ def next_day(
     oldest = documents if rest else sorted(documents, key=attrgetter("due"))[:1]
     days |= {d.due + dt.timedelta(late) for d in oldest for late in (1, reminder_words.OLD + 1)}
     if not waits:
-        days |= {d.due + dt.timedelta(policy.plan.propose_after_days) for d in documents}
+        days |= {
+            d.due + dt.timedelta(late)
+            for d in documents
+            for late in (GRACE + 1, policy.plan.propose_after_days)
+        }
         days.add(policy_drafts.affords_otherwise(picture, decided, today, today + dt.timedelta(AHEAD)))
     if policy.page.holdout_since is not None:
         days |= {d.due + dt.timedelta(shares.WAITS) for d in documents}

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from connector.domain.calendar import Rhythm, add_months, business_day, due_dates, next_business_day
 from connector.domain.findings import Finding
+from connector.domain.findings.habits import GRACE
 from connector.domain.installments import BAD_DEPOSIT, affordable_count, deposit_amount, draft_rows
 from connector.domain.money import Money, step
 from connector.domain.paying import EACH, Affordable, affordable, pay_days
@@ -55,22 +56,39 @@ class Proposal:
 
 
 def candidates(
-    invoices: Iterable[Invoice], policy: PlanPolicy, today: dt.date, planned: frozenset[str] = frozenset()
+    invoices: Iterable[Invoice],
+    policy: PlanPolicy,
+    today: dt.date,
+    planned: frozenset[str] = frozenset(),
+    apart: frozenset[str] = frozenset(),
 ) -> dict[str, list[Invoice]]:
-    """Per currency: the open invoices overdue for as long as the policy wants, oldest first, none in a plan.
+    """Per currency: what a plan is to be about, oldest first; nothing that is in one already (`planned`).
 
-    A trifle left open needs no plan. Our own documents carry a marker; an installment never becomes the start of another plan by itself.
+    One invoice that is overdue for as long as the policy wants brings it about. Then it takes all that is late, the
+    younger too (but for those that somebody set `apart`): a customer who cannot pay the old one is not to find the next
+    beside the plan two weeks later, and agreements are made over all arrears, while what falls due from now on is paid
+    on its day. A trifle left open needs no plan. Our own documents carry a marker; an installment never becomes the start of another plan by itself.
     """
     found: dict[str, list[Invoice]] = {}
     for invoice in invoices:
-        old = (today - invoice.due).days >= policy.propose_after_days
         live = invoice.balance > 0 and invoice.status in (Status.OPEN, Status.PARTLY_PAID)
-        missed = live and not is_trifle(invoice, policy)
-        if old and missed and not invoice.marker and invoice.id not in planned:
+        if not live or invoice.marker or invoice.id in planned or is_trifle(invoice, policy):
+            continue
+        late = (today - invoice.due).days > GRACE and invoice.id not in apart
+        if late or brings_a_plan(invoice, policy, today):
             found.setdefault(invoice.currency, []).append(invoice)
     for group in found.values():
         group.sort(key=lambda i: (i.due, i.date, i.number, i.id))
-    return dict(sorted(found.items()))
+    return {
+        currency: group
+        for currency, group in sorted(found.items())
+        if any(brings_a_plan(i, policy, today) for i in group)
+    }
+
+
+def brings_a_plan(invoice: Invoice, policy: PlanPolicy, today: dt.date) -> bool:
+    """Whether it is overdue for as long as the policy wants before it drafts a plan."""
+    return (today - invoice.due).days >= policy.propose_after_days
 
 
 def propose(

@@ -130,8 +130,11 @@ def _considered(
     if any(r.state == "proposed" for r in records):
         return
     policy, taken = decided.policy.plan, plans.planned(records)
-    for group in propose.candidates(picture.invoices, policy, today, taken).values():
-        if any(_turned_down(r, group) for r in records):
+    taken |= {e.invoice for f in findings if f.kind == "kept_back" for e in f.evidence}  # asked about first
+    apart = frozenset(hold.invoice_id for hold in rests or () if hold.invoice_id)
+    for group in propose.candidates(picture.invoices, policy, today, taken, apart).values():
+        old = [i for i in group if propose.brings_a_plan(i, policy, today)]
+        if any(_turned_down(r, old) for r in records):
             yield None, TURNED_DOWN
             continue
         if propose.a_nudge_does(findings, segment or "", today):
@@ -185,11 +188,10 @@ def affords_otherwise(
     return until
 
 
-def _turned_down(record: Record, group: Sequence[Invoice]) -> bool:
-    """A person cancelled a plan over the same balances: do not come back with it."""
-    return record.state == "cancelled" and {(s.invoice_id, s.balance) for s in record.plan.sources} == {
-        (i.id, i.balance) for i in group
-    }
+def _turned_down(record: Record, old: Sequence[Invoice]) -> bool:
+    """A person cancelled a plan over these balances: do not come back with it until another invoice brings one."""
+    known = {(s.invoice_id, s.balance) for s in record.plan.sources}
+    return record.state == "cancelled" and known >= {(i.id, i.balance) for i in old}
 
 
 def _refresh(

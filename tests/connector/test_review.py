@@ -14,19 +14,26 @@ from connector.contact import holds
 from connector.domain.plan import Plan
 from connector.domain.policy import Mode, PlanPolicy, Policy
 from connector.domain.propose import Wish
+from connector.domain.receivables import Kind
 from connector.domain.writes import RemoveDraft
+from connector.mirroring import mirror
 from connector.planning import drafting, plans, previewing, renegotiating, todos
 from connector.platforms import Refused
 from connector.practice import settings
 from connector.record import audit
-from connector.reviewing import conclusions, review
+from connector.reviewing import conclusions, overview, review
 from tests.connector.conftest import NOON, TODAY
 from tests.connector.plan_story import Story, a_story
 
 DAY = dt.date
 PASSED = "Nobody had answered it by its first payment day, {}."
 FIRST = [(DAY(2026, 11, 30), 28333), (DAY(2026, 12, 28), 28333), (DAY(2027, 1, 28), 28334)]
-LATER = [(DAY(2026, 12, 22), 28333), (DAY(2027, 1, 22), 28333), (DAY(2027, 2, 22), 28334)]
+LATER = [
+    (DAY(2026, 12, 22), 27000),
+    (DAY(2027, 1, 22), 27000),
+    (DAY(2027, 2, 22), 27000),
+    (DAY(2027, 3, 22), 27000),
+]  # with 1010, late by then
 
 
 @pytest.fixture
@@ -60,6 +67,20 @@ def test_findings_balances_and_a_drafted_plan(story: Story) -> None:
     plan = all_plans(story)[0]
     assert (plan.state, plan.plan.mode, plan.plan.principal) == ("proposed", Mode.SPLIT, 85000)
     assert [s.invoice_id for s in plan.plan.sources] == ["147"]
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+def test_nothing_is_concluded_about_a_customer_who_left_the_books(story: Story, everybody: bool) -> None:
+    """QuickBooks deletes a customer who was merged into another one: the list would name them by their id, with
+    money that the other one owes."""
+    reviewed(story)
+    with db.transaction(story.engine) as tx:
+        mirror.drop(tx, story.connection_id, Kind.CUSTOMER, "58")
+    ids = None if everybody else {"58"}
+    review.look(story.engine, story.connection_id, now=story.now, today=TODAY, customer_ids=ids)
+    with db.reading(story.engine) as tx:
+        assert conclusions.of_customer(tx, story.connection_id, "58") is None
+        assert overview.pressing(tx, story.connection_id, 10) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +189,7 @@ def test_a_draft_goes_by_the_kind_of_payer_that_a_person_sees(
 
 def test_a_draft_takes_in_what_fell_due_while_nobody_answered(story: Story) -> None:
     reviewed(story)
-    reviewed(story, DAY(2027, 1, 4))  # 1010 fell due on 2 December, and is overdue long enough for a plan
+    reviewed(story, DAY(2027, 1, 4))  # 1010 fell due on 2 December
     (now,) = all_plans(story)
     assert (now.id, now.plan.principal) == ("PP-0001", 108000)
     assert [s.number for s in now.plan.sources] == ["1001", "1010"]

@@ -311,11 +311,13 @@ def test_a_first_slip_needs_a_nudge_until_the_ladder_ends():
 # Which invoices
 
 
-def test_only_old_open_invoices_outside_any_plan_are_candidates():
+def test_one_old_invoice_brings_a_plan_over_all_that_is_late():
     invoices = [
         an_invoice("2", date(2026, 10, 1)),
         an_invoice("1", date(2026, 10, 22)),  # thirty days
-        an_invoice("3", date(2026, 10, 23)),
+        an_invoice("3", date(2026, 11, 17)),  # four days: late by now
+        an_invoice("0", date(2026, 11, 18)),  # within the grace that nobody calls late
+        an_invoice("d", date(2026, 11, 1)),  # in dispute
         an_invoice("4", balance=0, status=Status.PAID),
         an_invoice("5", status=Status.VOID),
         an_invoice("6", marker="plan=PP-0001 v=1 role=inst n=1 src=1 h=0"),
@@ -323,8 +325,10 @@ def test_only_old_open_invoices_outside_any_plan_are_candidates():
         an_invoice("8", currency="EUR"),
         an_invoice("9", balance=100, status=Status.PARTLY_PAID),  # a trifle
     ]
-    found = candidates(invoices, POLICY, TODAY, frozenset({"7"}))
-    assert {c: [i.id for i in group] for c, group in found.items()} == {"EUR": ["8"], "USD": ["2", "1"]}
+    found = candidates(invoices, POLICY, TODAY, frozenset({"7"}), frozenset({"d"}))
+    assert {c: [i.id for i in group] for c, group in found.items()} == {"EUR": ["8"], "USD": ["2", "1", "3"]}
+    young = [an_invoice("3", date(2026, 11, 17)), an_invoice("4", date(2026, 10, 23))]  # 29 days at the most
+    assert candidates(young, POLICY, TODAY) == {}
 
 
 def test_the_snapshot_is_what_the_books_say():
