@@ -183,7 +183,7 @@ class Glance:
         r = self.rows
         left = r.total - self.soon
         some = (self.parts > 0) & ((r.balance > 0) | (self.parts > 1)) & (left > 0)
-        few: Flags = self._count(some & (left * KEPT_BACK <= r.total + KEPT_BACK)) >= HABIT
+        few: Flags = self._count(some & (left * KEPT_BACK[1] <= r.total * KEPT_BACK[0])) >= HABIT
         return few
 
     def _short(self) -> Flags:

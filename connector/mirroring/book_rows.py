@@ -20,6 +20,7 @@ from connector import db
 from connector.domain.receivables import CreditNote, Customer, Invoice, Kind, Payment, Status
 
 PART = 500  # ids in one statement, and customers read at once
+CUSTOMER = "customer_id"
 
 Encode = Callable[[Any], Any]
 
@@ -94,7 +95,7 @@ class Shape:
         at = {name: n for n, name in enumerate(names)}
         special = [(at[self.names[i]], what) for i, what in self.special if self.names[i] in at]
         flags = [at[self.names[i]] for i in self.flags if self.names[i] in at]
-        return Shape(self.table, names, tuple(special), at[self.names[self.owner]], tuple(flags))
+        return Shape(self.table, names, tuple(special), at.get(self.names[self.owner], 0), tuple(flags))
 
     @cached_property
     def of_many(self) -> Shape:
@@ -102,6 +103,15 @@ class Shape:
         special = tuple((i + 1, what) for i, what in self.special)
         flags = tuple(i + 1 for i in self.flags)
         return Shape(self.table, ("connection_id", *self.names), special, self.owner + 1, flags)
+
+    @cached_property
+    def of_one(self) -> Shape:
+        """The same without whose it is, where that is the customer's id and all rows are one customer's."""
+        return (
+            self.only(*(n for n in self.names if n != CUSTOMER))
+            if self.names[self.owner] == CUSTOMER
+            else self
+        )
 
     def read(self, tx: Transaction, rest: str, *values: Any) -> list[list[Any]]:
         """What the columns hold in the rows that `rest` names, as the records hold it: one list a column."""
@@ -125,7 +135,9 @@ class Shape:
         """What such a text says, as the records hold it."""
         found = [column or [] for column in self._decoder.decode(text)]
         for i, what in (*self.special, *((i, "flag") for i in self.flags)):
-            if read := _READ.get(what):
+            if what == "flag" and None not in found[i]:
+                found[i] = list(map(bool, found[i]))
+            elif read := _READ.get(what):
                 found[i] = [None if value is None else read(value) for value in found[i]]
         return found
 

@@ -260,7 +260,7 @@ def credits(tx: Transaction, connection_id: str, customer_id: str | None = None)
     return _money(tx, connection_id, Kind.CREDIT, customer_id)
 
 
-_in_order = attrgetter("date", "id")
+_id, _date = attrgetter("id"), attrgetter("date")
 
 
 def _money(tx: Transaction, connection_id: str, kind: Kind, customer_id: str | None) -> list[Any]:
@@ -270,7 +270,7 @@ def _money(tx: Transaction, connection_id: str, kind: Kind, customer_id: str | N
     shape, make = _MONEY[kind]
     found = read(tx, (shape, rest, values), _parts_of(kind, rest, values))
     money, parts = (([connection_id] * len(columns[0]), columns) for columns in found)
-    return sorted(make(*money[1], _parted(money, parts)), key=_in_order)
+    return sorted(sorted(make(*money[1], _parted(money, parts)), key=_id), key=_date)
 
 
 def _parts_of(kind: Kind, whose: str, values: Sequence[Any]) -> _Asked:
@@ -367,12 +367,22 @@ def _pictures(
 
 
 def _tables(tx: Transaction, owner: Mapping[Key, Key], asked: Sequence[_Asked]) -> list[_Table]:
-    """Of one organization the connection need not be asked for."""
+    """Of one organization the connection need not be asked for, of one customer neither who it is."""
     connection_id, *more = {one for one, _ in owner}
     if more:
         many = read(tx, *((shape.of_many, rest, values) for shape, rest, values in asked))
         return [(columns[0], columns[1:]) for columns in many]
-    return [([connection_id] * len(columns[0]), columns) for columns in read(tx, *asked)]
+    if len(owner) > 1:
+        return [([connection_id] * len(columns[0]), columns) for columns in read(tx, *asked)]
+    found = []
+    [(_, customer_id)] = owner
+    every = read(tx, *((shape.of_one, rest, values) for shape, rest, values in asked))
+    for (shape, _, _), table in zip(asked, every, strict=True):
+        count = len(table[0])
+        if shape is not shape.of_one:
+            table.insert(shape.owner, [customer_id] * count)
+        found.append(([connection_id] * count, table))
+    return found
 
 
 def _by_owner(owner: Mapping[Key, Key], found: Sequence[tuple[list[str], list[Any]]]) -> dict[Key, list[Any]]:
@@ -385,7 +395,8 @@ def _by_owner(owner: Mapping[Key, Key], found: Sequence[tuple[list[str], list[An
             for one, record in zip(connections, records, strict=True):
                 whose[owner[one, record.customer_id]].append(record)
     for mine in whose.values():
-        mine.sort(key=_in_order)
+        mine.sort(key=_id)  # twice by one thing each: half the time of once by both
+        mine.sort(key=_date)
     return whose
 
 

@@ -101,7 +101,8 @@ class Receivables:
                 if date <= today and part.amount > 0:
                     found.setdefault(part.invoice_id, []).append((date, part.amount))
         for parts in found.values():
-            parts.sort()
+            if len(parts) > 1:
+                parts.sort()
         self.memory["received", today] = found
         return found
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from functools import partial
 from operator import attrgetter
 from statistics import median
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 from connector.domain.calendar import next_business_day
 from connector.domain.findings.facts import Evidence, Finding, Receivables, by_currency, days, name
 from connector.domain.money import Money
-from connector.domain.on_account import covered
+from connector.domain.on_account import Part, covered
 from connector.domain.policy import Policy
 from connector.domain.receivables import Invoice, Status
 from connector.domain.trifles import SHORT, is_trifle, largest
@@ -27,9 +28,10 @@ LONGEST_HOLIDAY = 14  # days in a row without a business day, at the very most
 HABIT = 3  # invoices that make a habit
 PAST = 6  # earlier invoices that make "their usual"
 SLOWER = 7  # days later than usual
-KEPT_BACK = 10  # a tenth of an invoice, which is the most that is kept back by agreement
+KEPT_BACK = (201, 2000)  # a tenth of an invoice is the most that is kept back by agreement; and rounding
 ALIKE = Fraction(1, 200)  # shares of an invoice that are the same but for rounding and tax rates
-_GRACE = dt.timedelta(GRACE)
+_GRACE, _WEEK, _CLEAR = dt.timedelta(GRACE), dt.timedelta(7), dt.timedelta(GRACE + LONGEST_HOLIDAY)
+_NO_TRIFLE = 100 // (100 - SHORT)  # a payment of more than this part of the invoice is none (`trifles`)
 
 
 class Paid(NamedTuple):  # made by the hundred: a frozen dataclass takes three times as long
@@ -44,12 +46,15 @@ class Paid(NamedTuple):  # made by the hundred: a frozen dataclass takes three t
     late: int
 
 
+_paid: Callable[[tuple[Invoice, dt.date, dt.date | None, int]], Paid] = partial(tuple.__new__, Paid)
+
+
 def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Paid]:
     """Every invoice that shows how this customer pays, by due date; the order of payments does not matter.
 
     An invoice counts once its due day (and grace) has passed, or it is settled: on the day from which no more than a
-    trifle was open (`trifles`), or than the share that they leave open each time (`kept_back_of`). Money on account counts as if it were matched, on the day it came (`on_account`). An
-    invoice closed by credits alone shows nothing.
+    trifle was open (`trifles`), or than the share that they leave open each time (`kept_back_of`). Money on account
+    counts as if it were matched, on the day it came (`on_account`). An invoice closed by credits alone shows nothing.
     """
     key = ("record", today, policy.plan.tolerance_amount)
     if key in receivables.memory:
@@ -60,28 +65,37 @@ def record(receivables: Receivables, policy: Policy, today: dt.date) -> list[Pai
     kept = kept_back_of(receivables, policy, today)
     found = []
     for invoice in sorted(receivables.invoices, key=_place(receivables)):
-        dead = invoice.status in _DEAD or invoice.total <= 0
-        if dead or invoice.marker or invoice.id in rest or invoice.id in ours or invoice.date > today:
+        id, total, status = invoice.id, invoice.total, invoice.status
+        dead = (status is not Status.PAID and status in _DEAD) or total <= 0
+        if dead or invoice.marker or id in rest or id in ours or invoice.date > today:
             continue
-        due = agreed.get(invoice.id, invoice.due)
-        parts, settled, balance = received.get(invoice.id), None, invoice.balance
-        if cover := held.get(invoice.id):
-            parts = sorted([*(parts or ()), *((p.day, p.amount) for p in cover if not p.given)])
+        due = agreed.get(id, invoice.due) if agreed else invoice.due
+        parts, settled, balance = received.get(id), None, invoice.balance
+        if held and (cover := held.get(id)):
+            parts = _with_held(parts, cover)
             balance -= covered(cover)
         if balance <= 0 and parts and len(parts) == 1:
             settled = parts[0][0]
+        elif balance == 0 and parts and parts[-1][1] * _NO_TRIFLE > total and id not in kept:
+            settled = parts[-1][0]
         else:
-            most = kept.get(invoice.id) or largest(invoice.total, invoice.currency, policy.plan)
+            most = kept.get(id) or largest(total, invoice.currency, policy.plan)
             if balance <= most:
                 if not parts:
                     continue
                 settled = _settled(parts, most - balance)
-        end = settled or today
-        late = days_late(due, end, receivables.country) if end - due > _GRACE else 0
+        late = 0
+        if (gap := (settled or today) - due) > _GRACE:
+            late = gap.days if gap > _CLEAR else days_late(due, settled or today, receivables.country)
         if settled or late:
-            found.append(Paid(invoice, due, settled, late))
+            found.append(_paid((invoice, due, settled, late)))
     receivables.memory[key] = tuple(found)
     return found
+
+
+def _with_held(parts: list[tuple[dt.date, int]] | None, cover: Iterable[Part]) -> list[tuple[dt.date, int]]:
+    """What was paid on an invoice, with what is on account for it."""
+    return sorted([*(parts or ()), *((p.day, p.amount) for p in cover if not p.given)])
 
 
 def _settled(parts: list[tuple[dt.date, int]], spare: int) -> dt.date:
@@ -121,15 +135,20 @@ def kept_back_of(receivables: Receivables, policy: Policy, today: dt.date) -> di
     key = ("kept back", today, policy.plan.tolerance_amount)
     if key in receivables.memory:
         return dict(receivables.memory[key])
+    held = receivables.held(today)
     received, found = receivables.received(today), list[tuple[Fraction, str, int]]()
     for invoice in receivables.invoices:
-        parts = received.get(invoice.id)
-        if parts is None or (invoice.balance <= 0 and len(parts) == 1) or invoice.status in _DEAD:
+        parts, balance = received.get(invoice.id), invoice.balance
+        if held and (cover := held.get(invoice.id)):
+            parts, balance = _with_held(parts, cover), balance - covered(cover)
+        if not parts or (balance <= 0 and len(parts) == 1) or invoice.status in _DEAD:
             continue
-        left = invoice.total - _soon(parts)
-        small = largest(invoice.total, invoice.currency, policy.plan) < left
-        if small and left * KEPT_BACK <= invoice.total + KEPT_BACK and not invoice.marker:
-            found.append((Fraction(left, invoice.total), invoice.id, left))
+        total = invoice.total
+        left = total - _soon(parts)
+        if left <= 0 or left * KEPT_BACK[1] > total * KEPT_BACK[0] or invoice.marker:
+            continue
+        if left > largest(total, invoice.currency, policy.plan):
+            found.append((Fraction(left, total), invoice.id, left))
     found.sort()
     kept = dict[str, int]()
     for first, last in zip(found, found[HABIT - 1 :], strict=False):
@@ -142,10 +161,13 @@ def kept_back_of(receivables: Receivables, policy: Policy, today: dt.date) -> di
 def kept_back(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
     """The same share of each invoice stays open: a habit or an agreement to ask about, no sign of trouble."""
     kept, received = kept_back_of(receivables, policy, today), receivables.received(today)
-    findings = []
+    findings, held = [], receivables.held(today)
     mine = [i for i in receivables.missing(today) if i.id in kept] if kept else []
     for currency, invoices in by_currency(mine).items():
-        shown = [Evidence(i.id, received[i.id][0][0], kept[i.id]) for i in invoices]
+        shown = [
+            Evidence(i.id, _with_held(received.get(i.id), held.get(i.id, ()))[0][0], kept[i.id])
+            for i in invoices
+        ]
         shown.sort(key=lambda e: (e.date, e.invoice))
         share = (
             f"{100 * sum(kept[i.id] for i in invoices) / sum(i.total for i in invoices):.1f}".removesuffix(
@@ -164,8 +186,11 @@ def kept_back(receivables: Receivables, policy: Policy, today: dt.date) -> list[
 
 def _soon(parts: Sequence[tuple[dt.date, int]]) -> int:
     """What came within a week of the first payment."""
-    first = parts[0][0]
-    return sum(amount for date, amount in parts if (date - first).days <= 7)
+    first, soon = parts[0]
+    if len(parts) > 1:
+        last = first + _WEEK
+        soon = sum([amount for date, amount in parts if date <= last])
+    return soon
 
 
 def repeatedly_short(receivables: Receivables, policy: Policy, today: dt.date) -> list[Finding]:
@@ -252,7 +277,8 @@ def first_miss(receivables: Receivables, policy: Policy, today: dt.date) -> list
     missed = [p for p in paid if p.settled is None and p.late > 7]
     if len(missed) != 1:
         return []
-    before = [p for p in paid if p.settled is not None and (today - p.due).days <= 730]
+    since = today - dt.timedelta(730)
+    before = [p for p in paid if p.due >= since and p.settled is not None]
     if len(before) < 5 or any(p.late for p in before):
         return []
     invoice = missed[0].invoice
