@@ -32,6 +32,7 @@ from benchmarks.ledger.consent import consent  # noqa: E402
 from connector import config, db, platforms  # noqa: E402
 from connector.connecting import connections  # noqa: E402
 from connector.contact import contacts, holds, reminders  # noqa: E402
+from connector.demo.installing import pointed_at  # noqa: E402
 from connector.domain.policy import PlanPolicy, Policy  # noqa: E402
 from connector.mirroring import sync as syncing  # noqa: E402
 from connector.platforms import OpenGate, Token  # noqa: E402
@@ -130,16 +131,7 @@ class Year:
         self.ledger_name = platform_name
         self.clock = Clock(START)
         self.server = Server(Installation(self.clock, unthrottled=True)).__enter__()
-        environment = {"FORBEAR_DATA_DIR": str(folder)}
-        for name, discovery in (("quickbooks", "openid_configuration"), ("xero", "openid-configuration")):
-            base = f"{self.server.url}/{name}"
-            environment |= {
-                f"FORBEAR_{name.upper()}_API_URL": base,
-                f"FORBEAR_{name.upper()}_DISCOVERY_URL": f"{base}/.well-known/{discovery}",
-                f"FORBEAR_{name.upper()}_CLIENT_ID": "sandbox-app",
-                f"FORBEAR_{name.upper()}_CLIENT_SECRET": "sandbox-secret",
-            }
-        self.config = config.load(environment)
+        self.config = config.load({"FORBEAR_DATA_DIR": str(folder), **pointed_at(self.server.url)})
         db.migrate(self.config)
         self.engine = db.engine(self.config)
         # What is kept is the same; only a power cut during the benchmark would lose something.

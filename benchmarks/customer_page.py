@@ -33,6 +33,7 @@ from benchmarks.ledger.consent import consent  # noqa: E402
 from connector import config, db, waking  # noqa: E402
 from connector.connecting import connections  # noqa: E402
 from connector.customer_page import customer_links, offering  # noqa: E402
+from connector.demo.installing import pointed_at  # noqa: E402
 from connector.domain.letters import variants  # noqa: E402
 from connector.domain.page_words import PageWords, words  # noqa: E402
 from connector.mirroring import books  # noqa: E402
@@ -136,15 +137,8 @@ def installation(folder: Path, customers: int) -> Iterator[Installed]:
     file.write_text(json.dumps(small) + "\n")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FORBEAR_")} | {
         "FORBEAR_DATA_DIR": str(folder / "data"), "FORBEAR_PUBLIC_URL": url, "PORT": str(port),
-        "FORBEAR_TODAY": TODAY.isoformat(), "FORBEAR_BUDGETS": "off",
+        "FORBEAR_TODAY": TODAY.isoformat(), "FORBEAR_BUDGETS": "off", **pointed_at(sandbox),
     }  # fmt: skip
-    for name, discovery in (("quickbooks", "openid_configuration"), ("xero", "openid-configuration")):
-        environment |= {
-            f"FORBEAR_{name.upper()}_DISCOVERY_URL": f"{sandbox}/{name}/.well-known/{discovery}",
-            f"FORBEAR_{name.upper()}_API_URL": f"{sandbox}/{name}",
-            f"FORBEAR_{name.upper()}_CLIENT_ID": "sandbox-app",
-            f"FORBEAR_{name.upper()}_CLIENT_SECRET": "sandbox-secret",
-        }
     kept = config.load(environment)
     with (folder / "log").open("wb") as log:
         ledgers = subprocess.Popen(

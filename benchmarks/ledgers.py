@@ -39,6 +39,7 @@ sys.path[0] = str(ROOT)
 from benchmarks.ledger import company, peers, year  # noqa: E402
 from benchmarks.ledger.consent import consent  # noqa: E402
 from connector import config, db  # noqa: E402
+from connector.demo.installing import pointed_at  # noqa: E402
 from connector.domain.receivables import Kind  # noqa: E402
 from connector.mirroring import inbox  # noqa: E402
 from connector.mirroring.sync import sync  # noqa: E402
@@ -106,15 +107,8 @@ def ledger(folder: Path, platform: str, invoices: int) -> Iterator[tuple[str, di
 
 def environment(discovery: str, api: str, data: Path) -> dict[str, str]:
     """Settings that point the product at pretend ledgers."""
-    found = {"FORBEAR_DATA_DIR": str(data), "FORBEAR_BUDGETS": "off"}
-    for name, page in (("QUICKBOOKS", "openid_configuration"), ("XERO", "openid-configuration")):
-        found |= {
-            f"FORBEAR_{name}_DISCOVERY_URL": f"{discovery}/{name.lower()}/.well-known/{page}",
-            f"FORBEAR_{name}_API_URL": f"{api}/{name.lower()}",
-            f"FORBEAR_{name}_CLIENT_ID": "sandbox-app",
-            f"FORBEAR_{name}_CLIENT_SECRET": "sandbox-secret",
-        }
-    return found
+    there = {f"FORBEAR_{name.upper()}_API_URL": f"{api}/{name}" for name in ("quickbooks", "xero")}
+    return {"FORBEAR_DATA_DIR": str(data), "FORBEAR_BUDGETS": "off", **pointed_at(discovery), **there}
 
 
 def first_sync(

@@ -43,6 +43,7 @@ from connector import config, db, platforms
 from connector.config import Config
 from connector.connecting import connections
 from connector.connecting.access import StoredAccess
+from connector.demo.installing import pointed_at
 from connector.mirroring import books
 from connector.mirroring.sync import lease_name, sync
 from connector.platforms import Ledger, OpenGate, TryLater
@@ -282,19 +283,7 @@ def opened(engine: Engine, settings: Config, connection_id: str) -> Ledger:
 
 def environment(url: str, data: Path) -> dict[str, str]:
     """Settings that point an installation at the sandbox."""
-    found = {"FORBEAR_DATA_DIR": str(data), "FORBEAR_BUDGETS": "off"}
-    for name, page, key in (
-        ("QUICKBOOKS", "openid_configuration", "TOKEN"),
-        ("XERO", "openid-configuration", "KEY"),
-    ):
-        found |= {
-            f"FORBEAR_{name}_DISCOVERY_URL": f"{url}/{name.lower()}/.well-known/{page}",
-            f"FORBEAR_{name}_API_URL": f"{url}/{name.lower()}",
-            f"FORBEAR_{name}_CLIENT_ID": "sandbox-app",
-            f"FORBEAR_{name}_CLIENT_SECRET": "sandbox-secret",
-            f"FORBEAR_{name}_WEBHOOK_{key}": "sandbox-webhook-key",
-        }
-    return found
+    return {"FORBEAR_DATA_DIR": str(data), "FORBEAR_BUDGETS": "off", **pointed_at(url)}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import requests
 
 from adapters import oauth
 from connector import config, platforms
+from connector.demo.installing import pointed_at
 from connector.platforms import Call, Grant, OpenGate, OrganizationRef, Token
 from sandbox import books
 from sandbox.clock import Clock
@@ -148,19 +149,7 @@ class Office:
 
     def __init__(self, server: Server, world: World) -> None:
         self.server, self.world = server, world
-        self.config = config.load(
-            {
-                "FORBEAR_QUICKBOOKS_DISCOVERY_URL": f"{server.url}/quickbooks/.well-known/openid_configuration",
-                "FORBEAR_QUICKBOOKS_API_URL": f"{server.url}/quickbooks",
-                "FORBEAR_XERO_DISCOVERY_URL": f"{server.url}/xero/.well-known/openid-configuration",
-                "FORBEAR_XERO_API_URL": f"{server.url}/xero",
-            }
-            | {
-                f"FORBEAR_{name}_{key}": value
-                for name in ("QUICKBOOKS", "XERO")
-                for key, value in (("CLIENT_ID", "sandbox-app"), ("CLIENT_SECRET", "sandbox-secret"))
-            }
-        )
+        self.config = config.load(pointed_at(server.url))
 
     def control(self, path: str, body: Any) -> Any:
         answer = requests.post(f"{self.server.url}/control/{path}", json=body, timeout=10)

@@ -19,6 +19,7 @@ import requests
 from adapters import oauth
 from adapters.xero import platform
 from connector import config
+from connector.demo.installing import pointed_at
 from connector.platforms import Call, Grant, Ledger, OpenGate, OrganizationRef, Platform, Token
 from sandbox.clock import Clock
 from sandbox.documents import Customer, Terms
@@ -119,15 +120,7 @@ def xero(folder: Path, *, throttled: bool = False) -> Iterator[Xero]:
     world.add(some_books(world.clock, HARBOUR, "Harbour Bikes"))
     world.add(some_books(world.clock, TOTARA, "Totara Tiles"))
     with Server(world) as server:
-        settings = config.load(
-            {
-                "FORBEAR_DATA_DIR": str(folder),
-                "FORBEAR_XERO_CLIENT_ID": "sandbox-app",
-                "FORBEAR_XERO_CLIENT_SECRET": "sandbox-secret",
-                "FORBEAR_XERO_DISCOVERY_URL": f"{server.url}/xero/.well-known/openid-configuration",
-                "FORBEAR_XERO_API_URL": f"{server.url}/xero",
-            }
-        )
+        settings = config.load({"FORBEAR_DATA_DIR": str(folder), **pointed_at(server.url)})
         oauth.forget_documents()
         yield Xero(world, server, platform(settings))
 

@@ -29,6 +29,7 @@ from sqlalchemy.engine import Engine
 from connector import config, db
 from connector.config import Config
 from connector.connecting import connections
+from connector.demo.installing import pointed_at
 from connector.planning import plans
 from connector.platforms import Identity
 from connector.practice import invitations, people
@@ -113,16 +114,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "FORBEAR_PUBLIC_URL": url,
         "PORT": str(port),
         "FORBEAR_TODAY": TODAY.isoformat(),
-        "FORBEAR_QUICKBOOKS_DISCOVERY_URL": f"{sandbox}/quickbooks/.well-known/openid_configuration",
-        "FORBEAR_QUICKBOOKS_API_URL": f"{sandbox}/quickbooks",
-        "FORBEAR_QUICKBOOKS_CLIENT_ID": "sandbox-app",
-        "FORBEAR_QUICKBOOKS_CLIENT_SECRET": "sandbox-secret",
-        "FORBEAR_QUICKBOOKS_WEBHOOK_TOKEN": "sandbox-webhook-key",
-        "FORBEAR_XERO_DISCOVERY_URL": f"{sandbox}/xero/.well-known/openid-configuration",
-        "FORBEAR_XERO_API_URL": f"{sandbox}/xero",
-        "FORBEAR_XERO_CLIENT_ID": "sandbox-app",
-        "FORBEAR_XERO_CLIENT_SECRET": "sandbox-secret",
-        "FORBEAR_XERO_WEBHOOK_KEY": "sandbox-webhook-key",
+        **pointed_at(sandbox),
     }
     settings = config.load(environment)
     with (folder / "log").open("wb") as log:

@@ -16,6 +16,7 @@ import pytest
 from adapters import oauth
 from connector import cli, config, db
 from connector.connecting import connections
+from connector.demo.installing import pointed_at
 from sandbox import books
 from sandbox.clock import Clock
 from sandbox.ledger import Ledger as PretendLedger
@@ -120,19 +121,9 @@ def a_desk(
     with Server(world) as server:
         office = Office(server, world)
         platform = office.platform(platform_name)
-        for name, value in {
-            "DATA_DIR": str(folder),
-            "TODAY": TODAY.isoformat(),
-            "QUICKBOOKS_DISCOVERY_URL": f"{server.url}/quickbooks/.well-known/openid_configuration",
-            "QUICKBOOKS_API_URL": f"{server.url}/quickbooks",
-            "XERO_DISCOVERY_URL": f"{server.url}/xero/.well-known/openid-configuration",
-            "XERO_API_URL": f"{server.url}/xero",
-            "QUICKBOOKS_CLIENT_ID": "sandbox-app",
-            "QUICKBOOKS_CLIENT_SECRET": "sandbox-secret",
-            "XERO_CLIENT_ID": "sandbox-app",
-            "XERO_CLIENT_SECRET": "sandbox-secret",
-        }.items():
-            patch.setenv(f"FORBEAR_{name}", value)
+        ours = {"FORBEAR_DATA_DIR": str(folder), "FORBEAR_TODAY": TODAY.isoformat(), **pointed_at(server.url)}
+        for name, value in ours.items():
+            patch.setenv(name, value)
         pretend = world.add(books.load(copy.deepcopy(dict(company)), platform_name, world.clock))  # type: ignore[arg-type]
         grant = office.exchange(platform, office.consent(platform, [pretend.organization.id]))
         settings = config.load()

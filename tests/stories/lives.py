@@ -24,6 +24,7 @@ from adapters import oauth
 from connector import config, db, platforms
 from connector.connecting import connections
 from connector.connecting.access import StoredAccess
+from connector.demo.installing import pointed_at
 from connector.domain import installments as rows_of
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.plan import Plan, Waiver
@@ -140,15 +141,7 @@ def _not_to_disk(connection: Any, _record: Any) -> None:
 
 def environment(url: str, folder: Path) -> dict[str, str]:
     """The settings that point an installation in `folder` at a sandbox."""
-    found = {"FORBEAR_DATA_DIR": str(folder), "FORBEAR_BUDGETS": "off"}
-    for name, discovery in (("quickbooks", "openid_configuration"), ("xero", "openid-configuration")):
-        found |= {
-            f"FORBEAR_{name.upper()}_DISCOVERY_URL": f"{url}/{name}/.well-known/{discovery}",
-            f"FORBEAR_{name.upper()}_API_URL": f"{url}/{name}",
-            f"FORBEAR_{name.upper()}_CLIENT_ID": "sandbox-app",
-            f"FORBEAR_{name.upper()}_CLIENT_SECRET": "sandbox-secret",
-        }
-    return found
+    return {"FORBEAR_DATA_DIR": str(folder), "FORBEAR_BUDGETS": "off", **pointed_at(url)}
 
 
 class Watching:

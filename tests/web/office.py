@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from connector import config, db
 from connector.connecting import connections
+from connector.demo.installing import pointed_at
 from connector.domain.money import to_minor
 from connector.mirroring import sync
 from connector.planning import plans
@@ -34,21 +35,12 @@ PUBLIC = "http://localhost:8000"
 
 def environment(sandbox: str, folder: Any) -> dict[str, str]:
     """The settings of an installation that points at this sandbox."""
-    ours = {
+    return {
         "FORBEAR_DATA_DIR": str(folder),
         "FORBEAR_PUBLIC_URL": PUBLIC,
         "FORBEAR_TODAY": TODAY.isoformat(),
-        "FORBEAR_QUICKBOOKS_DISCOVERY_URL": f"{sandbox}/quickbooks/.well-known/openid_configuration",
-        "FORBEAR_QUICKBOOKS_API_URL": f"{sandbox}/quickbooks",
-        "FORBEAR_QUICKBOOKS_WEBHOOK_TOKEN": "sandbox-webhook-key",
-        "FORBEAR_XERO_DISCOVERY_URL": f"{sandbox}/xero/.well-known/openid-configuration",
-        "FORBEAR_XERO_API_URL": f"{sandbox}/xero",
-        "FORBEAR_XERO_WEBHOOK_KEY": "sandbox-webhook-key",
+        **pointed_at(sandbox),
     }
-    for name in ("QUICKBOOKS", "XERO"):
-        ours[f"FORBEAR_{name}_CLIENT_ID"] = "sandbox-app"
-        ours[f"FORBEAR_{name}_CLIENT_SECRET"] = "sandbox-secret"
-    return ours
 
 
 @dataclass
