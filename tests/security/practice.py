@@ -21,6 +21,7 @@ from connector.browser import Browser, Page
 from connector.config import Config
 from connector.connecting import connections
 from connector.connecting.connections import Connection
+from connector.demo.installing import pointed_at
 from connector.supervisor import Installation
 from sandbox import books
 from sandbox.clock import Clock
@@ -107,18 +108,11 @@ def environment(folder: Path, sandbox: str, port: int, **more: str) -> dict[str,
         "PUBLIC_URL": f"http://localhost:{port}",
         "TODAY": TODAY.isoformat(),
         "BUDGETS": "off",
-        "QUICKBOOKS_DISCOVERY_URL": f"{sandbox}/quickbooks/.well-known/openid_configuration",
-        "QUICKBOOKS_API_URL": f"{sandbox}/quickbooks",
-        "QUICKBOOKS_WEBHOOK_TOKEN": WEBHOOK_KEY,
-        "XERO_DISCOVERY_URL": f"{sandbox}/xero/.well-known/openid-configuration",
-        "XERO_API_URL": f"{sandbox}/xero",
-        "XERO_WEBHOOK_KEY": WEBHOOK_KEY,
+        **more,
     }
-    for name in ("QUICKBOOKS", "XERO"):
-        ours |= {f"{name}_CLIENT_ID": "sandbox-app", f"{name}_CLIENT_SECRET": "sandbox-secret"}
-    ours |= more
     return {
         **kept,
+        **pointed_at(sandbox),
         **{f"FORBEAR_{name}": value for name, value in ours.items()},
         "PORT": str(port),
         "PYTHONPATH": str(ROOT),
