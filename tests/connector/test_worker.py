@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,25 @@ def test_only_our_jobs_are_run_whoever_can_write_to_the_queue(
         None,
         [],
     )
+
+
+@pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
+def test_a_worker_that_is_ahead_of_the_tables_waits_for_them(
+    installation: config.Config,
+    store: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(worker, "TABLES_SECONDS", 0.01)
+    with db.transaction(store) as tx:
+        newest = tx.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        tx.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    waiting = threading.Thread(target=worker.wait_for_tables, args=(installation,), daemon=True)
+    waiting.start()
+    while waiting.is_alive() and "waiting for `forbear migrate`" not in caplog.text:
+        waiting.join(0.01)
+    assert waiting.is_alive()
+    with db.transaction(store) as tx:
+        tx.execute(sa.text("UPDATE alembic_version SET version_num = :v"), {"v": newest})
+    waiting.join(60)
+    assert not waiting.is_alive()
