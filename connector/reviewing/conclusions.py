@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -25,6 +25,7 @@ from connector.record import audit
 
 Key = tuple[str, str]  # connection, customer
 SLOW = dt.timedelta(minutes=30)  # by which the clocks of two machines may differ
+FEW = 500  # ids that one statement is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +259,26 @@ def forget_merged(tx: Connection, connection_id: str, away: Collection[str], tod
     same = sa.and_(a.connection_id == c.connection_id, a.customer_id == c.id)
     merged = sa.select(a.customer_id).join(customers, same)
     merged = merged.where(c.connection_id == connection_id, c.merged_into != "")
-    gone = [id for id in tx.scalars(merged) if id in away]
-    if gone:
-        _store_findings(tx, {(connection_id, id): () for id in gone}, {connection_id: today})
-        tx.execute(sa.delete(assessments).where(a.connection_id == connection_id, a.customer_id.in_(gone)))
+    forget(tx, connection_id, [id for id in tx.scalars(merged) if id in away], today)
+
+
+def gone(tx: Connection, connection_id: str, among: Collection[str] | None = None) -> list[str]:
+    """Customers whom something is concluded about, and who left the books; `among`: of these alone, where few."""
+    c, a = customers.c, assessments.c
+    same = sa.and_(a.connection_id == c.connection_id, a.customer_id == c.id)
+    left = sa.select(a.customer_id).outerjoin(customers, same)
+    left = left.where(a.connection_id == connection_id, c.id.is_(None))
+    if among is not None and len(among) <= FEW:
+        left = left.where(a.customer_id.in_(sorted(among)))
+    return list(tx.scalars(left))
+
+
+def forget(tx: Connection, connection_id: str, ids: Sequence[str], today: dt.date) -> None:
+    """Conclude nothing about these customers any more: what was found is closed."""
+    if ids:
+        a = assessments.c
+        _store_findings(tx, {(connection_id, id): () for id in ids}, {connection_id: today})
+        tx.execute(sa.delete(assessments).where(a.connection_id == connection_id, a.customer_id.in_(ids)))
 
 
 def override(

@@ -82,10 +82,12 @@ def look(
         else:
             circle = replace(circle, ahead=False)
             wanted = {survivor.get(id, id) for id in customer_ids}
+        gone = conclusions.gone(tx, connection_id, customer_ids)
     total = _look_at(engine, {connection_id: circle}, {(connection_id, id) for id in wanted}, now)
-    if survivor:
+    if survivor or gone:
         with db.transaction(engine) as tx:
             conclusions.forget_merged(tx, connection_id, survivor, today)
+            conclusions.forget(tx, connection_id, gone, today)
     return total
 
 
