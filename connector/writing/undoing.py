@@ -17,7 +17,7 @@ from connector.domain import codec, plan_writes
 from connector.domain.plan_writes import Written
 from connector.domain.policy import Mode
 from connector.domain.receivables import Document, Kind
-from connector.domain.writes import Draft, InvoiceDraft, LinkDraft, NoteDraft, RemoveDraft
+from connector.domain.writes import CreditDraft, Draft, InvoiceDraft, LinkDraft, NoteDraft, RemoveDraft
 from connector.mirroring import mirror
 from connector.planning import plans, todos
 from connector.planning.plans import Record
@@ -99,11 +99,11 @@ def _settle(p: Performer, record: Record) -> bool:
     False while the ledger may still carry one out.
     """
 
-    for write in _of_version(p, record):
+    for write in (*_of_version(p, record), *_discount(p, record)):
         if write.state == "sending":
             p.settle(write)
     now = _of_version(p, record)
-    if any(write.state == "sending" for write in now):
+    if any(write.state == "sending" for write in (*now, *_discount(p, record))):
         return False
     with db.transaction(p.engine) as tx:
         for batch in dict.fromkeys(write.batch for write in now):
@@ -115,6 +115,14 @@ def _of_version(p: Performer, record: Record) -> list[Write]:
     """The version's own writes; and where the plan ends, what bills its interest."""
     billed = _interest(p, record) if record.progress == "cancelling" else []
     return [*p.writes(record.batch), *billed]
+
+
+def _discount(p: Performer, record: Record) -> list[Write]:
+    """What grants the settlement discount of a plan that is to end."""
+    if record.progress != "cancelling":
+        return []
+    with db.reading(p.engine) as tx:
+        return [w for w in outbox.of_plan(tx, record.id) if w.batch.startswith(f"{record.batch} discount")]
 
 
 def _must_stay(p: Performer, record: Record) -> bool:
@@ -161,12 +169,23 @@ def _removing(p: Performer, record: Record) -> Sequence[Draft]:
     drafts = plan_writes.cancel(record.plan, Written(ids, links), today=p.today()).drafts
     if record.progress == "cancelling" and record.posted_on == p.today():  # I17: nothing of today stays
         unpaid = [d for d in _billed(p, record) if d.balance == d.total]
-        drafts = (*(RemoveDraft("invoice", d.id, d.marker) for d in unpaid), *drafts)
+        granted = _given_up(p, _discount(p, record))
+        drafts = (*(RemoveDraft("invoice", d.id, d.marker) for d in unpaid), *drafts, *granted)
     if any(w.kind == "note" for w in done) or record.progress == "cancelling":
         return drafts
     return [
         d for d in drafts if not isinstance(d, NoteDraft)
     ]  # nobody was told, so there is nothing to retract
+
+
+def _given_up(p: Performer, discount: Sequence[Write]) -> list[RemoveDraft]:
+    """A discount goes with its plan: what is not written yet never is, and its credit, which nothing shows as set
+    against an installment, is taken off."""
+    with db.transaction(p.engine) as tx:
+        for batch in dict.fromkeys(write.batch for write in discount):
+            outbox.drop(tx, p.connection_id, batch, p.clock(), refused=True)
+    made = [w for w in discount if w.state == "done" and isinstance(w.draft, CreditDraft)]
+    return [RemoveDraft("credit", w.external_id or "", w.draft.marker) for w in made]
 
 
 def _ending(p: Performer, record: Record, staying: Sequence[Document]) -> Sequence[Draft]:

@@ -17,7 +17,7 @@ from connector.domain.policy import InterestPolicy, Mode, PlanPolicy, Policy
 from connector.domain.receivables import Customer, Document, Kind, Status
 from connector.domain.writes import CreditDraft
 from connector.mirroring import books, merging
-from connector.planning import drafting, plans
+from connector.planning import drafting, ending, plans
 from connector.planning.plan_records import Record
 from connector.platforms import Refused, Standing, TryLater
 from connector.practice import settings
@@ -346,6 +346,34 @@ def test_a_plan_that_cannot_be_rewound_only_ends(story: Story, why: str) -> None
     assert story.ledger.trial_balance() == before
     assert len(money_documents(story.ledger)) == 4
     assert "v1 ended" in story.ledger.remarks["147"][-1]
+
+
+@pytest.mark.parametrize("credited", [False, True])
+def test_a_discount_that_is_not_set_against_anything_yet_goes_with_its_plan(
+    story: Story, credited: bool
+) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    with db.transaction(story.engine) as tx:
+        kept = settings.load(tx, story.connection_id)
+        policy = replace(kept.policy, plan=replace(kept.policy.plan, discount_account="6100"))
+        settings.save_policy(
+            tx, story.connection_id, policy, revision=kept.revision, who="J. Doe", now=story.now
+        )
+        given = {"who": "J. Doe", "why": "", "now": story.now, "today": TODAY}
+        ending.settle_early(tx, plan.id, Decimal(5), **given)
+    if credited:  # and the link waits for the ledger
+        story.ledger.refuse["link"] = TryLater("Wait.", after=60)
+        story.deliver()
+        story.ledger.refuse.clear()
+        assert story.ledger.trial_balance() != BEFORE
+    story.cancel(plan.id)
+    story.now += dt.timedelta(minutes=5)
+    story.deliver_until_done()
+    assert (story.plan(plan.id).state, money_documents(story.ledger)) == ("cancelled", [])
+    assert story.ledger.trial_balance() == BEFORE
+    assert [w.state for w in story.writes(plan.id) if w.state in ("pending", "sending", "failed")] == []
 
 
 def test_paid_while_it_is_taken_back_the_plan_only_ends(story: Story) -> None:
