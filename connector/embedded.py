@@ -122,7 +122,7 @@ def stop_leftover(config: Config) -> None:
             return
 
 
-def wait_until_ready(config: Config, seconds: float = 15) -> None:
+def wait_until_ready(config: Config, seconds: float = 30) -> None:
     """Return once the server answers. Raises TimeoutError with a sentence."""
     end = time.monotonic() + seconds
     while True:

@@ -152,12 +152,12 @@ class Office:
         self.config = config.load(pointed_at(server.url))
 
     def control(self, path: str, body: Any) -> Any:
-        answer = requests.post(f"{self.server.url}/control/{path}", json=body, timeout=10)
+        answer = requests.post(f"{self.server.url}/control/{path}", json=body, timeout=120)
         assert answer.status_code < 300, answer.text
         return answer.json()
 
     def ask(self, path: str) -> Any:
-        answer = requests.get(f"{self.server.url}/control/{path}", timeout=10)
+        answer = requests.get(f"{self.server.url}/control/{path}", timeout=120)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -181,11 +181,11 @@ class Office:
         """Walk the consent page like a browser; what the ledger sends back in the callback's query."""
         url = platform.authorization_url(redirect_uri=REDIRECT, state=state, nonce=NONCE, verifier=VERIFIER)
         browser = requests.Session()
-        page = browser.get(url, timeout=10)
+        page = browser.get(url, timeout=120)
         assert page.status_code == 200, page.text
         form = _Form(page.text)
         data = [*form.hidden, ("decision", decision), *(("company", c) for c in companies)]
-        answer = browser.post(urljoin(page.url, form.action), data=data, allow_redirects=False, timeout=10)
+        answer = browser.post(urljoin(page.url, form.action), data=data, allow_redirects=False, timeout=120)
         browser.close()
         assert answer.status_code in (302, 303), answer.text
         back = answer.headers["Location"]

@@ -97,7 +97,7 @@ class Xero:
         form: dict[str, Any] = {name: values[0] for name, values in parse_qs(parts.query).items()}
         page = urlunsplit(parts._replace(query=""))
         form |= {"decision": decision, "company": companies, "user": user.subject}
-        answer = requests.post(page, data=form, allow_redirects=False, timeout=10)
+        answer = requests.post(page, data=form, allow_redirects=False, timeout=120)
         assert answer.status_code == 302, answer.text
         back = parse_qs(urlsplit(answer.headers["Location"]).query)
         return {name: values[0] for name, values in back.items()}

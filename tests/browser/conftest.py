@@ -87,7 +87,7 @@ class World:
         """The ledgers' own view, past Forbear."""
         send = requests.get if body is None else requests.post
         more = {} if body is None else {"json": body}
-        answer = send(f"{self.sandbox}/control/{path}", timeout=30, **more)
+        answer = send(f"{self.sandbox}/control/{path}", timeout=120, **more)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -139,7 +139,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 yield made
         finally:
             ledgers.terminate()
-            ledgers.wait(60)
+            ledgers.wait(120)
             db.engine(settings).dispose()
 
 

@@ -105,4 +105,4 @@ def valkey(folder: Path) -> Iterator[str]:
         yield embedded.address(settings)
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)

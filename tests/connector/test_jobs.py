@@ -173,7 +173,7 @@ def test_a_crash_is_counted_and_a_worker_that_is_asked_to_end_hands_over(
         assert counted() == ["the process ended (signal 9)"]
         until(lambda: owing.calls().count("pull all") == 2)  # again at once: its lease went with it
         worker.terminate()
-        assert worker.wait(60) == 0
+        assert worker.wait(120) == 0
     finally:
         worker.kill()
         worker.wait()

@@ -296,7 +296,7 @@ def test_nobody_waits_behind_a_migration_that_waits_for_its_turn(
             other.rollback()
         assert passed == 3
         assert migrating.is_alive()
-    migrating.join(60)
+    migrating.join(240)
     assert db.is_migrated(engine)
     engine.dispose()
 
@@ -319,7 +319,7 @@ def test_what_an_old_process_writes_while_the_sums_are_made_is_in_them(server: s
         migrating.start()
         while migrating.is_alive() and not other.scalar(waiting):
             other.rollback()
-    migrating.join(60)
+    migrating.join(240)
     with db.reading(engine) as tx:
         assert tx.execute(sa.select(db.open_days.c.invoices, db.open_days.c.amount)).all() == [(1, 200)]
     engine.dispose()

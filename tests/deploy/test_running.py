@@ -84,7 +84,7 @@ def ready(port: str) -> bool:
 
 def test_the_procfile_s_processes_start_serve_and_end_when_asked(env: dict[str, str], tmp_path: Path) -> None:
     lines = procfile()
-    assert subprocess.run(lines["release"], env=env, cwd=tmp_path, timeout=60).returncode == 0
+    assert subprocess.run(lines["release"], env=env, cwd=tmp_path, timeout=120).returncode == 0
     with (
         running(lines["web"], env, tmp_path) as web,
         running(lines["worker"], env, tmp_path) as worker,
@@ -92,8 +92,8 @@ def test_the_procfile_s_processes_start_serve_and_end_when_asked(env: dict[str, 
     ):
         until(lambda: ready(env["PORT"]))
         figures = f"http://127.0.0.1:{env['PORT']}/metrics"
-        until(lambda: "forbear_queue_workers 1.0" in requests.get(figures, timeout=5).text)
-        until(lambda: "forbear_clock_lease_seconds -" not in requests.get(figures, timeout=5).text)
+        until(lambda: "forbear_queue_workers 1.0" in requests.get(figures, timeout=120).text)
+        until(lambda: "forbear_clock_lease_seconds -" not in requests.get(figures, timeout=120).text)
         for process in (web, worker, clock):
             process.send_signal(signal.SIGTERM)
         for process in (web, worker, clock):
@@ -129,7 +129,7 @@ def test_a_sender_that_stops_in_the_middle_loses_its_thread() -> None:
 def test_a_wrong_setting_stops_a_process_with_a_sentence(env: dict[str, str], tmp_path: Path) -> None:
     said = subprocess.run(
         procfile()["worker"], env={**env, "FORBEAR_PUBLIC_URL": "example.org"}, cwd=tmp_path, capture_output=True, text=True,
-        timeout=60,
+        timeout=120,
     )  # fmt: skip
     assert said.returncode == 2
     assert said.stderr.startswith("forbear: FORBEAR_PUBLIC_URL is 'example.org'. Set it to")
@@ -183,7 +183,7 @@ def test_a_backup_restores_everything_on_an_empty_machine(installed: Config, tmp
     env = _environment(installed)
     made = subprocess.run(
         ["sh", str(ROOT / "deploy/backup.sh"), str(tmp_path / "backups")],
-        env=env, capture_output=True, text=True, timeout=60, check=True,
+        env=env, capture_output=True, text=True, timeout=120, check=True,
     ).stdout.strip()  # fmt: skip
     assert Path(made).stat().st_mode & 0o077 == 0
     db.engine(installed).dispose()
@@ -191,7 +191,7 @@ def test_a_backup_restores_everything_on_an_empty_machine(installed: Config, tmp
     _lose_everything(installed, env)
     again = Path(env["FORBEAR_DATA_DIR"])
     subprocess.run(
-        ["sh", str(ROOT / "deploy/restore.sh"), made], env=env, timeout=60, check=True, capture_output=True
+        ["sh", str(ROOT / "deploy/restore.sh"), made], env=env, timeout=120, check=True, capture_output=True
     )
     restored = config.load(env)
     db.migrate(restored)
@@ -205,7 +205,7 @@ def test_a_backup_in_the_wrong_folder_is_no_backup_of_nothing(tmp_path: Path) ->
     (tmp_path / "var").mkdir()
     made = subprocess.run(
         ["sh", str(ROOT / "deploy/backup.sh"), str(tmp_path / "backups")],
-        env={"PATH": os.environ["PATH"]}, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={"PATH": os.environ["PATH"]}, cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert made.returncode == 1
     assert "There is no database var/forbear.sqlite3 here." in made.stderr
@@ -226,17 +226,17 @@ def test_a_restore_does_not_run_over_what_is_there(installed: Config, tmp_path: 
     env = _environment(installed)
     made = subprocess.run(
         ["sh", str(ROOT / "deploy/backup.sh"), str(tmp_path / "backups")],
-        env=env, capture_output=True, text=True, timeout=60, check=True,
+        env=env, capture_output=True, text=True, timeout=120, check=True,
     ).stdout.strip()  # fmt: skip
     said = subprocess.run(
-        ["sh", str(ROOT / "deploy/restore.sh"), made], env=env, timeout=60, capture_output=True, text=True
+        ["sh", str(ROOT / "deploy/restore.sh"), made], env=env, timeout=120, capture_output=True, text=True
     )
     assert said.returncode == 1
     assert "keys.json exists already" in said.stderr
     kept, away = installed.data_dir / "keys.json", tmp_path / "keys.json"
     kept.rename(away)
     said = subprocess.run(
-        ["sh", str(ROOT / "deploy/restore.sh"), made], env=env, timeout=60, capture_output=True
+        ["sh", str(ROOT / "deploy/restore.sh"), made], env=env, timeout=120, capture_output=True
     )
     assert said.returncode == 1
     assert not kept.exists()  # nothing is half restored

@@ -71,7 +71,7 @@ def ask(server: Server, platform: Platform, **more: str) -> requests.Response:
         "client_id": "sandbox-app", "redirect_uri": REDIRECT, "response_type": "code", "state": "state-1",
         "scope": SCOPES[platform], **more,
     }  # fmt: skip
-    return requests.get(server.url + PATHS[platform], params=query, timeout=10, allow_redirects=False)
+    return requests.get(server.url + PATHS[platform], params=query, timeout=120, allow_redirects=False)
 
 
 def fill(page: requests.Response) -> dict[str, list[str]]:
@@ -89,7 +89,7 @@ def answer(
 ) -> dict[str, str]:
     """Press Allow or Deny; what the redirect back says."""
     form = {**fill(page), **chosen, "decision": [decision]}
-    back = requests.post(server.url + PATHS[platform], data=form, timeout=10, allow_redirects=False)
+    back = requests.post(server.url + PATHS[platform], data=form, timeout=120, allow_redirects=False)
     assert back.status_code == 302, back.text
     location = back.headers["Location"]
     assert location.startswith(REDIRECT)
@@ -98,7 +98,7 @@ def answer(
 
 def redeem(server: Server, platform: Platform, **form: str) -> requests.Response:
     """POST to the token endpoint with Basic authentication."""
-    return requests.post(server.url + TOKENS[platform], data=form, auth=APP, timeout=10)
+    return requests.post(server.url + TOKENS[platform], data=form, auth=APP, timeout=120)
 
 
 def connect(server: Server, platform: Platform, *companies: str, **more: str) -> dict[str, str]:

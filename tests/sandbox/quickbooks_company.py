@@ -32,7 +32,7 @@ class Session:
         self.http = _session()
 
     def request(self, method: str, url: str, **more: Any) -> requests.Response:
-        return self.http.request(method, url, timeout=20, **more)
+        return self.http.request(method, url, timeout=120, **more)
 
 
 class Company:
@@ -54,7 +54,7 @@ class Company:
             **more.pop("headers", {}),
         }
         url = f"{self.base}/v3/company/{self.realm}/{path}"
-        return self.http.request(method, url, headers=headers, timeout=20, **more)
+        return self.http.request(method, url, headers=headers, timeout=120, **more)
 
     def get(self, path: str, **params: str) -> requests.Response:
         return self.call("GET", path, params=params)

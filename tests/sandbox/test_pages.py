@@ -23,13 +23,13 @@ def books(request: pytest.FixtureRequest, world: World) -> str:
 
 
 def page(server: Server, path: str) -> str:
-    found = requests.get(server.url + path, timeout=10)
+    found = requests.get(server.url + path, timeout=120)
     assert found.status_code == 200, found.text
     return unescape(found.text)
 
 
 def press(server: Server, books: str, **form: str) -> str:
-    done = requests.post(f"{server.url}/companies/{books}/act", data=form, timeout=10)
+    done = requests.post(f"{server.url}/companies/{books}/act", data=form, timeout=120)
     assert done.status_code == 200
     return unescape(done.text)
 
@@ -57,7 +57,7 @@ def test_every_page_shows_its_figures(server: Server, world: World, books: str) 
         "/companies/none",
     ]
     for path in missing:
-        assert requests.get(server.url + path, timeout=10).status_code == 404
+        assert requests.get(server.url + path, timeout=120).status_code == 404
 
 
 def test_the_customer_pays_short_and_then_in_full(server: Server, world: World, books: str) -> None:
@@ -129,10 +129,10 @@ def test_a_page_never_leads_elsewhere_nor_runs_what_it_shows(
 ) -> None:
     invoice = world.companies[books].invoices.in_order()[0]
     done = requests.post(
-        f"{server.url}/companies/{books}/act", timeout=10, allow_redirects=False,
+        f"{server.url}/companies/{books}/act", timeout=120, allow_redirects=False,
         data={"act": "pay", "invoice": invoice.id, "amount": "1", "back": "https://evil.example/"},
     )  # fmt: skip
     assert done.headers["Location"].startswith(f"/companies/{books}?")
     press(server, books, act="note", kind="invoice", id=invoice.id, text="<script>alert(1)</script>")
-    raw = requests.get(f"{server.url}/companies/{books}/documents/invoice/{invoice.id}", timeout=10).text
+    raw = requests.get(f"{server.url}/companies/{books}/documents/invoice/{invoice.id}", timeout=120).text
     assert "<script>" not in raw

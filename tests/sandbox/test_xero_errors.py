@@ -142,7 +142,7 @@ def test_five_calls_at_a_time(xero: Office) -> None:
             "xero-tenant-id": TENANT,
             "Accept": "application/json",
         }
-        answers.append(requests.get(f"{xero.base}/Organisation", headers=headers, timeout=20))
+        answers.append(requests.get(f"{xero.base}/Organisation", headers=headers, timeout=120))
 
     with xero.ledger.lock:  # five calls get in and wait for the books
         threads = [threading.Thread(target=ask) for _ in range(7)]

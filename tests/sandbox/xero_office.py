@@ -86,7 +86,7 @@ class Office:
         if body is not None:
             options["data"] = json.dumps(body)
             headers.setdefault("Content-Type", "application/json")
-        return self.session.request(method, self.base + path, headers=headers, timeout=20, **options)
+        return self.session.request(method, self.base + path, headers=headers, timeout=120, **options)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of a GET that must succeed, with exact decimals."""

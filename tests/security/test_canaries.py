@@ -139,9 +139,9 @@ def bad_messages(practice: Practice) -> None:
     body = json.dumps({"events": {"customer": NAMES[0], "mail": ADDRESSES[0]}}).encode()
     url = practice.config.public_url
     for signature in ("forged", sign(body, WEBHOOK_KEY)):
-        requests.post(f"{url}/webhooks/xero", data=body, headers={"x-xero-signature": signature}, timeout=10)
-    requests.get(f"{url}/connect/xero/callback?code=canary-code-1&state=canary-state-1", timeout=10)
-    requests.get(f"{url}/{NAMES[0]}?access_token=canary-token-1", timeout=10)
+        requests.post(f"{url}/webhooks/xero", data=body, headers={"x-xero-signature": signature}, timeout=120)
+    requests.get(f"{url}/connect/xero/callback?code=canary-code-1&state=canary-state-1", timeout=120)
+    requests.get(f"{url}/{NAMES[0]}?access_token=canary-token-1", timeout=120)
 
 
 def a_row_that_the_database_refuses(practice: Practice, id: str) -> None:

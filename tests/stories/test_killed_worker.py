@@ -37,7 +37,7 @@ def test_kill_minus_nine_at_every_call(practice: Practice, platform: str, when: 
         arguments = (url, practice.folder, company.connection_id, day, at, when)
         worker = processes.Process(target=killed.deliver, args=arguments)
         worker.start()
-        worker.join(60)
+        worker.join(240)
         assert worker.exitcode in (0, -signal.SIGKILL), worker.exitcode
         lease_runs_out(company)
         company.settle()

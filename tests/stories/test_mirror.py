@@ -63,7 +63,7 @@ class Office:
 
     def report(self, pretend: Ledger, name: str) -> Any:
         answer = requests.get(
-            f"{self.server.url}/control/companies/{pretend.organization.id}/{name}", timeout=30
+            f"{self.server.url}/control/companies/{pretend.organization.id}/{name}", timeout=120
         )
         answer.raise_for_status()
         return answer.json()

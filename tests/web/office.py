@@ -101,7 +101,7 @@ class Office:
         answer = requests.post(
             f"{self.sandbox.url}/control/companies/{company}/act",
             json={"act": "pay", "invoice": invoice, "amount": to_minor(amount, "USD")},
-            timeout=20,
+            timeout=120,
         )
         assert answer.ok, answer.text
 
@@ -146,7 +146,7 @@ class Browser:
         """Follow the redirect to the consent page."""
         away = self.get(f"/{path}/{platform}")
         assert away.status_code == 302, away.text
-        return requests.get(away.location, timeout=20)
+        return requests.get(away.location, timeout=120)
 
     def decide(self, page: requests.Response, decision: str = "allow", **chosen: Any) -> str:
         """Press a button on the consent page; returns the path and query of the way back."""
@@ -158,7 +158,7 @@ class Browser:
         back = requests.post(
             page.url.split("?")[0],
             data={**fields, **chosen, "decision": decision},
-            timeout=20,
+            timeout=120,
             allow_redirects=False,
         )
         assert back.status_code == 302, back.text

@@ -102,7 +102,7 @@ def test_a_replayed_callback_connects_nothing_new(office: Office) -> None:
 
 def test_an_unverified_address_is_not_let_in(office: Office) -> None:
     """Intuit says of its third user that the address is not confirmed (T3)."""
-    users = requests.get(f"{office.sandbox.url}/control/users", timeout=10).json()
+    users = requests.get(f"{office.sandbox.url}/control/users", timeout=120).json()
     unverified = next(u for u in users if not u["email_verified"])
     browser = office.browser()
     back = browser.get(browser.decide(browser.ask("quickbooks"), user=unverified["subject"]))
@@ -114,7 +114,7 @@ def test_an_unverified_address_is_not_let_in(office: Office) -> None:
 def test_a_second_person_of_the_firm_joins_the_same_organization(office: Office) -> None:
     first, second = office.browser(), office.browser()
     first.connect("quickbooks")
-    users = requests.get(f"{office.sandbox.url}/control/users", timeout=10).json()
+    users = requests.get(f"{office.sandbox.url}/control/users", timeout=120).json()
     back = second.get(second.decide(second.ask("quickbooks"), user=users[1]["subject"]))
     assert back.location == f"/organizations/{office.connection('quickbooks')}/start"
     assert _connections(office) == ["Corner Bakery"]
@@ -125,7 +125,7 @@ def test_a_ledger_that_does_not_answer_is_named(office: Office) -> None:
     browser = office.browser()
     path = browser.decide(browser.ask("quickbooks"))
     fault = {"action": "status", "status": 503, "platform": "quickbooks", "times": 9}
-    requests.post(f"{office.sandbox.url}/control/faults", json=fault, timeout=10).raise_for_status()
+    requests.post(f"{office.sandbox.url}/control/faults", json=fault, timeout=120).raise_for_status()
     page = browser.get(browser.get(path).location)
     assert page.status_code == 503
     assert "QuickBooks did not answer" in page.text

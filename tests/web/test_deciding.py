@@ -40,7 +40,7 @@ def at_work(office: Office, platform: str) -> tuple[Browser, str]:
 
 def _documents(office: Office, platform: str) -> list[str]:
     url = f"{office.sandbox.url}/control/companies/{COMPANY[platform]}/documents"
-    return sorted(d["number"] for d in requests.get(url, timeout=10).json() if "-P" in d.get("number", ""))
+    return sorted(d["number"] for d in requests.get(url, timeout=120).json() if "-P" in d.get("number", ""))
 
 
 def test_a_plan_from_draft_to_the_last_payment(

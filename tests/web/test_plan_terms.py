@@ -35,7 +35,7 @@ def _bill_fee(office: Office, customer: str) -> str:
     answer = requests.post(
         f"{office.sandbox.url}/control/companies/{COMPANY['quickbooks']}/act",
         json={"act": "bill", "customer": customer, "net": 5000, "number": "LF-1001", "taxed": False},
-        timeout=20,
+        timeout=120,
     )
     assert answer.ok, answer.text
     [made] = [d for d in answer.json() if d["number"] == "LF-1001"]
@@ -196,7 +196,7 @@ def test_removing_shows_first_what_would_happen(office: Office, at_work: tuple[B
     office.write(id)
     assert office.plan(id).state == "cancelled"
     left = requests.get(
-        f"{office.sandbox.url}/control/companies/{COMPANY['quickbooks']}/documents", timeout=20
+        f"{office.sandbox.url}/control/companies/{COMPANY['quickbooks']}/documents", timeout=120
     )
     assert [d["number"] for d in left.json() if "-P1" in d.get("number", "") and d["balance"]] == []
     assert "There is nothing of Forbear to remove" in browser.get(here).text
