@@ -262,9 +262,12 @@ def _with_interest(row: RowProgress, invoice: Invoice | None, today: dt.date) ->
 
 
 def _unsettled(plan: Plan, sources: Mapping[str, Invoice], credits: Sequence[CreditNote] | None) -> list[str]:
-    """A split's own invoices must stay as they are, settled by its credit note."""
+    """A split's own invoices must stay as they are, settled by its credit note; those that its first version was about,
+    too, where the books of them were given."""
     found = []
-    for source in plan.sources:
+    ours = {s.invoice_id for s in plan.sources}
+    first = [s for s in plan.originals if s.invoice_id in sources and s.invoice_id not in ours]
+    for source in (*plan.sources, *first):
         invoice = sources.get(source.invoice_id)
         if invoice is None or invoice.status is Status.VOID:
             what = "is no longer in the ledger" if invoice is None else "was voided in the ledger"
@@ -275,7 +278,8 @@ def _unsettled(plan: Plan, sources: Mapping[str, Invoice], credits: Sequence[Cre
         elif invoice.balance > 0:
             found.append(
                 f"Invoice {source.number} is open again with {Money(invoice.balance, plan.currency)}: "
-                "the plan's credit was taken off it. Apply it again, or draft the plan again."
+                "the plan's credit was taken off it. Set it against the invoice again; until then the same sum is "
+                "asked for twice."
             )
     mark = f"plan={plan.id} v={plan.version} role=credit "
     numbers = {credit_number(plan, s) for s in plan.sources}  # somebody may write before our mark

@@ -168,7 +168,11 @@ def stand(
         today,
         installments={n: by_id[id] for n, id in invoice_ids.items() if id in by_id},
         interest={n: ours[number] for n, number in numbers.items() if number in ours},
-        sources={s.invoice_id: by_id[s.invoice_id] for s in plan.sources if s.invoice_id in by_id},
+        sources={
+            s.invoice_id: by_id[s.invoice_id]
+            for s in (*plan.sources, *plan.originals)
+            if s.invoice_id in by_id
+        },
         payments=payments,
         credits=credits,
     )

@@ -135,6 +135,14 @@ def test_what_a_bookkeeper_changes_by_hand_is_met_with_a_proposal():
     reopened = split(FIRST, sources={"147": an_invoice("147", 115000, 85000)})
     assert "Invoice 1001 is open again with 850.00 USD" in reopened.attention[0]
     assert split(FIRST, sources={"147": an_invoice("147", 115000, 0)}).attention == ()
+    # Also behind other terms, which credit the installments of the first version alone.
+    later = replace(
+        PLAN, originals=PLAN.sources, sources=(replace(PLAN.sources[0], invoice_id="i9", number="1001-P1.1"),)
+    )
+    books = {"i9": an_invoice("i9", 85000, 0), "147": an_invoice("147", 115000, 85000)}
+    rows = {r.n: an_invoice(f"i{r.n}", r.principal, r.principal) for r in PLAN.rows}
+    told = progress(later, FIRST, installments=rows, sources=books).attention
+    assert [t.startswith("Invoice 1001 is open again with 850.00 USD") for t in told] == [True]
     settled = an_invoice("147", 115000, 0)
     for invoice, what in (
         ({}, "is no longer"),
