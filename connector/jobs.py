@@ -364,9 +364,8 @@ def deliver_connection(settings: Config, engine: Engine, connection_id: str) -> 
     if not delivered.busy:
         with db.reading(engine) as tx:
             left = writeback.waiting(tx, connection_id, db.now())
-        if (
-            left & before and delivered.retry_at is None
-        ):  # tried, and it waits for a person: each try costs calls
+        # What was tried and is left waits for a person, and each try costs calls.
+        if left & before and delivered.retry_at is None:
             waking.rest(settings, "deliver_connection", connection_id, REFUSED)
         if left - before:  # what came while we wrote found the lease taken
             waking.deliver(settings, connection_id)
