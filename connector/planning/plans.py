@@ -322,6 +322,11 @@ def cancel(
         return record
     if record.state == "finished":
         raise PlanProblem("FINISHED", f"Plan {plan_id} is finished; there is nothing to cancel.")
+    if record.state == "approved" and record.posted_on is None and record.plan.supersedes is not None:
+        # Nothing of these other terms was written yet: what is to end is the version that stands in the ledger.
+        set_version(tx, record.plan, approved_by=None, approved_at=None)
+        bump(tx, record, now, state="running", version=record.plan.supersedes, progress="on_track")
+        record = get(tx, plan_id)
     if record.draft is not None and record.state != "proposed":
         forget_version(tx, record.draft)  # an unapproved renegotiation goes with it
     begun_writing = record.posted_on is not None and record.state != "proposed"

@@ -14,10 +14,11 @@ from sqlalchemy.engine import Engine
 
 from connector import db
 from connector.domain.policy import InterestPolicy, Mode, PlanPolicy, Policy
+from connector.domain.propose import Wish
 from connector.domain.receivables import Customer, Document, Kind, Status
 from connector.domain.writes import CreditDraft
 from connector.mirroring import books, merging
-from connector.planning import drafting, ending, plans
+from connector.planning import drafting, ending, plans, renegotiating
 from connector.planning.plan_records import Record
 from connector.platforms import Refused, Standing, TryLater
 from connector.practice import settings
@@ -374,6 +375,20 @@ def test_a_discount_that_is_not_set_against_anything_yet_goes_with_its_plan(
     assert (story.plan(plan.id).state, money_documents(story.ledger)) == ("cancelled", [])
     assert story.ledger.trial_balance() == BEFORE
     assert [w.state for w in story.writes(plan.id) if w.state in ("pending", "sending", "failed")] == []
+
+
+def test_ended_before_its_other_terms_were_written_nothing_of_the_first_stays(story: Story) -> None:
+    plan = story.propose("147")
+    story.approve(plan.id)
+    story.deliver()
+    with db.transaction(story.engine) as tx:
+        wish = Wish(installments=5)
+        renegotiating.renegotiation(tx, plan.id, who="J. Doe", why="", now=story.now, today=TODAY, wish=wish)
+    story.approve(plan.id)
+    story.cancel(plan.id)
+    story.deliver_until_done()
+    assert (story.plan(plan.id).state, money_documents(story.ledger)) == ("cancelled", [])
+    assert story.ledger.trial_balance() == BEFORE
 
 
 def test_paid_while_it_is_taken_back_the_plan_only_ends(story: Story) -> None:
