@@ -198,6 +198,13 @@ def parse(answer: requests.Response, *, writes: bool) -> Json:
     )
 
 
+def _saying(what: str, answer: Json) -> Json:
+    """An answer that is silent about what was asked is none: taken for "nothing", a change or a payment were missed."""
+    if what not in answer:
+        raise faults.unusable(f"an answer without {what}", writes=False)
+    return answer
+
+
 class Transport:
     """One company's calls: plain dicts in, parsed answers out. Every method may raise the four errors."""
 
@@ -219,20 +226,20 @@ class Transport:
 
     def query(self, statement: str) -> Json:
         answer: Json = self._books.query(statement)
-        return answer
+        return _saying("QueryResponse", answer)
 
     def rows(self, statement: str, entity: str) -> list[msgspec.Raw]:
         """The rows that a query brings, undecoded: a page holds a million bytes of what nobody reads."""
         answer, _ = self._books.call("POST", f"{self._company}/query", statement, "application/text")
         if answer.status_code == 200 and (found := shapes.listed(answer.content, entity)) is not None:
             return found
-        given = parse(answer, writes=False).get("QueryResponse")  # raises for a fault in any shape
+        given = _saying("QueryResponse", parse(answer, writes=False))["QueryResponse"]  # raises for any fault
         rows = given.get(entity) if isinstance(given, dict) else None
         return [msgspec.Raw(_encode(row)) for row in rows] if isinstance(rows, list) else []
 
     def changes(self, entities: Sequence[str], since: str) -> Json:
         answer: Json = self._books.change_data_capture(",".join(entities), since)
-        return answer
+        return _saying("CDCResponse", answer)
 
     def create(self, entity: str, body: Json, key: str) -> Json:
         answer: Json = self._books.create_object(entity, _encode(body), request_id=key)

@@ -337,6 +337,8 @@ def ask(
         found.at = values.moment(found.DateTimeUTC) or waiting.moment(answer.headers.get("date"))
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         raise faults.unreadable_answer(answer, writes=False) from None
+    if found.says_nothing:  # taken for "none", a change or a payment were missed
+        raise faults.unreadable_answer(answer, writes=False)
     return found
 
 

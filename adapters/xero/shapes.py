@@ -27,6 +27,7 @@ class Paging(Row):
 class Envelope(Row):
     """What every answer comes in; the rows stay undecoded until each is read by itself."""
 
+    Status: Any = None
     DateTimeUTC: str | None = None
     at: datetime | None = None  # not Xero's: when it answered, by its own clock
     pagination: Paging | None = None
@@ -45,6 +46,11 @@ class Envelope(Row):
     OnlineInvoices: list[msgspec.Raw] | None = None
     Allocations: list[msgspec.Raw] | None = None
     Attachments: list[msgspec.Raw] | None = None
+
+    @property
+    def says_nothing(self) -> bool:
+        """Neither Xero's envelope nor any list."""
+        return all(getattr(self, name) is None for name in self.__struct_fields__ if name != "at")
 
 
 class Term(Row):

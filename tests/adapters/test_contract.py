@@ -44,6 +44,7 @@ from connector.platforms import (
 from sandbox import books
 from sandbox.faults import Fault
 from tests.adapters.conftest import COMPANY, TODAY, Connected, Office, as_json
+from tests.adapters.dialects import Said, speak
 
 DIGEST = "9c01aa42"
 
@@ -675,6 +676,20 @@ def test_a_dropped_read_can_be_repeated(connected: Connected) -> None:
         connected.open().find(Kind.INVOICE, ["1001"])
     assert not caught.value.uncertain
     assert len(connected.open().find(Kind.INVOICE, ["1001"])) == 1
+
+
+def test_an_answer_that_is_silent_about_what_was_asked_is_none(connected: Connected) -> None:
+    """Taken for "nothing", a change would be lost, and money that waits to be matched overlooked."""
+    mirror = mirrored(connected.open())
+
+    def silent(said: Said) -> None:
+        said.body = {}
+
+    speak(connected.office.server, say=[silent])
+    with pytest.raises(TryLater):
+        list(connected.open().pull(mirror.cursor))
+    with pytest.raises(TryLater):
+        connected.open().customer_money(mirror.numbered("1004").customer_id)
 
 
 def test_notes_stand_beside_the_document(connected: Connected) -> None:
