@@ -265,8 +265,8 @@ def _unsettled(plan: Plan, sources: Mapping[str, Invoice], credits: Sequence[Cre
     """A split's own invoices must stay as they are, settled by its credit note; those that its first version was about,
     too, where the books of them were given."""
     found = []
-    ours = {s.invoice_id for s in plan.sources}
-    first = [s for s in plan.originals if s.invoice_id in sources and s.invoice_id not in ours]
+    now = {s.invoice_id for s in plan.sources}
+    first = [s for s in plan.originals if s.invoice_id in sources and s.invoice_id not in now]
     for source in (*plan.sources, *first):
         invoice = sources.get(source.invoice_id)
         if invoice is None or invoice.status is Status.VOID:
