@@ -174,5 +174,11 @@ def deliver(company: Company, now: dt.datetime | None = None) -> None:
         credit_word=platforms.find(company.platform, practice.settings).credit_word,
         page=customer_links.Maker(practice.settings),
     )
+    with db.transaction(practice.engine) as tx:  # written on the pretend day, and read on the real one
+        c = db.customer_links.c
+        written = c.origin.in_(["plan", "reminder"]), c.connection_id == company.connection_id
+        tx.execute(
+            db.customer_links.update().where(*written).values(expires_at=db.now() + dt.timedelta(days=60))
+        )
     if company.watch:
         company.watch.judge()
