@@ -241,6 +241,10 @@ def _installments(by_id: Mapping[str, Invoice], standing: Standing) -> dict[str,
     rows: dict[str, Open] = {}
     for record, stands in standing:
         if record.plan.mode is Mode.SPLIT:
+            # What the plan was about is asked for by its installments, also where its credit was taken off by hand.
+            for source in (*record.plan.sources, *record.plan.originals):
+                if invoice := by_id.get(source.invoice_id):
+                    rows[invoice.id] = Open(invoice, invoice.due, 0)
             for row in record.installments:
                 if invoice := by_id.get(row.invoice_id or ""):
                     rows[invoice.id] = Open(invoice, invoice.due, invoice.balance, row.n, record.id)

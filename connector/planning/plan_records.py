@@ -222,7 +222,7 @@ def planned(records: Iterable[Record], *, but: str = "") -> frozenset[str]:
     covered: set[str] = set()
     for record in records:
         if record.id != but and record.state in COVERING:
-            covered |= {s.invoice_id for s in record.plan.sources}
+            covered |= {s.invoice_id for s in (*record.plan.sources, *record.plan.originals)}
             covered |= {row.invoice_id for row in record.installments if row.invoice_id}
     return frozenset(covered)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from connector import db
+from connector.contact import reminders
 from connector.domain.calendar import Rhythm
 from connector.domain.policy import Mode
 from connector.domain.propose import Wish
@@ -92,6 +93,31 @@ def test_what_is_changed_by_hand_is_met_with_a_proposal(
     assert record.state == "running"
     assert told in record.attention
     assert "again" in record.attention
+
+
+@pytest.mark.parametrize("terms", ["first", "other"])
+def test_nobody_is_asked_twice_for_a_sale_whose_credit_was_deleted(
+    practice: Practice, platform: str, terms: str
+) -> None:
+    company, plan_id = running(practice, platform)
+    if terms == "other":
+        with db.transaction(practice.engine) as tx:
+            wish = Wish(installments=4)
+            how = {"why": "longer", "now": company.now(), "today": company.today, "wish": wish}
+            renegotiating.renegotiation(tx, plan_id, who="J. Doe", **how)
+        company.approve(plan_id)
+    take_the_credit_off(company)
+    credit = next(c for c in company.pretend.credit_notes if c.number == "1001-P1C")
+    acts.void(company.pretend, Ref("credit_note", credit.id))
+    practice.pass_to(company.plan(plan_id).installments[0].due + dt.timedelta(10))
+    company.look()
+    assert company.open_("1001") == 85000
+    with db.reading(practice.engine) as tx:
+        listed = {
+            about.number for r in reminders.of_connection(tx, company.connection_id) for about in r.invoices
+        }
+        assert company.invoice("1001").id in plans.planned(plans.of_connection(tx, company.connection_id))
+    assert len(listed) == 1 and "1001" not in listed
 
 
 def test_a_sale_voided_behind_its_plan_is_told(practice: Practice) -> None:
