@@ -117,7 +117,8 @@ def test_nobody_is_asked_twice_for_a_sale_whose_credit_was_deleted(
             about.number for r in reminders.of_connection(tx, company.connection_id) for about in r.invoices
         }
         assert company.invoice("1001").id in plans.planned(plans.of_connection(tx, company.connection_id))
-    assert len(listed) == 1 and "1001" not in listed
+    assert len(listed) == 1
+    assert "1001" not in listed
 
 
 def test_a_sale_voided_behind_its_plan_is_told(practice: Practice) -> None:
