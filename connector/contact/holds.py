@@ -9,10 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from connector import db
+from connector.connecting import connections
 from connector.db import holds, promises
 from connector.domain import promises as rules
 from connector.record import audit
@@ -102,7 +105,7 @@ def put(
         after={"reason": reason, "invoice": invoice_id, "until": until.isoformat() if until else None},
         now=now,
     )
-    return _hold(tx.execute(sa.select(holds).where(holds.c.id == hold_id)).one())
+    return _hold(tx.execute(_rows_of(holds).where(holds.c.id == hold_id)).one())
 
 
 def lift(tx: Connection, hold_id: int, *, who: str, now: dt.datetime) -> None:
@@ -133,7 +136,7 @@ def active(
     among: Collection[str] | None = None,
 ) -> list[Hold]:
     """The holds that count on `today`, oldest first; of one customer, or of some."""
-    query = sa.select(holds).where(
+    query = _rows_of(holds).where(
         holds.c.connection_id == connection_id,
         holds.c.lifted_at.is_(None),
         sa.or_(holds.c.until.is_(None), holds.c.until >= today),
@@ -178,7 +181,7 @@ def promise(
         after={"promised_on": promised_on.isoformat(), "invoice": invoice_id, "amount": amount},
         now=now,
     )
-    return _promise(tx.execute(sa.select(promises).where(promises.c.id == promise_id)).one())
+    return _promise(tx.execute(_rows_of(promises).where(promises.c.id == promise_id)).one())
 
 
 def withdraw_promise(tx: Connection, promise_id: int, *, who: str, now: dt.datetime) -> None:
@@ -206,8 +209,11 @@ def promised(
     *,
     among: Collection[str] | None = None,
 ) -> list[Promise]:
-    """The promises that stand, whatever their day, oldest first; of one customer, or of some."""
-    query = sa.select(promises).where(
+    """The promises that stand, whatever their day, oldest first; of one customer, or of some.
+
+    `recorded_at` is in the organization's time zone, as a hold's `set_at`.
+    """
+    query = _rows_of(promises).where(
         promises.c.connection_id == connection_id, promises.c.withdrawn_at.is_(None)
     )
     if customer_id is not None:
@@ -228,6 +234,12 @@ def judgeable(promise: Promise) -> rules.Promise:
     )
 
 
+def _rows_of(table: sa.Table) -> sa.Select[Any]:
+    """With the organization's time zone: what was promised in its evening was promised on that day, not on UTC's next."""
+    c = db.connections.c
+    return sa.select(table, c.timezone).join(db.connections, c.id == table.c.connection_id)
+
+
 def _hold(row: sa.Row[tuple[object, ...]]) -> Hold:
     return Hold(
         id=row.id,
@@ -238,7 +250,7 @@ def _hold(row: sa.Row[tuple[object, ...]]) -> Hold:
         note=row.note or "",
         until=row.until,
         set_by=row.set_by or "",
-        set_at=row.set_at,
+        set_at=row.set_at.astimezone(connections.zone(row.timezone)),
     )
 
 
@@ -252,5 +264,5 @@ def _promise(row: sa.Row[tuple[object, ...]]) -> Promise:
         amount=row.amount,
         currency=row.currency or "",
         recorded_by=row.recorded_by or "",
-        recorded_at=row.recorded_at,
+        recorded_at=row.recorded_at.astimezone(connections.zone(row.timezone)),
     )

@@ -47,3 +47,20 @@ def test_a_promise_stands_until_it_is_withdrawn(engine: Engine, connection_id: s
         holds.withdraw_promise(tx, made.id, who="Ann", now=NOON)
         holds.withdraw_promise(tx, made.id, who="Ann", now=NOON)
         assert holds.promised(tx, connection_id) == []
+
+
+def test_what_is_said_in_the_evening_is_said_on_that_day(engine: Engine, connection_id: str) -> None:
+    """It is the 19th already in UTC: a payment of the 18th would not count for the promise."""
+    evening = dt.datetime(2026, 11, 19, 1, tzinfo=dt.UTC)  # eight o'clock in New York
+    with db.transaction(engine) as tx:
+        made = holds.promise(tx, connection_id, "58", TODAY, who="Ann", now=evening)
+        held = holds.put(tx, connection_id, "58", "disputed", who="Ann", now=evening)
+        assert holds.judgeable(made).made_on == dt.date(2026, 11, 18)
+        [said] = holds.promised(tx, connection_id)
+        assert holds.judgeable(said).made_on == dt.date(2026, 11, 18)
+        [found] = holds.active(tx, connection_id, today=TODAY)
+        assert (found.set_at, found.set_at.date(), held.set_at.date()) == (
+            evening,
+            dt.date(2026, 11, 18),
+            dt.date(2026, 11, 18),
+        )
