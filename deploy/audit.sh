@@ -11,11 +11,11 @@ fi
 said=$($audit --require-hashes --disable-pip --progress-spinner off -r "${1:-requirements.lock}" 2>&1)
 code=$?
 printf '%s\n' "$said"
-# pip-audit says "no known vulnerabilities" also of packages that it could not look up: an index that is a copy of
-# PyPI has the files, and not what is known of them.
+# pip-audit says "no known vulnerabilities" also of packages that it could not look up: a mirror of the
+# package index has the files, and not what is known of them.
 case "$code:$said" in
     0:*"could not be audited"*)
-        echo "Not checked: what is known of the packages above could not be looked up. Ask from where pypi.org answers." >&2
+        echo "Not checked: what is known of the packages above could not be looked up. Ask from where the package index itself answers." >&2
         exit 75 ;;
     0:*) exit 0 ;;
     *ound\ [1-9]*"known vulnerabilit"*) exit 1 ;;

@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import hypothesis
 import sqlalchemy as sa
+from hypothesis import HealthCheck, Phase
+from hypothesis.strategies import SearchStrategy
 
 from adapters import oauth
 from connector import config, db, platforms
@@ -57,6 +60,45 @@ Movements = dict[str, dict[str, int]]  # account → month → amount
 
 class Broken(AssertionError):
     """An invariant does not hold."""
+
+
+_Life = TypeVar("_Life")
+
+
+def lived_through(
+    practice: Practice,
+    lives: SearchStrategy[_Life],
+    live: Callable[[Practice, _Life], None],
+    count: int,
+    *,
+    fixed: bool,
+) -> int:
+    """How many of so many random lives were lived; `fixed` ones are the same each time. Raises on the first bad one."""
+    lived = 0
+
+    @hypothesis.settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=fixed,
+        phases=[Phase.generate]
+        if not fixed
+        else list(Phase),  # by night another life is worth more than a smaller one
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(lives)
+    def one(life: _Life) -> None:
+        nonlocal lived
+        try:
+            live(practice, life)
+        except BaseException as broken:
+            broken.add_note(f"in {life}")
+            raise
+        lived += 1
+
+    if count:
+        one()
+    return lived
 
 
 # ---------------------------------------------------------------- an installation

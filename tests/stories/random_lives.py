@@ -15,7 +15,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from connector import db
@@ -39,6 +38,7 @@ from tests.stories.lives import (
     assert_written,
     drift,
     duplicates,
+    lived_through,
     orphans,
 )
 
@@ -128,30 +128,10 @@ def lives(platform: str) -> st.SearchStrategy[Life]:
 
 def live_many(practice: Practice, platform: str, count: int, *, fixed: bool) -> int:
     """So many random lives on one ledger; `fixed` ones are the same each time. Raises on the first bad one."""
-    lived = 0
-
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        derandomize=fixed,
-        phases=[Phase.generate]
-        if not fixed
-        else list(Phase),  # by night another life is worth more than a smaller one
-        suppress_health_check=list(HealthCheck),
+    wilder = count // WILDER
+    return lived_through(practice, lives(platform), live, count - wilder, fixed=fixed) + lived_through(
+        practice, wilder_lives.wilds(platform), wilder_lives.live, wilder, fixed=fixed
     )
-    @given(lives(platform))
-    def one(life: Life) -> None:
-        nonlocal lived
-        try:
-            live(practice, life)
-        except BaseException as broken:
-            broken.add_note(f"in {life}")
-            raise
-        lived += 1
-
-    one()
-    return lived
 
 
 def assert_lives_hold(folder: Path, platform: str) -> None:
@@ -160,9 +140,7 @@ def assert_lives_hold(folder: Path, platform: str) -> None:
     for begun in range(0, wanted, IN_ONE_INSTALLATION):
         count = min(IN_ONE_INSTALLATION, wanted - begun)
         with a_practice(folder / str(begun)) as practice, handed_over(practice.server):
-            wilder = count // WILDER
-            lived += live_many(practice, platform, count - wilder, fixed=fixed)
-            lived += wilder_lives.live_many(practice, platform, wilder, fixed=fixed)
+            lived += live_many(practice, platform, count, fixed=fixed)
     assert lived >= wanted * 9 // 10
 
 

@@ -18,7 +18,6 @@ from io import BytesIO
 from typing import Any
 
 import sqlalchemy as sa
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from connector import db
@@ -313,32 +312,6 @@ def wilds(platform: str) -> st.SearchStrategy[Wild]:
             st.tuples(st.sampled_from([*sorted(AFTER), *PRESSED, *PRESSED]), st.integers(0, 9)), max_size=4
         ).map(tuple),
     )
-
-
-def live_many(practice: Practice, platform: str, count: int, *, fixed: bool) -> int:
-    """So many, as `random_lives.live_many`."""
-    lived = 0
-
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        derandomize=fixed,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(wilds(platform))
-    def one(wild: Wild) -> None:
-        nonlocal lived
-        try:
-            live(practice, wild)
-        except BaseException as broken:
-            broken.add_note(f"in {wild}")
-            raise
-        lived += 1
-
-    one()
-    return lived
 
 
 def live(practice: Practice, wild: Wild) -> None:
