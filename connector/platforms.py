@@ -265,7 +265,7 @@ class Ledger(Protocol):
     ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
         """Everything open of one customer right now: open invoices, unapplied payments, open credits.
 
-        `invoices=False` leaves the invoices out: a call less.
+        `invoices=False` leaves the invoices out.
         """
 
     def pay_link(self, invoice_id: str) -> str:

@@ -53,6 +53,7 @@ class QuickBooksReading:
         self._home = ""
         self._facts: Organization | None = None
         self._accounts_of_items: dict[str, tuple[str, str]] = {}  # item → account, its name
+        self._days_of_terms: dict[str, int] | None = None  # of all terms, once a customer with one was read
         self._sources: dict[str, Json] = {}
         self._pair: clearing.Pair | None = None  # what `standing` read, for the question that follows it
 
@@ -153,28 +154,25 @@ class QuickBooksReading:
         raw = self._read(Kind.CUSTOMER, id)
         if raw is None:
             return None
-        days = self._terms_of(raw)
-        return translate.customer(raw, self._currency(raw), days, with_balance=True)
-
-    def _terms_of(self, raw: Json) -> dict[str, int]:
-        term = translate.ref(raw, "SalesTermRef")
-        found = rows.by_ids(self._transport, "Term", "Id", [term]) if term else []
-        return translate.days_of_terms(found)
+        if self._days_of_terms is None and translate.ref(raw, "SalesTermRef"):
+            self._days_of_terms = translate.days_of_terms(list(self._all("Term")))
+        return translate.customer(raw, self._currency(raw), self._days_of_terms or {}, with_balance=True)
 
     @_understood
     def customer_money(
         self, id: str, *, invoices: bool = True
     ) -> tuple[list[Invoice], list[Payment], list[CreditNote]]:
-        """Open invoices, unapplied payments and open credit memos; a call for each.
+        """One batch of queries.
 
         Credit that stands in a journal entry or deposit cannot be asked for by customer: a pull brings it.
         """
-        _, of_customer = _of_customer("Invoice", id)
-        open_ = self._all("Invoice", f"{of_customer} AND Balance > '0'") if invoices else ()
-        found = [translate.invoice(raw, self._currency(raw)) for raw in open_]
-        return found, *self._open_money(
-            self._all("Payment", of_customer), self._all("CreditMemo", of_customer)
-        )
+        _, theirs = _of_customer("Invoice", id)
+        questions = [_of_customer("Payment", id), _of_customer("CreditMemo", id)]
+        if invoices:
+            questions.append(("Invoice", f"{theirs} AND Balance > '0'"))
+        payments, credits, *open_ = rows.several(self._transport, questions)
+        found = [translate.invoice(raw, self._currency(raw)) for given in open_ for raw in given]
+        return found, *self._open_money(payments, credits)
 
     def _open_money(
         self, payments_: Iterable[Json], credits_: Iterable[Json]

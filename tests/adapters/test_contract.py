@@ -395,7 +395,9 @@ def test_documents_are_found_by_number_and_only_by_the_whole_number(connected: C
 
 
 def test_what_a_customer_owes_right_now(connected: Connected) -> None:
+    connected.meter.calls.clear()
     invoices, payments, credits = connected.open().customer_money(connected.customer("Rose & Daughters"))
+    assert len(connected.meter.calls) == {"quickbooks": 1, "xero": 4}[connected.platform.name]
     assert {i.number: i.balance for i in invoices} == {"1001": 85000, "1002": 34000}
     assert payments == []
     assert [c.remaining for c in credits] == [4000]
