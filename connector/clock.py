@@ -29,7 +29,8 @@ TURN = 10  # seconds between two sweeps
 LEASE_SECONDS = 35  # another clock takes over this long after the active one vanished
 TIDY_EVERY = dt.timedelta(hours=6)
 TIDY_AGAIN = dt.timedelta(minutes=15)  # where something failed
-KEEP_DRAINED = dt.timedelta(days=14)  # both ledgers stop repeating an event long before
+KEEP_CHANGES = dt.timedelta(days=14)  # both ledgers stop repeating an event long before
+KEEP_UNREAD = dt.timedelta(days=90)  # for whoever wants to know what the ledger sent
 
 
 def main(settings: Config, stop: threading.Event | None = None) -> int:
@@ -62,7 +63,7 @@ def main(settings: Config, stop: threading.Event | None = None) -> int:
 
 
 def tidy(settings: Config, now: dt.datetime) -> bool:
-    """Drop old drained changes; ask again where a ledger did not confirm a disconnect; end a key's rotation; let old
+    """Drop old changes; ask again where a ledger did not confirm a disconnect; end a key's rotation; let old
     records go where no review does because nobody reads the books any more. Each goes on though another one fails;
     False when one did."""
     engine, well = db.engine(settings), True
@@ -77,7 +78,8 @@ def tidy(settings: Config, now: dt.datetime) -> bool:
 
 def _forget_changes(engine: Engine, _settings: Config, now: dt.datetime) -> None:
     with db.transaction(engine) as tx:
-        inbox.forget_drained(tx, now - KEEP_DRAINED)
+        inbox.forget(tx, now - KEEP_CHANGES)
+        inbox.forget_unread(tx, now - KEEP_UNREAD)
 
 
 def _renew_encryption(engine: Engine, settings: Config, _now: dt.datetime) -> None:

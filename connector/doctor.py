@@ -215,7 +215,8 @@ def _contents(engine: Engine, settings: Config) -> Iterator[Check]:
             yield Check(
                 "webhooks",
                 LOOK,
-                f"{unread} signed message(s) could not be read and are kept. A newer version may read them.",
+                f"{unread} signed message(s) of the last 90 days could not be understood, and are kept. The hourly look "
+                "finds what they told of. Look whether there is a newer version of Forbear.",
             )
         broken = audit.verify(tx)
     yield from _rotation(engine, settings)

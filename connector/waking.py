@@ -21,6 +21,7 @@ from rq.serializers import JSONSerializer
 
 from connector import db, embedded, failures, logs, tracing
 from connector.config import Config
+from connector.mirroring import inbox
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,16 @@ def queue(settings: Config) -> Queue:
 def sync(settings: Config, connection_id: str, *, full: bool = False, first: bool = False) -> None:
     """Have a worker pull what changed. `first`: ahead of the queue, when a person waits for it."""
     wake(settings, "sync_connection", [connection_id], *([True] if full else []), first=first)
+
+
+def read_now(settings: Config, connection_id: str) -> None:
+    """A person waits for these books: read them ahead of the queue.
+
+    The wish is kept in the database: it outlives the queue, and a reading that is under way.
+    """
+    with db.transaction(db.engine(settings)) as tx:
+        inbox.ask(tx, connection_id, db.now())
+    sync(settings, connection_id, first=True)
 
 
 def for_news(settings: Config, connection_ids: Sequence[str]) -> None:

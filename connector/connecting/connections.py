@@ -211,6 +211,7 @@ def _save(tx: Transaction, platform: str, ref: OrganizationRef, grant_id: int, n
         if ref.name:
             values["organization"] = ref.name
         tx.execute(sa.update(db.connections).where(db.connections.c.id == id).values(**values))
+        inbox.ask(tx, id, now)  # what a first reading is to a new one
     inbox.adopt(tx, id, platform, ref.external_id)
     return id
 

@@ -28,7 +28,8 @@ class Change:
     event_key: str
 
 
-UNSETTLED = "unsettled"  # the verb of our own notes (see `note_unsettled`); no ledger says this
+UNSETTLED = "unsettled"  # the verbs of our own notes (see `note_unsettled` and `ask`); no ledger says these
+ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,22 +170,44 @@ def note_unsettled(
 
     Whatever happens before they are read: the books alone would no longer show that money was there.
     """
-    rows: list[dict[str, object]] = [
-        {
-            "platform": platform,
-            "external_id": external_id,
-            "event_key": f"{UNSETTLED}:{connection_id}:{id}:{now.isoformat()}",
-            "kind": Kind.INVOICE.value,
-            "record_id": id,
-            "verb": UNSETTLED,
-            "connection_id": connection_id,
-            "occurred_at": None,
-            "received_at": now,
-        }
+    rows = [
+        _our_own(UNSETTLED, connection_id, platform, external_id, now, Kind.INVOICE.value, id)
         for id in sorted(invoices)
     ]
     if rows:
         _insert_once(tx, db.inbox, rows)
+
+
+def _our_own(
+    verb: str,
+    connection_id: str,
+    platform: str,
+    external_id: str,
+    now: dt.datetime,
+    kind: str = "",
+    record_id: str = "",
+) -> dict[str, object]:
+    return {
+        "platform": platform,
+        "external_id": external_id,
+        "event_key": ":".join(filter(None, (verb, connection_id, record_id, now.isoformat()))),
+        "kind": kind,
+        "record_id": record_id,
+        "verb": verb,
+        "connection_id": connection_id,
+        "occurred_at": None,
+        "received_at": now,
+    }
+
+
+def ask(tx: Transaction, connection_id: str, now: dt.datetime) -> None:
+    """Remember that a person wants these books read: an ordinary look, which a queue that is lost cannot lose.
+
+    A wish of its own each time: the reading that is under way may have begun before what the person wants to see.
+    """
+    c = db.connections.c
+    ledger = tx.execute(sa.select(c.platform, c.external_id).where(c.id == connection_id)).one()
+    _insert_once(tx, db.inbox, [_our_own(ASKED, connection_id, ledger.platform, ledger.external_id, now)])
 
 
 def pending_connections(tx: Transaction) -> list[str]:
@@ -216,7 +239,24 @@ def adopt(tx: Transaction, connection_id: str, platform: str, external_id: str) 
     )
 
 
-def forget_drained(tx: Transaction, before: dt.datetime) -> int:
-    """Drop changes drained before a moment: the ledgers stop repeating an event after a few days."""
-    c = db.inbox.c
-    return tx.execute(sa.delete(db.inbox).where(c.drained_at < before)).rowcount
+def forget(tx: Transaction, before: dt.datetime) -> int:
+    """Drop what came before a moment and has no reader: changes that were drained before it (the ledgers stop
+    repeating an event after a few days), and those of organizations that are not connected: never, or no more.
+
+    Nothing is lost with the latter: such an organization is read from the beginning once it is connected, also one
+    that needs reconnecting and would have gone on from its cursor. Returns how many changes went.
+    """
+    c, o = db.inbox.c, db.connections.c
+    nobody = sa.or_(
+        c.connection_id.is_(None),
+        c.connection_id.in_(sa.select(o.id).where(o.status != "connected")),
+    )
+    old = sa.and_(c.drained_at.is_(None), c.received_at < before, nobody)
+    theirs = sa.select(c.connection_id).where(old, c.connection_id.is_not(None))
+    tx.execute(sa.update(db.connections).where(o.id.in_(theirs)).values(cursor=None))
+    return tx.execute(sa.delete(db.inbox).where(sa.or_(c.drained_at < before, old))).rowcount
+
+
+def forget_unread(tx: Transaction, before: dt.datetime) -> int:
+    """Drop the bodies received before a moment that we could not read. Returns how many."""
+    return tx.execute(sa.delete(db.unread).where(db.unread.c.received_at < before)).rowcount

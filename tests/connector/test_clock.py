@@ -140,6 +140,7 @@ def test_tidying_drops_old_changes_and_asks_again_for_a_revocation(
     with db.transaction(store) as tx:
         inbox.record(tx, [Change("json", "books-1", Kind.INVOICE, "1", "updated", NOON, "e1")], NOON)
         inbox.drained(tx, [p.id for p in inbox.pending(tx, connected)], NOON)
+        inbox.record_unread(tx, "json", b"{", "not JSON", NOON)
     ledgers.fail("TryLater", "Down.")
     connections.disconnect(store, installation, connected)
     clock.tidy(installation, NOON + dt.timedelta(days=13))
@@ -149,3 +150,7 @@ def test_tidying_drops_old_changes_and_asks_again_for_a_revocation(
     clock.tidy(installation, NOON + dt.timedelta(days=15))
     with db.reading(store) as tx:
         assert tx.scalar(sa.select(sa.func.count()).select_from(db.inbox)) == 0
+        assert tx.scalar(sa.select(sa.func.count()).select_from(db.unread)) == 1
+    clock.tidy(installation, NOON + dt.timedelta(days=91))
+    with db.reading(store) as tx:
+        assert tx.scalar(sa.select(sa.func.count()).select_from(db.unread)) == 0

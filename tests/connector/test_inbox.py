@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from connector import config, db
-from connector.connecting import connections
+from connector.connecting import access, connections
 from connector.domain.receivables import Kind
 from connector.mirroring import inbox
 from connector.mirroring.inbox import Change
@@ -44,7 +44,7 @@ def test_drained_changes_are_not_pending_but_later_ones_are(store: Engine, conne
         inbox.record(tx, [a_change("e2", kind=None)], NOON)
         inbox.drained(tx, [p.id for p in seen], NOON)
         assert [p.kind for p in inbox.pending(tx, connected)] == [None]
-        assert inbox.forget_drained(tx, NOON + dt.timedelta(days=1)) == 1
+        assert inbox.forget(tx, NOON + dt.timedelta(days=1)) == 1
 
 
 def test_changes_of_an_unknown_organization_wait_until_it_is_connected(
@@ -55,6 +55,39 @@ def test_changes_of_an_unknown_organization_wait_until_it_is_connected(
     [connection] = connections.save_grant(store, installation, "json", json_ledger.grant())
     with db.reading(store) as tx:
         assert [p.record_id for p in inbox.pending(tx, connection.id)] == ["147"]
+
+
+def test_changes_of_whom_nobody_connects_go_and_who_comes_back_is_read_anew(
+    store: Engine, installation: config.Config, connected: str
+) -> None:
+    """Kept for two weeks, then let go. Those of a connected organization stay until they are read, however long."""
+    two_weeks = NOON + dt.timedelta(days=14)
+
+    def left() -> list[str]:
+        with db.transaction(store) as tx:
+            inbox.forget(tx, two_weeks)
+            return list(tx.scalars(sa.select(db.inbox.c.record_id).order_by(db.inbox.c.id)))
+
+    def cursor(value: object = None) -> object:
+        with db.transaction(store) as tx:
+            if value:
+                tx.execute(sa.update(db.connections).values(cursor=value))
+            return connections.get(tx, connected).cursor
+
+    cursor({"at": 9})
+    with db.transaction(store) as tx:
+        inbox.record(tx, [a_change("e1"), a_change("e2", "nobody's", id="148")], NOON)
+        inbox.record(tx, [a_change("e3", "nobody's", id="149")], two_weeks)
+    assert left() == ["147", "149"]
+    access.lost(store, connected, "Gone.")
+    with db.transaction(store) as tx:
+        inbox.record(tx, [a_change("e4", id="150")], two_weeks)
+    assert cursor() == {"at": 9}
+    assert left() == ["149", "150"]
+    assert cursor() is None
+    cursor({"at": 9})
+    assert left() == ["149", "150"]
+    assert cursor() == {"at": 9}
 
 
 def test_a_disconnected_organization_is_not_woken(

@@ -316,6 +316,34 @@ def test_a_wish_for_a_review_outlives_the_queue_and_a_review_under_way(
     assert get(store, connected).review_asked_at is None
 
 
+def test_a_wish_to_read_now_outlives_the_queue_and_a_reading_under_way(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    empty_queue(installation)
+    waking.read_now(installation, connected)
+    assert queued(installation) == ["sync_connection"]
+    embedded.redis(installation).flushall()
+    with leases.hold(store, sync.lease_name(connected)):
+        jobs.sync_connection(connected)  # somebody reads, perhaps since before the press
+    assert sweep.sweep(installation) == 1
+    assert queued(installation) == ["sync_connection"]
+    pulls = len(settled.calls())
+    jobs.sync_connection(connected)
+    assert len(settled.calls()) > pulls
+    embedded.redis(installation).flushall()
+    assert sweep.sweep(installation) == 0
+
+
+def test_who_reconnects_is_read_at_once_though_the_queue_forgot(
+    store: Engine, installation: config.Config, settled: Ledgers, connected: str
+) -> None:
+    empty_queue(installation)
+    access.lost(store, connected, "Gone.")
+    connections.save_grant(store, installation, "json", grant())
+    assert sweep.sweep(installation) == 1
+    assert queued(installation) == ["sync_connection"]
+
+
 def test_a_long_first_reading_takes_turns_with_the_others(
     store: Engine,
     installation: config.Config,

@@ -184,7 +184,7 @@ def read_now(connection_id: str) -> Response:
     """Ahead of the queue; what failed and was set aside is tried again with it."""
     need(connection_id, "act")
     waking.try_again(config(), connection_id)
-    waking.sync(config(), connection_id, first=True)
+    waking.read_now(config(), connection_id)
     flash("Reading the books now. This page follows.", "good")
     return redirect(url_for("pages.organization", connection_id=connection_id))
 
