@@ -159,8 +159,13 @@ def moment(value: datetime | str | None, timezone: str = "UTC") -> str:
 
 
 def local_day(value: datetime, timezone: str = "UTC", today: date | None = None) -> str:
+    """`local_date` in words."""
+    return day(local_date(value, timezone), today)
+
+
+def local_date(value: datetime, timezone: str) -> date:
     """The organization's day on which a moment fell: an evening in New York is no longer that day in UTC."""
-    return day(value.astimezone(connections.zone(timezone)).date(), today)
+    return value.astimezone(connections.zone(timezone)).date()
 
 
 def age(due: date, today: date) -> int:

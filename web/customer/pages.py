@@ -240,12 +240,9 @@ def _page(
 
 
 def _around(token: str, link: Link | None, shown: View) -> dict[str, Any]:
-    organization = shown.organization
-    synced = (
-        organization.last_sync_at.astimezone(connections.zone(organization.timezone))
-        if organization.last_sync_at
-        else None
-    )
+    zone = connections.zone(shown.organization.timezone)
+    read_at = shown.organization.last_sync_at
+    synced = read_at.astimezone(zone) if read_at else None
     page_policy = shown.decided.policy.page
     return {
         "v": shown,
@@ -254,7 +251,7 @@ def _around(token: str, link: Link | None, shown: View) -> dict[str, Any]:
         "style": style(page_policy.color),
         "base": f"/c/{token}",
         "form": (lambda: customer_links.form_token(config(), link.id)) if link else None,
-        "until": link.expires_at.date() if link else None,
+        "until": link.expires_at.astimezone(zone).date() if link else None,
         "synced": synced,
         "as_of": (shown.today if config().today else synced.date()) if synced else shown.today,
         "tomorrow": shown.today + dt.timedelta(days=1),

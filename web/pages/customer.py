@@ -93,7 +93,7 @@ def customer(connection_id: str, customer_id: str) -> str | Response:
         messages=messages[::-1],
         promises=promises,
         line=story.time_line(picture, mine, messages, promises, today),
-        entries=story.entries(picture, mine, messages, promises, today),
+        entries=story.entries(picture, mine, messages, promises, today, connection.timezone),
         habit=story.habit(found, usual) if found else None,
         habit_words=story.habit_sentence(found, usual),
         lates=found[-story.DOTS :],

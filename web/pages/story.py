@@ -134,8 +134,12 @@ def entries(
     messages: Sequence[Reminder],
     promises: Sequence[Promise],
     today: dt.date,
+    timezone: str,
 ) -> list[Entry]:
-    """What the time line shows, and what does not fit on it, as sentences, the latest first."""
+    """What the time line shows, and what does not fit on it, as sentences, the latest first.
+
+    Days are the organization's, whose `timezone` it is.
+    """
     first, found = today - MONTHS, []
     invoices = {i.id: i for i in picture.invoices}
     for invoice in picture.invoices:
@@ -177,7 +181,7 @@ def entries(
         if plan.approved_at:
             found.append(
                 Entry(
-                    plan.approved_at.date(),
+                    words.local_date(plan.approved_at, timezone),
                     "Plan",
                     f"{plan.id}: {words.many(len(plan.installments), 'payment')} agreed",
                 )
