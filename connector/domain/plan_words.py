@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from connector.domain.money import to_decimal
 from connector.domain.plan import Installment, Plan, Source, Waiver
@@ -98,16 +99,12 @@ def next_version(taken: Iterable[str], sources: Sequence[Source]) -> int:
 
     A plan on an invoice that had a cancelled plan before must not meet the numbers of that one.
     """
-    used = frozenset(taken)
-    version = 1
-    names = stems(sources).values()
-    while any(
-        number == document_number(name, f"-P{version}C")
-        or number.startswith(document_number(name, f"-P{version}.1").removesuffix("1"))
-        for name in names
-        for number in used
-    ):
-        version += 1
+    used, names = frozenset(taken), stems(sources).values()
+    for version in count(1):
+        credits = {document_number(name, f"-P{version}C") for name in names}
+        rows = tuple(document_number(name, f"-P{version}.1").removesuffix("1") for name in names)
+        if credits.isdisjoint(used) and not any(number.startswith(rows) for number in used):
+            break
     return version
 
 

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from connector.db import installments, plan_versions, plans
 from connector.domain.plan import Plan
-from connector.planning.plan_records import Record
+from connector.planning import plan_rows
+from connector.planning.plan_records import Record, Row
 from connector.practice.settings import EditedMeanwhile
 from connector.record import audit
 from connector.writing.outbox import plan_number as number_of
@@ -34,59 +35,63 @@ def bump(
         raise EditedMeanwhile(f"Plan {record.id} changed a moment ago. Look at it again.")
 
 
-def keep_version(tx: Connection, plan: Plan, *, who: str, why: str, now: dt.datetime) -> None:
-    """A new version with its rows, all of them open."""
-    data = plan.to_json()
+def keep_version(tx: Connection, plan: Plan, *, who: str, why: str, now: dt.datetime) -> dict[str, Any]:
+    """A new version with its rows, all of them open. Returns its terms as they are stored."""
+    terms = plan.to_json()
     number = number_of(plan.id)
-    tx.execute(
-        sa.insert(plan_versions).values(
-            plan=number,
-            version=plan.version,
-            terms=data,
-            sources=data["sources"],
-            digest=plan.digest,
-            reasons=list(plan.reasons),
-            mode=str(plan.mode),
-            author=who,
-            why=why,
-            created_at=now,
-        )
-    )
+    version = {
+        "plan": number,
+        "version": plan.version,
+        "terms": terms,
+        "sources": terms["sources"],
+        "digest": plan.digest,
+        "reasons": list(plan.reasons),
+        "mode": str(plan.mode),
+        "author": who,
+        "why": why,
+        "created_at": now,
+    }
     rows = [
         {
             "plan": number,
             "version": plan.version,
             "n": row.n,
             "due": row.due,
-            "nominal_due": row.nominal,
-            "amount": row.total,
+            "nominal_due": row.nominal_due,
+            "amount": row.amount,
             "principal": row.principal,
             "interest": row.interest,
-            "open": row.total,
-            "state": "open",
+            "open": row.open,
+            "state": row.state,
         }
-        for row in plan.rows
+        for row in all_open(plan)
     ]
-    if rows:
-        tx.execute(sa.insert(installments), rows)
+    plan_rows.keep(tx, version, rows)
+    return terms
+
+
+def all_open(plan: Plan) -> tuple[Row, ...]:
+    """The rows of a version that nobody has paid any of."""
+    return tuple(
+        Row(r.n, r.due, r.nominal, r.total, r.principal, r.interest, None, r.total, "open") for r in plan.rows
+    )
 
 
 def forget_version(tx: Connection, plan: Plan) -> None:
     """Only for a version that nobody approved."""
-    for table in (installments, plan_versions):
-        tx.execute(
-            sa.delete(table).where(table.c.plan == number_of(plan.id), table.c.version == plan.version)
-        )
+    plan_rows.forget(tx, number_of(plan.id), plan.version)
 
 
 def set_version(tx: Connection, plan: Plan, **values: Any) -> None:
     """Change columns of this version: who approved it, its proof, the customer's yes."""
+    plan_rows.stored(tx)
     where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
     tx.execute(sa.update(plan_versions).where(where).values(**values))
 
 
 def set_installment(tx: Connection, plan: Plan, n: int, **values: Any) -> None:
     """Change columns of one row of this version."""
+    plan_rows.stored(tx)
     where = sa.and_(
         installments.c.plan == number_of(plan.id),
         installments.c.version == plan.version,

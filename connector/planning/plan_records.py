@@ -14,6 +14,7 @@ from connector import db
 from connector.db import installments, plan_versions, plans, tallies
 from connector.domain import plan as terms_of
 from connector.domain.plan import Plan
+from connector.planning import plan_rows
 from connector.record import audit
 from connector.writing.outbox import plan_id as shown
 from connector.writing.outbox import plan_number as number_of
@@ -194,6 +195,7 @@ def _undelivered() -> sa.ColumnElement[bool]:
 
 def versions(tx: Connection, plan_id: str) -> list[Version]:
     """Every version, first to last."""
+    plan_rows.stored(tx)
     query = sa.select(plan_versions).where(plan_versions.c.plan == number_of(plan_id))
     return [
         Version(
@@ -210,6 +212,7 @@ def versions(tx: Connection, plan_id: str) -> list[Version]:
 
 def why_of(tx: Connection, plan: Plan) -> str:
     """The reason that was given for this version."""
+    plan_rows.stored(tx)
     where = sa.and_(plan_versions.c.plan == number_of(plan.id), plan_versions.c.version == plan.version)
     return tx.scalar(sa.select(plan_versions.c.why).where(where)) or ""
 
@@ -247,6 +250,7 @@ def with_installments(
     tx: Connection, plan_ids: Collection[str], invoice_ids: Collection[str]
 ) -> frozenset[str]:
     """Those of the plans that had one of the invoices as an installment's own, in this version or an earlier one."""
+    plan_rows.stored(tx)
     query = sa.select(installments.c.plan).where(
         installments.c.plan.in_([number_of(id) for id in plan_ids]),
         installments.c.invoice_id.in_(list(invoice_ids)),
@@ -258,6 +262,7 @@ def _records(tx: Connection, where: sa.ColumnElement[bool], limit: int | None = 
     rows = tx.execute(sa.select(plans).where(where).order_by(plans.c.number).limit(limit)).all()
     if not rows:
         return []
+    plan_rows.stored(tx)
     numbers = [row.number for row in rows]
     kept: dict[int, list[Any]] = {n: [] for n in numbers}
     for row in tx.execute(

@@ -22,6 +22,7 @@ from connector.domain.refusals import already_planned
 from connector.mirroring import books
 from connector.planning import objections
 from connector.planning.plan_changes import (
+    all_open,
     bump,
     forget_version,
     keep_version,
@@ -105,6 +106,7 @@ def add(
     plan = replace(plan, version=_free_version(picture, plan))
     gone = [r for r in mine if r.state == "withdrawn" and share(r.plan, plan)]
     since = min([plan.drafted_on, *(r.waits_since or r.plan.drafted_on for r in gone)])
+    waits = since if who == audit.SYSTEM else None
     inserted = tx.execute(
         sa.insert(plans).values(
             connection_id=connection_id,
@@ -117,13 +119,30 @@ def add(
             created_at=now,
             created_by=who,
             updated_at=now,
-            waits_since=since if who == audit.SYSTEM else None,
+            waits_since=waits,
         )
     )
     plan = replace(plan, id=shown(inserted.inserted_primary_key[0]))  # type: ignore[index]
-    keep_version(tx, plan, who=who, why="", now=now)
-    record = get(tx, plan.id)
-    log(tx, record, who, "proposed a plan", now, after=plan.to_json())
+    terms = keep_version(tx, plan, who=who, why="", now=now)
+    record = Record(
+        plan=plan,
+        connection_id=connection_id,
+        state="proposed",
+        revision=1,
+        progress="",
+        paused_at=None,
+        attention="",
+        created_at=now.astimezone(dt.UTC),
+        created_by=who,
+        approved_by="",
+        approved_at=None,
+        posted_on=None,
+        acceptance=None,
+        proof=None,
+        installments=all_open(plan),
+        waits_since=waits,
+    )
+    log(tx, record, who, "proposed a plan", now, after=terms)
     return record
 
 
@@ -273,12 +292,14 @@ def renew(tx: Connection, record: Record, plan: Plan, picture: books.Receivables
     if not record.untouched:
         raise PlanProblem("NOT_PROPOSED", f"Plan {record.id} is {record.state}, and no draft of ours alone.")
     plan = replace(plan, id=record.id, version=_free_version(picture, plan))
-    bump(tx, record, now, mode=str(plan.mode), version=plan.version, renewed=record.renewed + 1)
+    times = record.renewed + 1
+    bump(tx, record, now, mode=str(plan.mode), version=plan.version, renewed=times)
     forget_version(tx, record.plan)
-    keep_version(tx, plan, who=audit.SYSTEM, why="", now=now)
+    terms = keep_version(tx, plan, who=audit.SYSTEM, why="", now=now)
     why = f"Nobody had answered it by its first payment day, {record.plan.rows[0].due}."
-    log(tx, record, audit.SYSTEM, "moved the days of a draft on", now, why=why, after=plan.to_json())
-    return get(tx, record.id)
+    log(tx, record, audit.SYSTEM, "moved the days of a draft on", now, why=why, after=terms)
+    revision = record.revision + 1
+    return replace(record, plan=plan, installments=all_open(plan), revision=revision, renewed=times)
 
 
 def _free_version(picture: books.Receivables | None, plan: Plan) -> int:

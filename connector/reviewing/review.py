@@ -33,6 +33,7 @@ from connector.domain.prediction.record import Record
 from connector.domain.receivables import Kind
 from connector.mirroring import books, bookwide
 from connector.mirroring.books import Key
+from connector.planning import plan_rows
 from connector.practice import settings
 from connector.practice.settings import Settings
 from connector.record import audit
@@ -126,7 +127,7 @@ def _look_at(
     total, rest = Reviewed(), iter(sorted(wanted))
     while part := list(islice(rest, PART)):
         together = db.transaction(engine, repeatable=True)
-        with bookwide.without_collecting(), together as tx, audit.at_the_end(tx):
+        with bookwide.without_collecting(), together as tx, audit.at_the_end(tx), plan_rows.together(tx):
             total += looking.look(tx, circles, part, now)
     return total
 
