@@ -45,7 +45,6 @@ def organization(row: msgspec.Raw, reminders_on: bool | None) -> Organization:
         closed_until=max(locks) if locks else None,
         auto_apply_credits=False,  # Xero leaves a credit where it is until somebody allocates it
         reminders_on=reminders_on,
-        is_demo=yes(o.IsDemoCompany),
         short_code=o.ShortCode or "",
         plan=o.Class or "",
     )

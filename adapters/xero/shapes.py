@@ -208,7 +208,6 @@ class Organisation(Row):
     SalesTaxBasis: str | None = None
     PeriodLockDate: str | None = None
     EndOfYearLockDate: str | None = None
-    IsDemoCompany: Any = None
     ShortCode: str | None = None
     Class: str | None = None
 

@@ -97,7 +97,6 @@ class Counts(Protocol):
     def give_back(self, place: str, slot: str) -> None: ...
     def pause(self, place: str, seconds: float) -> None: ...
     def left(self, place: str, calls: int) -> None: ...
-    def used_today(self, place: str) -> int: ...
 
 
 # KEYS: pause, under way, day's hours, day's rest as the ledger says it, one per window.
@@ -187,11 +186,6 @@ class SharedCounts:
     def left(self, place: str, calls: int) -> None:
         self._server.set(self._key(place, "left"), calls, ex=3600)
 
-    def used_today(self, place: str) -> int:
-        hour = int(time.time() // 3600)
-        hours: Any = self._server.hgetall(self._key(place, "day"))
-        return sum(int(count) for h, count in hours.items() if int(h) > hour - 24)
-
 
 @dataclass
 class OwnCounts:
@@ -242,10 +236,6 @@ class OwnCounts:
     def left(self, place: str, calls: int) -> None:
         with self._lock:
             self._left[place] = calls
-
-    def used_today(self, place: str) -> int:
-        with self._lock:
-            return sum(1 for at in self._times[f"{place}:day"] if at > time.monotonic() - DAY)
 
 
 _own = OwnCounts()
@@ -347,11 +337,3 @@ _SENTENCE = {
     "stopping": "Forbear is stopping. Work goes on by itself when it runs again.",
     "window": "The ledger's limit per minute is used up. Work goes on by itself in a moment.",
 }
-
-
-def used_today(config: Config, connection_id: str) -> int:
-    """Calls of the last 24 hours against the day's limit, as all workers counted them."""
-    try:
-        return SharedCounts(embedded.redis(config)).used_today(connection_id)
-    except redis.RedisError:
-        return _own.used_today(connection_id)

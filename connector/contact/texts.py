@@ -123,7 +123,6 @@ def attempt(
         level,
         {documents[0].key: level},
         tuple(documents),
-        today,
         offers_plan=step.offers_plan,
     )
     try:

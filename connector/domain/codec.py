@@ -7,6 +7,7 @@ refuses a value of the wrong kind with the field's name.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
@@ -96,8 +97,8 @@ def _scalar(kind: Any, value: Any, name: str) -> Any:
                 name, "should be yes or no." if kind is bool else f"should be a whole number, not {value!r}."
             )
         return value
-    if kind is float:  # shares and chances; never money
-        if type(value) not in (int, float):
+    if kind is float:  # shares and chances; a record with money has none (a test looks)
+        if type(value) not in (int, float) or not math.isfinite(value):
             raise WrongValue(name, f"should be a number, not {value!r}.")
         return float(value)
     if kind is Decimal:

@@ -59,15 +59,13 @@ class Reminder:
     """A message that is due. `levels` are the steps that it takes (`Open.key` → level), `level` is the furthest
     of them and sets the words; `listed` is everything the text speaks of.
 
-    `held_because` are sentences; with any of them nothing leaves. `send_on` is the next day that the policy
-    and the customer's calendar allow.
+    `held_because` are sentences; with any of them nothing leaves.
     """
 
     customer_id: str
     level: str
     levels: Mapping[str, str]
     listed: tuple[Open, ...]
-    send_on: dt.date
     offers_plan: bool = False
     needs_person: bool = False
     task_only: bool = False
@@ -141,16 +139,14 @@ def next_reminder(
     lead = max((s for _, s in chosen), key=lambda s: s.days)
     levels = {d.key: s.level for d, s in chosen}
     listed = sorted((d for d in documents if d.due <= today or d.key in levels), key=_oldest)
-    send_on = next_sending_day(today, policy.weekdays, country)
     reasons = [*held, *caps(contacts, policy, today)]
-    if send_on > today:
+    if (send_on := next_sending_day(today, policy.weekdays, country)) > today:
         reasons.append(_other_days(send_on))
     return Reminder(
         customer_id=customer_id,
         level=lead.level,
         levels=levels,
         listed=tuple(listed),
-        send_on=send_on,
         offers_plan=any(s.offers_plan for _, s in chosen),
         needs_person=lead.needs_person,
         task_only=all(s.task_only for _, s in chosen),

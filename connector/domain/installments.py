@@ -28,15 +28,6 @@ def rounded(value: Fraction | Decimal) -> int:
     return int(whole) if exact >= 0 else -int(whole)
 
 
-def interest_over(stretches: Iterable[tuple[int, int]], annual_percent: Decimal) -> int:
-    """Simple interest over stretches of (amount owed, days), actual/365, rounded once at the end.
-
-    1,150.00 for 20 days and 850.00 for 62 days at 11.75 % → 24.37.
-    """
-    owed_days = sum(amount * days for amount, days in stretches)
-    return rounded(Fraction(annual_percent) * owed_days / 36500)
-
-
 def counts_months(start: dt.date, dates: Sequence[DueDate], rhythm: Rhythm) -> bool:
     """Whether each period is one month at r/12; otherwise the actual days over 365 count."""
     return rhythm is Rhythm.MONTHLY and dates[0].nominal == add_months(start, 1)

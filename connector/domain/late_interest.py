@@ -117,13 +117,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the law grants on one invoice up to a day. `daily` is what each further day adds; minor units."""
+    """What the law grants on one invoice up to a day. Minor units."""
 
     regime: Regime
     currency: str
     interest: int
     fixed: int
-    daily: int
     spans: tuple[Span, ...]
 
     @property
@@ -160,15 +159,11 @@ def claim(
     open_then = total - sum(amount for day, amount in days if day <= start)
     spans = tuple(_spans(regime, start, open_then, days, today))
     exact = sum((Decimal(s.open) * s.rate * s.days / 36500 for s in spans), Decimal(0))
-    last = spans[-1] if spans else None
-    left = total - sum(amount for day, amount in days if day <= today)
-    daily = Decimal(left) * last.rate / 36500 if last else Decimal(0)
     return Claim(
         regime=regime,
         currency=currency,
         interest=_whole(exact),
         fixed=_fixed(regime, open_at_due, currency) if today > due and open_at_due > 0 else 0,
-        daily=_whole(daily),
         spans=spans,
     )
 
@@ -190,11 +185,6 @@ def _spans(
             row = row_on(regime, start + dt.timedelta(1))
             row_on(regime, end)  # the table may end within the span: refused, not drawn out
             yield Span(start, (end - start).days, owed, row.percent + POINTS, row.source)
-
-
-def rate_on(regime: Regime, day: dt.date) -> Decimal:
-    """The yearly rate in percent on a day: reference plus eight points. Raises NoRate."""
-    return row_on(regime, day).percent + POINTS
 
 
 def row_on(regime: Regime, day: dt.date) -> Rate:

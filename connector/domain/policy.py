@@ -351,12 +351,10 @@ class RecordPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the accountant answered once for an organization, signed and dated. Unanswered means notes only."""
+    """What the accountant answered once for an organization. Unanswered means notes only."""
 
     income_basis: Basis = Basis.UNKNOWN
     sales_tax_basis: Basis = Basis.UNKNOWN
-    answered_by: str = ""
-    answered_on: dt.date | None = None
 
     @property
     def known(self) -> bool:

@@ -305,33 +305,6 @@ def _pace(plan: Plan, rows: Iterable[RowProgress], today: dt.date) -> Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Thanks:
-    """What to thank for after a part: the money of the last day on which some came, and what remains."""
-
-    amount: int
-    date: dt.date
-    remaining: int
-    next_due: dt.date | None
-    next_amount: int
-
-
-def thanks(now: Progress) -> Thanks | None:
-    """None while nothing was paid. Credits are not thanked for."""
-    parts = [m for r in now.rows for m in r.matched if not m.is_credit]
-    if not parts:
-        return None
-    day = max(m.date for m in parts)
-    following = now.next
-    return Thanks(
-        amount=sum(m.amount for m in parts if m.date == day),
-        date=day,
-        remaining=now.open,
-        next_due=following.due if following else None,
-        next_amount=following.open if following else 0,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Payoff:
     """What settles a plan today (I18): principal + interest − discount = to_pay. Later interest never exists."""
 

@@ -377,10 +377,3 @@ def applied(
         if gap > 0:
             found.append(Applied(invoice.id, gap, invoice.date, UNKNOWN_CREDIT))
     return found
-
-
-def drift(before: Mapping[str, int], after: Mapping[str, int], allowed: Mapping[str, int]) -> dict[str, int]:
-    """How far a ledger's own trial balance moved beyond what was allowed, per account; {} is the proof."""
-    accounts = {*before, *after, *allowed}
-    moved = {a: after.get(a, 0) - before.get(a, 0) - allowed.get(a, 0) for a in accounts}
-    return {a: m for a, m in sorted(moved.items()) if m}

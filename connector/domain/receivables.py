@@ -46,7 +46,6 @@ class Organization:
     closed_until: dt.date | None = None  # last closed day: nothing may be dated on or before it
     auto_apply_credits: bool | None = None  # the ledger would apply our credit to some invoice by itself
     reminders_on: bool | None = None  # the ledger sends reminders of its own
-    is_demo: bool = False
     short_code: str = ""  # for deep links
     plan: str = ""  # the ledger's own word for the edition or price plan that the client has
 

@@ -16,7 +16,7 @@ from connector.db import plan_versions
 from connector.domain import rails
 from connector.domain import refusals as rules
 from connector.domain.money import Money
-from connector.domain.plan import Plan, Source
+from connector.domain.plan import Plan
 from connector.domain.receivables import CreditNote, Document, Invoice, Kind, Payment
 from connector.domain.refusals import Covered, Facts, Refusal
 from connector.mirroring import books
@@ -26,21 +26,6 @@ from connector.writing import outbox
 from connector.writing.outbox import plan_number as number_of
 
 _MARK = re.compile(r"plan=(PP-\d+) v=\d+ role=inst\b")  # an installment of a plan
-
-
-def snapshot(invoice: Invoice) -> Source:
-    """An invoice as the books have it now: what an approval will be about."""
-    return Source(
-        invoice_id=invoice.id,
-        number=invoice.number,
-        date=invoice.date,
-        due=invoice.due,
-        total=invoice.total,
-        tax=invoice.tax,
-        balance=invoice.balance,
-        version=invoice.version,
-        settled=invoice.balance != invoice.total,
-    )
 
 
 def facts(

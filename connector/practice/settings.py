@@ -64,14 +64,10 @@ class Settings:
 
     @property
     def answers(self) -> Answers:
-        """The two answers as the domain wants them; the later signature stands for both."""
-        given = [a for a in (self.income_basis, self.sales_tax_basis) if a]
-        last = max(given, key=lambda a: a.at, default=None)
+        """The two answers as the domain wants them."""
         return Answers(
             income_basis=self.income_basis.value if self.income_basis else Basis.UNKNOWN,
             sales_tax_basis=self.sales_tax_basis.value if self.sales_tax_basis else Basis.UNKNOWN,
-            answered_by=last.by if last else "",
-            answered_on=last.at.date() if last else None,
         )
 
 

@@ -10,13 +10,13 @@ from sqlalchemy.engine import Engine
 
 from connector import db
 from connector.connecting import connections
-from connector.domain import installments
+from connector.domain import installments, propose
 from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.plan import Plan
 from connector.domain.policy import Mode
 from connector.domain.receivables import Organization
 from connector.mirroring import books, mirror
-from connector.planning import objections, plans
+from connector.planning import plans
 from connector.planning.plans import Record
 from connector.practice import settings
 from connector.writing import outbox, writeback
@@ -62,7 +62,7 @@ class Story:
                 customer_id=invoices[0].customer_id,
                 currency="USD",
                 mode=mode,
-                sources=tuple(objections.snapshot(i) for i in invoices),
+                sources=propose.sources(invoices),
                 rows=rows,
                 drafted_on=TODAY,
             )

@@ -228,14 +228,6 @@ def test_two_processes_share_one_budget(installation: config.Config, connected: 
         process.join(240)
 
 
-def test_the_page_can_show_the_days_use(store: Engine, installation: config.Config, connected: str) -> None:
-    assert budget.used_today(installation, connected) == 0
-    gate = Budget(store, installation, connected, "xero", budget.XERO)
-    call(gate)
-    call(gate)
-    assert budget.used_today(installation, connected) == 2
-
-
 def test_losing_redis_in_the_middle_of_a_call_is_no_error(
     store: Engine, connected: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -19,7 +19,7 @@ BOOKS = Books(WORDS, clearing_account="90", clearing_item="12", clearing_tax_cod
 ORGANIZATION = Organization(
     "o", "Alder Landscaping", "US", "USD", "America/New_York", auto_apply_credits=False
 )
-ACCRUAL = Answers(Basis.ACCRUAL, Basis.ACCRUAL, "J. Doe", date(2026, 11, 1))
+ACCRUAL = Answers(Basis.ACCRUAL, Basis.ACCRUAL)
 CUSTOMER = Customer("58", "Brook Café")
 
 INVOICE_1001 = Document(

@@ -147,10 +147,9 @@ def test_nothing_is_due():
 def test_messages_wait_for_a_day_that_the_policy_and_the_calendar_allow():
     friday = date(2026, 11, 6)
     found = reminder([an_open()], friday, policy=POLICY)
-    assert found.send_on == date(2026, 11, 10)
     assert found.held_because == ("Messages leave on other days; it goes on Tuesday, 2026-11-10.",)
     thanksgiving = next_reminder("58", [an_open()], [], POLICY, date(2026, 11, 26), "US")
-    assert thanksgiving.send_on == date(2026, 12, 1)
+    assert thanksgiving.held_because == ("Messages leave on other days; it goes on Tuesday, 2026-12-01.",)
     assert reminder([an_open()], date(2026, 11, 10), policy=POLICY).held_because == ()
 
 

@@ -18,7 +18,6 @@ from connector.domain.installments import (
     edit_rows,
     embedded_tax,
     has_large_end,
-    interest_over,
     rounded,
     settlement_discount,
     skipped_discount_percent,
@@ -150,11 +149,6 @@ def test_no_installments_or_more_than_the_balance_has_cents():
         draft_rows(85000, [], start=START)
     with pytest.raises(BadPlan, match="Choose fewer"):
         draft_rows(2, DATES, start=START)
-
-
-def test_statutory_interest_of_the_example():
-    assert interest_over([(115000, 20), (85000, 62)], Decimal("11.75")) == 2437
-    assert interest_over([(85000, 30)], FIVE) == 349
 
 
 def test_a_settlement_discount_has_its_share_of_the_tax():

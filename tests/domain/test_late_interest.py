@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from connector.domain.late_interest import EU, UK, NoRate, Rate, claim, rate_on
+from connector.domain.late_interest import EU, UK, NoRate, Rate, claim, row_on
 
 DUE, TODAY = date(2026, 8, 31), date(2026, 11, 21)
 
@@ -18,7 +18,6 @@ def test_the_worked_example():
         (20, 115000, Decimal("11.75")),
         (62, 85000, Decimal("11.75")),
     ]
-    assert found.daily == 27
 
 
 @pytest.mark.parametrize(("debt", "fixed"), [(99999, 4000), (100000, 7000), (999999, 7000), (1000000, 10000)])
@@ -49,7 +48,7 @@ def test_nothing_before_the_day_after_the_due_date():
 def test_after_it_is_settled_nothing_is_added():
     settled = [(date(2026, 9, 20), 115000)]
     found = claim("GB", "GBP", DUE, 115000, settled, TODAY)
-    assert (found.interest, found.daily) == (740, 0)
+    assert found.interest == 740
 
 
 def test_what_is_not_on_file_is_refused_and_never_guessed():
@@ -60,15 +59,15 @@ def test_what_is_not_on_file_is_refused_and_never_guessed():
     with pytest.raises(NoRate, match="2027-01-02"):
         claim("DE", "EUR", DUE, 115000, [], date(2027, 1, 2))
     with pytest.raises(NoRate, match="2027-01-01"):
-        rate_on(UK, date(2027, 1, 1))
+        row_on(UK, date(2027, 1, 1))
     with pytest.raises(NoRate):
-        rate_on(UK, date(2021, 12, 31))
+        row_on(UK, date(2021, 12, 31))
 
 
 def test_a_row_that_nobody_checked_is_never_applied():
     guessed = replace(EU, rates=(Rate(date(2026, 1, 1), Decimal("2.15"), "a guess", None),))
     with pytest.raises(NoRate, match="not checked against a public source"):
-        rate_on(guessed, date(2026, 3, 2))
+        row_on(guessed, date(2026, 3, 2))
 
 
 def test_the_directive():
@@ -80,8 +79,8 @@ def test_the_directive():
 
 
 def test_the_directive_since_july_2025():
-    assert [rate_on(EU, date(y, m, 1)) for y, m in ((2025, 7), (2026, 1), (2026, 7))] == [
-        Decimal("10.15"),
-        Decimal("10.15"),
-        Decimal("10.4"),  # the European Central Bank raised its rates in June 2026
+    assert [row_on(EU, date(y, m, 1)).percent for y, m in ((2025, 7), (2026, 1), (2026, 7))] == [
+        Decimal("2.15"),
+        Decimal("2.15"),
+        Decimal("2.4"),  # the European Central Bank raised its rates in June 2026
     ]

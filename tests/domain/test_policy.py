@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from connector.domain import codec
-from connector.domain.codec import WrongValue, from_json
+from connector.domain.codec import WrongValue
 from connector.domain.policy import (
     Answers,
     Basis,
@@ -127,37 +126,6 @@ def test_answers_are_known_only_when_both_are():
     assert not Answers(Basis.ACCRUAL).known
     assert Answers(Basis.ACCRUAL, Basis.NONE).known
     assert Answers(Basis.UNKNOWN, Basis.CASH).cash
-    answers = Answers(Basis.CASH, Basis.NONE, "J. Doe", date(2026, 11, 1))
-    assert from_json(Answers, codec.to_json(answers)) == answers
-    assert from_json(Answers, {"answered_on": None}) == Answers()
-    with pytest.raises(WrongValue, match="a date such as 2026-11-21"):
-        from_json(Answers, {"answered_on": "soon"})
-
-
-def test_named_values_are_read_as_a_group():
-    from connector.domain.receivables import Customer
-
-    assert from_json(Customer, {"id": "1", "name": "A", "ledger_balance": {"USD": 5}}).ledger_balance == {
-        "USD": 5
-    }
-    with pytest.raises(WrongValue, match="group of named values"):
-        from_json(Customer, {"id": "1", "name": "A", "ledger_balance": 5})
-    with pytest.raises(WrongValue, match="single value"):
-        from_json(Customer, 5)
-    assert codec.to_json(Customer("1", "A", ledger_balance={"USD": 5}))["ledger_balance"] == {"USD": 5}
-
-
-def test_moments_and_anything_else_are_read_as_they_were_written():
-    from datetime import UTC, datetime
-
-    from connector.domain.proof import Difference
-    from connector.domain.receivables import Customer
-
-    moment = datetime(2026, 11, 21, 9, tzinfo=UTC)
-    customer = Customer("1", "A", updated_at=moment)
-    assert from_json(Customer, codec.to_json(customer)) == customer
-    difference = Difference("1001-P1.1", "total", 1, 2, "…")
-    assert from_json(Difference, codec.to_json(difference)) == difference
 
 
 def test_countries_differ():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connector.domain.plan_writes import renegotiation_sources
 from connector.domain.policy import Method, Mode
-from connector.domain.progress import Pace, RowState, Thanks, payoff, progress, thanks, write_off
+from connector.domain.progress import Pace, RowState, payoff, progress, write_off
 from connector.domain.receivables import Allocation, CreditNote, Document, Invoice, Kind, Payment, Status
 from tests.domain.story import INVOICE_1001, example
 
@@ -48,7 +48,6 @@ def test_on_the_approval_day_all_is_open():
     assert states(now) == ["open", "open", "open"]
     assert now.next.n == 1
     assert now.attention == ()
-    assert thanks(now) is None
 
 
 def test_a_payment_by_the_adjusted_date_is_on_time():
@@ -75,7 +74,6 @@ def test_each_payment_is_matched_early_late_short_and_over():
     ]
     assert states(now) == ["paid", "late", "open"]
     assert (now.paid, now.open) == (38833, 46167)
-    assert thanks(now) == Thanks(10000, date(2027, 1, 25), 46167, SECOND, 17833)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +109,6 @@ def test_paid_out_of_order_and_finished():
     assert states(split(FIRST, {3: 28334})) == ["open", "open", "paid"]
     done = split(date(2027, 1, 2), {1: 28333, 2: 28333, 3: 28334})
     assert (done.state, done.pace, done.open, done.next) == ("finished", Pace.FINISHED, 0, None)
-    assert thanks(replace_matched(done)).next_due is None
-
-
-def replace_matched(done):
-    payments = [pay("p", date(2027, 1, 2), 28334, "i3")]
-    return split(date(2027, 1, 2), {1: 28333, 2: 28333, 3: 28334}, payments=payments)
 
 
 def test_what_a_bookkeeper_changes_by_hand_is_met_with_a_proposal():
@@ -180,7 +172,6 @@ def test_a_plan_taken_back_has_received_nothing():
     voided = {n: an_invoice(f"i{n}", 0, 0, Status.VOID) for n in (1, 2, 3)}
     now = split(FIRST, changed=voided)
     assert (now.paid, now.open, now.next, now.state) == (0, 0, None, "running")
-    assert thanks(now) is None
 
 
 def test_voided_interest_is_not_received():

@@ -12,7 +12,7 @@ from connector.domain.calendar import Rhythm, due_dates
 from connector.domain.installments import draft_rows
 from connector.domain.plan_writes import Account
 from connector.domain.policy import Mode
-from connector.domain.proof import Applied, as_documents, compare, drift, effect, settled
+from connector.domain.proof import Applied, as_documents, compare, effect, settled
 from connector.domain.receivables import Allocation, CreditNote, Kind, Line, Payment, Status
 from tests.domain.story import (
     APPROVAL,
@@ -237,13 +237,6 @@ def test_the_original_must_be_settled():
         "Invoice 1001 still has 850.00 USD open; the credit should have settled it.",
         "An invoice of the plan is no longer in the ledger.",
     ]
-
-
-def test_drift_is_what_moved_beyond_what_was_allowed():
-    before = {"AR": 90000, "Sales": -100000}
-    after = {"AR": 85000, "Sales": -100000, "Late fees": 5000}
-    assert drift(before, after, {"AR": -5000, "Late fees": 5000}) == {}
-    assert drift(before, after, {}) == {"AR": -5000, "Late fees": 5000}
 
 
 # What was settled before, from the mirror

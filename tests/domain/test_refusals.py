@@ -23,7 +23,7 @@ from tests.domain.story import (
 )
 
 FACTS = Facts(ORGANIZATION, ACCRUAL, CUSTOMER, (INVOICE_1001,), APPROVAL)
-CASH = Answers(Basis.CASH, Basis.NONE, "J. Doe", date(2026, 11, 1))
+CASH = Answers(Basis.CASH, Basis.NONE)
 PLAN = example(method=Method.EQUAL, waived=False)
 POLICY = PlanPolicy()
 
