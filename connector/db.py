@@ -72,11 +72,12 @@ def _create(url: str) -> Engine:
     address = sa.make_url(url)
     if address.get_backend_name() != "sqlite":
         # A server that vanished without a word must be noticed while a ledger still waits for its answer.
-        patience = {"connect_timeout": 3, "tcp_user_timeout": 10_000, "keepalives_idle": 30}
-        patience = {name: value for name, value in patience.items() if name not in address.query}
+        options: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 10_000, "keepalives_idle": 30}
+        options["client_encoding"] = "utf8"  # also of a database that was made without a locale (SQL_ASCII)
+        options = {name: value for name, value in options.items() if name not in address.query}
         return sa.create_engine(
             address, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=5, hide_parameters=True,
-            connect_args=patience if address.get_backend_name() == "postgresql" else {},
+            connect_args=options if address.get_backend_name() == "postgresql" else {},
         )  # fmt: skip
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -79,6 +79,21 @@ def test_processes_that_start_together_may_all_migrate(
     made.dispose()
 
 
+def test_a_database_that_was_made_without_a_locale_keeps_every_name(postgres_url: str) -> None:
+    maker = db.engine(config.load({"FORBEAR_DATABASE_URL": postgres_url}))
+    with maker.connect().execution_options(isolation_level="AUTOCOMMIT") as tx:
+        tx.exec_driver_sql("DROP DATABASE IF EXISTS plain")
+        as_c = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+        tx.exec_driver_sql(f"CREATE DATABASE plain {as_c} TEMPLATE template0")
+    url = postgres_url.replace("/postgres?", "/plain?")
+    engine = db.engine(config.load({"FORBEAR_DATABASE_URL": url}))
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE one (name text)"))
+        connection.execute(sa.text("INSERT INTO one VALUES (:name)"), {"name": "Łódź 株式会社"})
+        assert connection.scalar(sa.text("SELECT name FROM one")) == "Łódź 株式会社"
+    engine.dispose()
+
+
 def test_a_failed_transaction_leaves_nothing(store: Engine) -> None:
     def begin_and_fail() -> None:
         with db.transaction(store) as tx:
