@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 
 from connector.commands import shell
@@ -65,23 +66,24 @@ def _cancel(options: argparse.Namespace) -> int:
 
 
 def _pause(options: argparse.Namespace) -> int:
-    from connector import db
     from connector.planning import plans
 
-    _, engine = shell.opened()
-    with db.transaction(engine) as tx:
-        plans.pause(tx, options.id, who=options.by, now=db.now())
-    print_plan(engine, options.id, options.json)
-    return 0
+    return _by(options, plans.pause)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from connector import db
     from connector.planning import plans
+
+    return _by(options, plans.resume)
+
+
+def _by(options: argparse.Namespace, change: Callable[..., object]) -> int:
+    """A change that only Forbear's own record takes: nothing is written to the ledger."""
+    from connector import db
 
     _, engine = shell.opened()
     with db.transaction(engine) as tx:
-        plans.resume(tx, options.id, who=options.by, now=db.now())
+        change(tx, options.id, who=options.by, now=db.now())
     print_plan(engine, options.id, options.json)
     return 0
 

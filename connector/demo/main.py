@@ -56,6 +56,11 @@ def main(*, once: bool = False, as_json: bool = False, books: str | None = None,
 
 def _tell(report: dict[str, Any], config: Config, sandbox: str) -> None:
     print()
+    if (played := config.today) and played != db.now().astimezone().date():
+        print(
+            f"This plays on {played:%A}, {played}. Stamps of what is done, as beside an approval, show today."
+        )
+        print()
     for r in report["companies"]:
         print(f"{r['company']}  ({r['platform']})")
         same = "the same as the ledger's" if r["balances"]["equal"] else "NOT the same as the ledger's"
