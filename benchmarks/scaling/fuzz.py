@@ -6,6 +6,8 @@ import datetime as dt
 import json
 import os
 import tempfile
+import time
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -71,7 +73,8 @@ def tenants(count: int) -> dict[str, Any]:
 
 def requests(examples: int, odd: int, seed: int = 8) -> dict[str, Any]:
     """`examples` of each operation of the described surface, and `odd` webhook bodies, signed and not, and books
-    files: what ends in a 5xx, or in an error that nobody meant. 503 while a ledger is away is an answer."""
+    files: what ends in a 5xx, in an error that nobody meant, or takes too long. 503 while a ledger is away is an
+    answer. `fuzz_memory_growth`: over the second half of the odd ones, this process's memory by what it was."""
     chance = Random(seed)
     said: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -80,16 +83,28 @@ def requests(examples: int, odd: int, seed: int = 8) -> dict[str, Any]:
         app.testing = False
         person, csrf, stranger = tenant.people["configure"], tenant.csrf["configure"], app.test_client()
         for n in range(odd):
+            if n == odd // 2:
+                half = _resident()
+            began = time.process_time()
             try:
                 said.append(_books(chance) if n % 3 == 0 else _deliver(stranger, chance))
             except Exception as problem:
                 said.append(f"{type(problem).__name__} in case {n}")
+            if (spent := time.process_time() - began) > surface.LONGEST:
+                said[-1] = f"{spent:.1f} s in case {n}"
+        growth = round(_resident() / half, 3)
         said += surface.troubles(person, tenant.ids, csrf, examples=examples, seed=seed)
         engine.dispose()
     bad = [what for what in said if what]
     for what in bad:
         print("bad:", what)
-    return {"fuzz_cases": len(said), "fuzz_5xx": len(bad)}
+    return {"fuzz_cases": len(said), "fuzz_5xx": len(bad), "fuzz_memory_growth": growth}
+
+
+def _resident() -> int:
+    """KB of memory that this process has."""
+    told = Path("/proc/self/status").read_text()
+    return int(told.partition("VmRSS:")[2].split()[0])
 
 
 def _deliver(client: FlaskClient, chance: Random) -> str:
