@@ -144,13 +144,9 @@ def replay(s: Scene) -> str:
     reader = s._reader()
     token = reader.token("call")
     statuses = [
-        reader.send("call", token=token, reach="+1 555 0100", when="any").status_code for _ in range(15)
+        reader.send("call", token=token, reach="+1 555 0143", when="any").status_code for _ in range(15)
     ]
-    with db.reading(s.desk.practice.engine) as tx:
-        a = db.customer_answers.c
-        where = sa.and_(a.connection_id == s.mine.connection_id, a.kind == "call")
-        count = tx.scalar(sa.select(sa.func.count()).where(where))
-    return _found(statuses, (303, 429)) or (f"{count} answers" if count != 1 else "")
+    return _found(statuses, (303, 429)) or _more_than_one(s, "+1 555 0143")
 
 
 def foreign_token(s: Scene) -> str:
@@ -163,8 +159,9 @@ def foreign_token(s: Scene) -> str:
 
 def script_in_every_field(s: Scene) -> str:
     """Markup, template code and control characters in each field come back as text or not at all."""
-    found, reader = [], Customer(s.desk, a_customer(s.desk, s.mine).address, agent=SCRIPT)
-    invoice = s.mine.invoice("1002").id
+    _bill(s, "Markup Mill", "7001", "7002")
+    found, reader = [], Customer(s.desk, a_customer(s.desk, s.mine, "Markup Mill").address, agent=SCRIPT)
+    invoice = s.mine.invoice("7002").id
     forms: tuple[tuple[str, dict[str, object]], ...] = (
         ("call", {"reach": SCRIPT, "when": SCRIPT}),
         ("promise", {"day": SCRIPT, "invoice": SCRIPT, "amount": SCRIPT}),
@@ -282,11 +279,15 @@ def at_the_same_moment(s: Scene) -> str:
             for _ in range(8)
         ]
         statuses = [each.result().status_code for each in again]
+    return _found(statuses, (303,)) or _more_than_one(s, "+1 555 0142")
+
+
+def _more_than_one(s: Scene, reach: str) -> str:
     with db.reading(s.desk.practice.engine) as tx:
         a = db.customer_answers.c
         mine = sa.select(a.data).where(a.connection_id == s.mine.connection_id)
-        kept = [d for d in tx.scalars(mine) if d.get("reach") == "+1 555 0142"]
-    return _found(statuses, (303,)) or (f"{len(kept)} answers" if len(kept) != 1 else "")
+        kept = [d for d in tx.scalars(mine) if d.get("reach") == reach]
+    return f"{len(kept)} answers" if len(kept) != 1 else ""
 
 
 def agree_for_others(s: Scene) -> str:
@@ -320,16 +321,22 @@ def agree_for_others(s: Scene) -> str:
 
 def after_erasure(s: Scene) -> str:
     """A forwarded address ends with the person's data, and tells nobody why."""
-    name = "Gone Grocer"
-    owner = s.mine.customer(name)
-    s.mine.bill(owner, "6001", s.mine.today - dt.timedelta(40), s.mine.today - dt.timedelta(10), 20000)
-    s.mine.sync()
-    gone = a_customer(s.desk, s.mine, name)
+    owner = _bill(s, "Gone Grocer", "6001")
+    gone = a_customer(s.desk, s.mine, "Gone Grocer")
     if gone.get().status_code != 200:
         return "it never worked"
     with db.transaction(s.desk.practice.engine) as tx:
         personal.erase(tx, s.mine.connection_id, owner, who="Dana", now=db.now())
     return _found([gone.get().status_code])
+
+
+def _bill(s: Scene, name: str, *numbers: str) -> str:
+    """A customer whom no other attack touches; returns their id."""
+    owner = s.mine.customer(name)
+    for number in numbers:
+        s.mine.bill(owner, number, s.mine.today - dt.timedelta(40), s.mine.today - dt.timedelta(10), 20000)
+    s.mine.sync()
+    return owner
 
 
 def tell_apart(s: Scene) -> str:
