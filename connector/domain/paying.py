@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from statistics import mean, median
+from statistics import median, median_high, median_low
 
 from connector.domain.calendar import Rhythm
 from connector.domain.money import Money
@@ -116,14 +116,14 @@ def _usual_month(months: Mapping[int, int]) -> tuple[Fraction, Fraction, Fractio
     these, so that one large payment counts little, and never above the mean, so that long gaps count. Low and high
     leave three of them out at either end, in which one payment may stand; of few, there is no range.
     """
-    first, last = min(months), max(months)
-    each = [Fraction(months.get(m, 0)) for m in range(first, last + 1)]
-    zero = Fraction(0)
-    threes = sorted(sum(each[n : n + FEWEST_MONTHS], zero) / FEWEST_MONTHS for n in range(len(each) - 2))
-    middle = min(median(threes), mean(each))
+    each = [months.get(m, 0) for m in range(min(months), max(months) + 1)]
+    threes = sorted(sum(each[n : n + FEWEST_MONTHS]) for n in range(len(each) - 2))
+    middle = Fraction(median_low(threes) + median_high(threes), 2 * FEWEST_MONTHS)
+    middle = min(middle, Fraction(sum(each), len(each)))
     if len(threes) <= 2 * FEWEST_MONTHS:
         return middle, middle, middle
-    return middle, min(threes[FEWEST_MONTHS], middle), max(threes[-1 - FEWEST_MONTHS], middle)
+    low, high = (Fraction(threes[n], FEWEST_MONTHS) for n in (FEWEST_MONTHS, -1 - FEWEST_MONTHS))
+    return middle, min(low, middle), max(high, middle)
 
 
 def _period(date: dt.date, rhythm: Rhythm) -> str:

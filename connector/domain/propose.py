@@ -181,7 +181,8 @@ def propose(
         deposit=deposit,
         step=step(currency, balance, deposit),
     )
-    if left_out := [i for i in invoices if i not in ordered and not i.marker and _is_overdue(i, today)]:
+    planned = {i.id for i in ordered}
+    if left_out := [i for i in invoices if _is_overdue(i, today) and not i.marker and i.id not in planned]:
         more = (
             "1 more invoice of theirs is"
             if len(left_out) == 1

@@ -107,21 +107,20 @@ def add(
     gone = [r for r in mine if r.state == "withdrawn" and share(r.plan, plan)]
     since = min([plan.drafted_on, *(r.waits_since or r.plan.drafted_on for r in gone)])
     waits = since if who == audit.SYSTEM else None
-    inserted = tx.execute(
-        sa.insert(plans).values(
-            connection_id=connection_id,
-            customer_id=plan.customer_id,
-            currency=plan.currency,
-            mode=str(plan.mode),
-            state="proposed",
-            version=plan.version,
-            revision=1,
-            created_at=now,
-            created_by=who,
-            updated_at=now,
-            waits_since=waits,
-        )
-    )
+    row = {
+        "connection_id": connection_id,
+        "customer_id": plan.customer_id,
+        "currency": plan.currency,
+        "mode": str(plan.mode),
+        "state": "proposed",
+        "version": plan.version,
+        "revision": 1,
+        "created_at": now,
+        "created_by": who,
+        "updated_at": now,
+        "waits_since": waits,
+    }
+    inserted = tx.execute(sa.insert(plans), row)
     plan = replace(plan, id=shown(inserted.inserted_primary_key[0]))  # type: ignore[index]
     terms = keep_version(tx, plan, who=who, why="", now=now)
     record = Record(
