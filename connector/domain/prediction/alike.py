@@ -69,15 +69,17 @@ class Alike:
         self.size = _size(h.amount[order])
         self.book = Book(h)
 
-    def late(self, at: Days, day: Days, limit: int = 0, *, newly: bool = False) -> Floats:
-        """The chance to be paid more than `limit` (0 or 30) days after the due date.
+    def late(self, at: Days, day: Days) -> tuple[Floats, Floats]:
+        """The chances to be paid late at all, and more than 30 days after the due date."""
+        found = [(self.late_of(look, 0), self.late_of(look, 30)) for look in self.looks(at, day)]
+        late, late_30 = ([both[which] for both in found] for which in (0, 1))
+        return together(late), together(late_30)
+
+    def late_of(self, look: Look, limit: int, *, newly: bool = False) -> Floats:
+        """The chance, of rows that are in view, to be paid more than `limit` (0 or 30) days after the due date.
 
         `newly`: as if it were not known yet that it has been open until now.
         """
-        return together([self.late_of(look, limit, newly=newly) for look in self.looks(at, day)])
-
-    def late_of(self, look: Look, limit: int, *, newly: bool = False) -> Floats:
-        """The same of rows that are in view."""
         day, due = look.day, self.history.due[look.at]
         elapsed = np.full(len(day), -FAR) if newly else day - due
         if limit:

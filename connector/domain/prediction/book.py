@@ -84,14 +84,12 @@ class Book:
         n_before, late_before = (table[at].sum(axis=1) for table in before)
         whole = shrunk(late, n, PRIOR_LATE, PRIOR_WEIGHT)
         lately = shrunk(late - late_before, n - n_before, whole, 2 * PRIOR_WEIGHT)
-        return lately / np.maximum(self.still_open(day, elapsed), lately)
+        return lately / np.maximum(_open(now, row, elapsed), lately)
 
     def still_open(self, day: Days, elapsed: Days) -> Floats:
         """The share of invoices that are open `elapsed` days after their due date (negative: before)."""
         days, row = np.unique(day, return_inverse=True)
-        seen = np.maximum(np.searchsorted(STEPS, elapsed, side="right") - 1, 0)
-        n, open_ = (table.sum(axis=1)[row, seen] for table in self._counts(days))
-        return np.where(elapsed < STEPS[0], 1.0, shrunk(open_, n, 1.0, PRIOR_WEIGHT))
+        return _open(self._counts(days), row, elapsed)
 
     def _counts(self, days: Days) -> tuple[Floats, Floats]:
         """(how many were certain, how many of them were later), by day, weekday and step."""
@@ -99,3 +97,10 @@ class Book:
         n = self.due[week, np.broadcast_to(_WEEKDAYS, week.shape)]
         later = self.later[week, np.broadcast_to(_WEEKDAYS, week.shape), np.broadcast_to(_STEP, week.shape)]
         return n.astype(float), later.astype(float)
+
+
+def _open(counts: tuple[Floats, Floats], row: Days, elapsed: Days) -> Floats:
+    """`Book.still_open`, from the counts of days; `row` is each one's day."""
+    seen = np.maximum(np.searchsorted(STEPS, elapsed, side="right") - 1, 0)
+    n, open_ = (table.sum(axis=1)[row, seen] for table in counts)
+    return np.where(elapsed < STEPS[0], 1.0, shrunk(open_, n, 1.0, PRIOR_WEIGHT))

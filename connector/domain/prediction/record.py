@@ -15,6 +15,7 @@ from connector.domain.prediction.alike import Alike
 from connector.domain.prediction.timeline import Days, Flags, Floats, bits, ordered
 
 A_YEAR = 365
+EPOCH = dt.date(1970, 1, 1).toordinal()  # numpy counts days from here
 MOST = 4000  # invoices looked at; of more, an even choice by date
 FEWEST = 30  # below this, a comparison says nothing
 BANDS = 5
@@ -86,16 +87,21 @@ def record(alike: Alike, day: int) -> Record:
     recent = np.flatnonzero((h.issued > day - A_YEAR) & (h.due < day))
     order = ordered(h.issued[recent], h.due[recent], bits(h.amount[recent]), h.settled[recent])
     chosen = recent[order][:: -(-len(recent) // MOST) or 1]
-    late, late_30 = (_compared(alike, chosen[h.due[chosen] + limit < day], limit) for limit in (0, 30))
+    said = alike.late(chosen, h.issued[chosen])
+    certain = h.due[chosen] + 30 < day
+    late, late_30 = (
+        _compared(alike, chosen, said[0], 0),
+        _compared(alike, chosen[certain], said[1][certain], 30),
+    )
     since, until = dt.date.fromordinal(day - A_YEAR + 1), dt.date.fromordinal(day)
     return Record(since, until, len(recent), late, late_30)
 
 
-def _compared(alike: Alike, at: Days, limit: int) -> Comparison:
+def _compared(alike: Alike, at: Days, said: Floats, limit: int) -> Comparison:
     h = alike.history
     when = h.issued[at]
     was = h.settled[at] > h.due[at] + limit
-    said, rate = alike.late(at, when, limit), alike.own.late(h.customer[at], when, limit)
+    rate = alike.own.late(h.customer[at], when, limit)
     flagged = said > 0.5
     return Comparison(
         limit=limit,
@@ -126,11 +132,8 @@ def _bands(said: Floats, was: Flags) -> tuple[Band, ...]:
 
 
 def _months(when: Days, was: Flags, flagged: Flags) -> tuple[Month, ...]:
-    days, row = np.unique(when, return_inverse=True)
-    names = np.array([dt.date.fromordinal(int(d)).isoformat()[:7] for d in days], dtype="U7")
-    found = []
-    for name in np.unique(names):
-        mine = (names == name)[row]
-        counts = (mine, mine & was, mine & flagged, mine & flagged & was)
-        found.append(Month(str(name), *(int(c.sum()) for c in counts)))
-    return tuple(found)
+    days = (when - EPOCH).astype("datetime64[D]")
+    months, row = np.unique(days.astype("datetime64[M]"), return_inverse=True)
+    counted = (slice(None), was, flagged, flagged & was)
+    columns = (np.bincount(row[rows], minlength=len(months)).tolist() for rows in counted)
+    return tuple(Month(str(name), *counts) for name, *counts in zip(months, *columns, strict=True))
