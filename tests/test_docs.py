@@ -1,11 +1,14 @@
-"""What the documents name exists: files, tests, and the pages that the code points to."""
+"""What the documents name exists: files, tests, commands, and the pages that the code points to."""
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 
 import pytest
+
+from connector import cli
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("connector", "adapters", "webhooks", "web", "sandbox", "benchmarks", "tests", "deploy", "docs")
@@ -29,6 +32,22 @@ def test_every_named_file_exists() -> None:
     code = (f for part in PARTS for f in (ROOT / part).rglob("*.py"))
     named |= {name for f in code for name in re.findall(r"\bdocs/[\w/]+\.md", f.read_text())}
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_every_named_command_and_option_exists() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = {line for page in pages for line in re.findall(r"\bforbear ([a-z][^`\n;|]*)`", page.read_text())}
+    assert len(named) > 10
+    assert {line for line in named if not _known(cli._parser(), line.split())} == set()
+
+
+def _known(parser: argparse.ArgumentParser, words: list[str]) -> bool:
+    """Whether the commands that come first are ours, and every option behind them is the last one's."""
+    for below in parser._actions:
+        if isinstance(below, argparse._SubParsersAction) and words:
+            return words[0] in below.choices and _known(below.choices[words[0]], words[1:])
+    options = {o for action in parser._actions for o in action.option_strings}
+    return {w for w in words if w.startswith("--")} <= options
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip())
