@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,18 @@ from typing import TYPE_CHECKING, Any
 from connector.commands import shell
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection as Transaction
     from sqlalchemy.engine import Engine
 
     from connector.config import Config
     from connector.connecting.connections import Connection
+    from connector.domain.alternatives import Alternative
+    from connector.domain.propose import Wish
+    from connector.domain.receivables import Document
+    from connector.planning.plans import Record
+    from connector.writing.proving import Proven
+
+    Proof = tuple[Proven, Sequence[tuple[Document, int, int]], dict[str, str]]
 
 
 def add(commands: shell.Commands) -> shell.Commands:
@@ -115,7 +125,7 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def print_plan(engine: Engine, plan_id: str, as_json: bool, proof: Any = None) -> None:
+def print_plan(engine: Engine, plan_id: str, as_json: bool, proof: Proof | None = None) -> None:
     from connector import db
     from connector.commands import terminal
     from connector.domain import codec
@@ -142,7 +152,7 @@ def print_plan(engine: Engine, plan_id: str, as_json: bool, proof: Any = None) -
         print(terminal.proof(*proof))
 
 
-def _lengths(tx: Any, record: Any) -> Any:
+def _lengths(tx: Transaction, record: Record) -> Sequence[Alternative]:
     """A draft beside a shorter and a longer one, as it was on the day it was drafted."""
     from connector.connecting import connections
     from connector.domain.alternatives import alternatives
@@ -162,7 +172,7 @@ def _lengths(tx: Any, record: Any) -> Any:
     )
 
 
-def _proof(settings: Config, engine: Engine, plan_id: str) -> Any:
+def _proof(settings: Config, engine: Engine, plan_id: str) -> Proof:
     """Read the plan back from the ledger: (proof, clearing account's history, deep links)."""
     from connector import db
     from connector.commands import terminal
@@ -181,7 +191,7 @@ def _proof(settings: Config, engine: Engine, plan_id: str) -> Any:
     return proven, terminal.clearing_history(proving.clearing_documents(engine, ledger, record)), urls
 
 
-def _wish(options: argparse.Namespace, currency: str) -> Any:
+def _wish(options: argparse.Namespace, currency: str) -> Wish:
     """What the options ask for; an amount is in the currency of the invoices."""
     from connector.domain.calendar import Rhythm
     from connector.domain.money import to_minor
@@ -199,7 +209,7 @@ def _wish(options: argparse.Namespace, currency: str) -> Any:
     )
 
 
-def _currency(tx: Any, connection: Connection, options: argparse.Namespace) -> str:
+def _currency(tx: Transaction, connection: Connection, options: argparse.Namespace) -> str:
     """Of the named invoices; without any, the organization's own."""
     from connector.mirroring import books
 
@@ -233,33 +243,29 @@ def _propose(options: argparse.Namespace) -> int:
 
 def _approve(options: argparse.Namespace) -> int:
     from connector import db
-    from connector.connecting import connections
     from connector.planning import plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
-        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
-        today = connections.today(connection, settings)
+        _, connection, today = where(tx, settings, options.id)
         plans.approve(tx, options.id, who=options.by, now=db.now(), today=today)
     return carry_out(settings, engine, connection, options)
 
 
 def _renegotiate(options: argparse.Namespace) -> int:
     from connector import db
-    from connector.connecting import connections
-    from connector.planning import plans, renegotiating
+    from connector.planning import renegotiating
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
-        record = plans.get(tx, options.id)
-        connection = connections.get(tx, record.connection_id)
+        record, _, today = where(tx, settings, options.id)
         renegotiating.renegotiation(
             tx,
             options.id,
             who=options.by,
             why=options.why,
             now=db.now(),
-            today=connections.today(connection, settings),
+            today=today,
             wish=_wish(options, record.plan.currency),
         )
     print_plan(engine, options.id, options.json)
@@ -287,14 +293,12 @@ def _waive(options: argparse.Namespace) -> int:
 
 def _agreement(options: argparse.Namespace) -> int:
     from connector import db
-    from connector.connecting import connections
-    from connector.planning import agreements, plans, printing
+    from connector.planning import agreements, printing
 
     settings, engine = shell.opened()
     with db.reading(engine) as tx:
-        record = plans.get(tx, options.id)
+        record, _, today = where(tx, settings, options.id)
         agreed = agreements.agreed(tx, record)
-        today = connections.today(connections.get(tx, record.connection_id), settings)
     if options.pdf:
         options.pdf.write_bytes(printing.agreement(agreed, today))
     if options.json:
@@ -306,13 +310,11 @@ def _agreement(options: argparse.Namespace) -> int:
 
 def _accept(options: argparse.Namespace) -> int:
     from connector import db
-    from connector.connecting import connections
     from connector.planning import agreements, plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
-        record = plans.get(tx, options.id)
-        today = connections.today(connections.get(tx, record.connection_id), settings)
+        record, _, today = where(tx, settings, options.id)
         plans.record_acceptance(
             tx,
             options.id,
@@ -325,6 +327,16 @@ def _accept(options: argparse.Namespace) -> int:
         )
     print_plan(engine, options.id, options.json)
     return 0
+
+
+def where(tx: Transaction, settings: Config, plan_id: str) -> tuple[Record, Connection, dt.date]:
+    """The plan, its organization, and the day that it is there. Raises LookupError."""
+    from connector.connecting import connections
+    from connector.planning import plans
+
+    record = plans.get(tx, plan_id)
+    connection = connections.get(tx, record.connection_id)
+    return record, connection, connections.today(connection, settings)
 
 
 def carry_out(settings: Config, engine: Engine, connection: Connection, options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 
 from connector.commands import shell
-from connector.commands.plans import carry_out, command, print_plan
+from connector.commands.plans import carry_out, command, print_plan, where
 
 
 def add(below: shell.Commands) -> None:
@@ -54,13 +54,11 @@ def add(below: shell.Commands) -> None:
 
 def _cancel(options: argparse.Namespace) -> int:
     from connector import db
-    from connector.connecting import connections
     from connector.planning import plans
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
-        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
-        today = connections.today(connection, settings)
+        _, connection, today = where(tx, settings, options.id)
         plans.cancel(tx, options.id, who=options.by, why=options.why, now=db.now(), today=today)
     return carry_out(settings, engine, connection, options)
 
@@ -90,19 +88,18 @@ def _by(options: argparse.Namespace, change: Callable[..., object]) -> int:
 
 def _accelerate(options: argparse.Namespace) -> int:
     from connector import db, platforms
-    from connector.connecting import connections
-    from connector.planning import plans, renegotiating
+    from connector.planning import renegotiating
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
-        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
+        _, connection, today = where(tx, settings, options.id)
         renegotiating.accelerate(
             tx,
             options.id,
             who=options.by,
             why=options.why,
             now=db.now(),
-            today=connections.today(connection, settings),
+            today=today,
             credit_word=platforms.find(connection.platform, settings).credit_word,
         )
     return carry_out(settings, engine, connection, options)
@@ -111,14 +108,11 @@ def _accelerate(options: argparse.Namespace) -> int:
 def _payoff(options: argparse.Namespace) -> int:
     from connector import db
     from connector.commands import terminal
-    from connector.connecting import connections
-    from connector.planning import ending, plans
+    from connector.planning import ending
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
-        record = plans.get(tx, options.id)
-        connection = connections.get(tx, record.connection_id)
-        today = connections.today(connection, settings)
+        record, connection, today = where(tx, settings, options.id)
         if options.discount is None:
             due = ending.payoff(tx, options.id, today=today)
         else:
@@ -146,13 +140,11 @@ def _payoff(options: argparse.Namespace) -> int:
 
 def _write_off(options: argparse.Namespace) -> int:
     from connector import db
-    from connector.connecting import connections
-    from connector.planning import ending, plans, todos
+    from connector.planning import ending, todos
 
     settings, engine = shell.opened()
     with db.transaction(engine) as tx:
-        connection = connections.get(tx, plans.get(tx, options.id).connection_id)
-        today = connections.today(connection, settings)
+        _, connection, today = where(tx, settings, options.id)
         off = ending.propose_write_off(
             tx, options.id, who=options.by, why=options.why, now=db.now(), today=today
         )
