@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from connector.commands import shell
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection as Transaction
+
     from connector.domain.policy import Policy
 
 
@@ -44,11 +47,8 @@ def add(commands: shell.Commands) -> None:
 
 
 def _configure(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from connector import db, platforms
     from connector.connecting import connections
-    from connector.domain.calendar import Rhythm
     from connector.practice import settings
 
     config, engine = shell.opened()
@@ -56,57 +56,70 @@ def _configure(options: argparse.Namespace) -> int:
     if len(found) > 1:
         listed = "; ".join(f"{c.id} is {c.organization} ({c.platform})" for c in found)
         raise shell.Wrong(f"Say which organization with --connection: {listed}.")
-    id, who, now = found[0].id, options.by, db.now()
+    connection = found[0]
+    ledger = platforms.find(connection.platform, config).label
     with db.transaction(engine) as tx:
-        if options.income_basis or options.sales_tax_basis:
-            settings.answer(
-                tx,
-                id,
-                income_basis=options.income_basis,
-                sales_tax_basis=options.sales_tax_basis,
-                who=who,
-                now=now,
-            )
-        if options.clearing:
-            settings.set_clearing(tx, id, options.clearing, who=who, now=now)
-        if options.ledger_reminders:
-            settings.set_ledger_reminders(tx, id, options.ledger_reminders, who=who, now=now)
-        kept = settings.load(tx, id)
-        changes: dict[str, Any] = {
-            name: value
-            for name, value in (
-                ("mode", {"auto": ""}.get(options.mode, options.mode)),
-                ("installments", options.installments),
-                ("rhythm", Rhythm(options.every) if options.every else None),
-                ("propose_after_days", options.propose_after),
-            )
-            if value is not None
-        }
-        if changes or options.set:
-            policy = with_rules(replace(kept.policy, plan=replace(kept.policy.plan, **changes)), options.set)
-            today = connections.today(found[0], config)
-            policy = replace(policy, page=policy.page.measured_from(kept.policy.page, today))
-            settings.save_policy(tx, id, policy, revision=kept.revision, who=who, now=now)
-        ledger = platforms.find(found[0].platform, config).label
-        why_not = settings.chased_twice(settings.load(tx, id), found[0], ledger) if options.go_live else ""
+        _decide(tx, connection.id, options, connections.today(connection, config))
+        why_not = (
+            settings.chased_twice(settings.load(tx, connection.id), connection, ledger)
+            if options.go_live
+            else ""
+        )
         if not why_not and (options.go_live or options.preview):
-            settings.set_live(tx, id, options.go_live, who=who, now=now)
-        kept = settings.load(tx, id)
+            settings.set_live(tx, connection.id, options.go_live, who=options.by, now=db.now())
+        kept = settings.load(tx, connection.id)
     if why_not:
         raise shell.Wrong(
             f"Not live yet: {why_not} With --ledger-reminders off you say that they are off. "
             "Anything else that you said is kept."
         )
+    shown = _settings_json(connection.id, kept)
     if options.json:
-        print(json.dumps(_settings_json(id, kept), indent=1))
-    else:
-        print(f"{found[0].organization} ({found[0].platform}, {id})")
-        for name, value in _settings_json(id, kept).items():
-            if name not in ("connection", "policy"):
-                print(f"  {name.replace('_', ' ')}: {_shown(value)}")
-        plan = kept.policy.plan
-        print(f"  usual plan: {plan.installments} x every {plan.rhythm}, mode {plan.mode or 'by the books'}")
+        print(json.dumps(shown, indent=1))
+        return 0
+    print(f"{connection.organization} ({connection.platform}, {connection.id})")
+    for name, value in shown.items():
+        if name not in ("connection", "policy"):
+            print(f"  {name.replace('_', ' ')}: {_shown(value)}")
+    plan = kept.policy.plan
+    print(f"  usual plan: {plan.installments} x every {plan.rhythm}, mode {plan.mode or 'by the books'}")
     return 0
+
+
+def _decide(tx: Transaction, connection_id: str, options: argparse.Namespace, today: dt.date) -> None:
+    """Keep the answers and the policy that the options name."""
+    from dataclasses import replace
+
+    from connector import db
+    from connector.domain.calendar import Rhythm
+    from connector.practice import settings
+
+    id, who, now = connection_id, options.by, db.now()
+    if options.income_basis or options.sales_tax_basis:
+        settings.answer(
+            tx,
+            id,
+            income_basis=options.income_basis,
+            sales_tax_basis=options.sales_tax_basis,
+            who=who,
+            now=now,
+        )
+    if options.clearing:
+        settings.set_clearing(tx, id, options.clearing, who=who, now=now)
+    if options.ledger_reminders:
+        settings.set_ledger_reminders(tx, id, options.ledger_reminders, who=who, now=now)
+    named = {
+        "mode": {"auto": ""}.get(options.mode, options.mode),
+        "installments": options.installments,
+        "rhythm": Rhythm(options.every) if options.every else None,
+        "propose_after_days": options.propose_after,
+    }
+    changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if changes or options.set:
+        kept = settings.load(tx, id)
+        policy = with_rules(replace(kept.policy, plan=replace(kept.policy.plan, **changes)), options.set)
+        policy = replace(policy, page=policy.page.measured_from(kept.policy.page, today))
+        settings.save_policy(tx, id, policy, revision=kept.revision, who=who, now=now)
 
 
 def with_rules(policy: Policy, wanted: Sequence[str]) -> Policy:

@@ -7,6 +7,7 @@ by letter counts against the caps).
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sqlalchemy.engine import Connection
@@ -17,7 +18,7 @@ from connector.domain import charges as rules
 from connector.domain import demand, free_words
 from connector.domain.demand import Claimed, Demand
 from connector.domain.policy import ChargePolicy, Ledgered
-from connector.domain.receivables import Status
+from connector.domain.receivables import Invoice, Status
 from connector.mirroring import books
 from connector.planning import plan_records
 from connector.practice import settings
@@ -93,12 +94,8 @@ def draw_up(
         for i in picture.invoices
         if i.balance > 0 and i.due < today and i.status in (Status.OPEN, Status.PARTLY_PAID)
     ]
-    sums: dict[str, int] = {}
-    for invoice in overdue:
-        sums[invoice.currency] = sums.get(invoice.currency, 0) + invoice.balance
-    chosen = currency or max(sorted(sums), key=lambda code: sums[code])
+    chosen = currency or _largest(overdue)
     person = picture.customer.is_person if individual is None else individual
-    paid = _paid(picture)
     country = policy.country or connection.country
     around = rules.Around(
         replace(picture.customer, is_person=person),
@@ -111,16 +108,9 @@ def draw_up(
         ],
         country,
     )
+    paid, rule = _paid(picture), _claimable(policy.charges)
     claimed = [
-        Claimed(
-            i,
-            paid.get(i.id, 0),
-            tuple(
-                o
-                for o in rules.offers(i, around, _claimable(policy.charges), today)
-                if o.kind != rules.DISCOUNT and not o.why_not and not alone
-            ),
-        )
+        Claimed(i, paid.get(i.id, 0), () if alone else _offers(i, around, rule, today))
         for i in overdue
         if i.currency == chosen
     ]
@@ -138,6 +128,22 @@ def draw_up(
         agreed_interest=bool(policy.charges.annual_percent),
     )
     return demand.demand(parties, claimed, today, free_words.announced(policy))
+
+
+def _largest(overdue: Iterable[Invoice]) -> str:
+    """The currency in which most is overdue; no rate of exchange is asked."""
+    sums: dict[str, int] = {}
+    for invoice in overdue:
+        sums[invoice.currency] = sums.get(invoice.currency, 0) + invoice.balance
+    return max(sorted(sums), key=lambda code: sums[code])
+
+
+def _offers(
+    invoice: Invoice, around: rules.Around, policy: ChargePolicy, today: dt.date
+) -> tuple[rules.Offer, ...]:
+    """The fee and the interest that may be asked for beside the invoice."""
+    found = rules.offers(invoice, around, policy, today)
+    return tuple(o for o in found if o.kind != rules.DISCOUNT and not o.why_not)
 
 
 def taken(

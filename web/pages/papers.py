@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections.abc import Mapping
 
 from flask import abort, flash, g, render_template, request
+from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
 from connector import db, waking
 from connector.connecting import connections
 from connector.contact import demanding, evidence, sheets
+from connector.domain.demand import Demand
 from connector.mirroring import books
 from connector.record import personal
 from web.pages import blueprint
@@ -42,7 +46,6 @@ def evidence_file(connection_id: str, customer_id: str, kind: str) -> Response:
 def demand(connection_id: str, customer_id: str) -> str:
     """The letter as it would be, with what to look at before signing; or why there is none now."""
     role = role_in(connection_id)
-    individual = {"yes": True, "no": False}.get(request.args.get("individual", ""))
     drawn, why_not = None, ""
     with db.reading(engine()) as tx:
         connection = connections.get(tx, connection_id)
@@ -51,15 +54,7 @@ def demand(connection_id: str, customer_id: str) -> str:
             abort(404)
         today = connections.today(connection, config())
         try:
-            drawn = demanding.draw_up(
-                tx,
-                connection_id,
-                customer_id,
-                today=today,
-                now=db.now(),
-                individual=individual,
-                alone=request.args.get("alone") == "yes",
-            )
+            drawn = _draw_up(tx, connection_id, customer_id, today, request.args)
         except demanding.NoDemand as no:
             why_not = str(no)
     return render_template(
@@ -79,19 +74,10 @@ def demand(connection_id: str, customer_id: str) -> str:
 def take_demand(connection_id: str, customer_id: str) -> Response:
     """The file to sign. Nothing is sent; that somebody took it stands in the record."""
     need(connection_id, "act")
-    individual = {"yes": True, "no": False}.get(request.form.get("individual", ""))
     try:
         with db.transaction(engine()) as tx:
             today = connections.today(connections.get(tx, connection_id), config())
-            drawn = demanding.draw_up(
-                tx,
-                connection_id,
-                customer_id,
-                today=today,
-                now=db.now(),
-                individual=individual,
-                alone=request.form.get("alone") == "yes",
-            )
+            drawn = _draw_up(tx, connection_id, customer_id, today, request.form)
             demanding.taken(tx, connection_id, customer_id, drawn, who=g.person.name, now=db.now())
     except demanding.NoDemand as no:
         flash(str(no), "look")
@@ -101,6 +87,21 @@ def take_demand(connection_id: str, customer_id: str) -> Response:
     return _file(
         sheets.pdf(drawn.title, drawn.blocks, today, paper=drawn.paper, lang=drawn.variant[:2]),
         "demand-letter.pdf",
+    )
+
+
+def _draw_up(
+    tx: Transaction, connection_id: str, customer_id: str, today: dt.date, asked: Mapping[str, str]
+) -> Demand:
+    """The letter as `asked` chose it; both the page and the file read its answers. Raises NoDemand, LookupError."""
+    return demanding.draw_up(
+        tx,
+        connection_id,
+        customer_id,
+        today=today,
+        now=db.now(),
+        individual={"yes": True, "no": False}.get(asked.get("individual", "")),
+        alone=asked.get("alone") == "yes",
     )
 
 
