@@ -47,6 +47,7 @@ CUT = 1000  # objects in one answer of change data capture
 LOOK_BACK = timedelta(days=29)  # QuickBooks keeps 30
 OVERLAP = timedelta(minutes=2)  # a record may become visible a little after its own time
 ALL = frozenset(Kind)
+TOGETHER = frozenset({Kind.INVOICE, Kind.PAYMENT, Kind.CREDIT})  # one that moves may move the others
 # Pages from one resting place to the next, once payments have joined credits: those are kept with it
 REST = 10
 ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)  # a record that cannot be read
@@ -117,9 +118,10 @@ class Puller:
         self.without: set[str] = set(cursor.get("without", []))
         begun = cursor.get("whole")
         self.whole = Whole.of(begun) if begun else None
-        self.entities = [
-            e for e, kind in ENTITIES.items() if kind in (kinds or ALL) and e not in self.without
-        ]
+        asked = kinds or ALL
+        if asked & TOGETHER:  # an event may name the payment alone, and not the invoice that it settles
+            asked |= {ENTITIES[e] for e in self.since} & TOGETHER
+        self.entities = [e for e, kind in ENTITIES.items() if kind in asked and e not in self.without]
         if self.whole:
             self.entities = self.whole.entities
         self.may_rest = not self.since  # what a sweep must read in full too, it reads in one go

@@ -176,15 +176,25 @@ def test_one_changed_invoice_is_one_call() -> None:
     assert pulled(batches) == ["5"]
 
 
-def test_a_changed_payment_reads_the_invoice_that_it_settled() -> None:
+@pytest.mark.parametrize("told", [None, frozenset({Kind.PAYMENT})], ids=["a sweep", "one event"])
+def test_a_changed_payment_reads_the_invoice_that_it_settled(told: frozenset[Kind] | None) -> None:
     books = Books(Invoice=[an_invoice(1, balance=0), an_invoice(2)])
     with quickbooks(books) as server:
         cursor = list(server.ledger().pull(None))[-1].cursor
         server.asked.clear()
         books.changes = {"Payment": [a_payment(70, 100, (100, "Invoice", "1"))]}
-        batches = list(server.ledger().pull(cursor))
+        batches = list(server.ledger().pull(cursor, told))
     assert pulled(batches) == ["1"]
     assert len(server.asked) == 2
+
+
+def test_an_invoice_that_an_event_says_is_void_sets_its_money_free() -> None:
+    books = Books(Payment=[a_payment(70, 100) | {"UnappliedAmt": 100}])
+    with quickbooks(books) as server:
+        cursor = list(server.ledger().pull(None))[-1].cursor
+        books.changes = {"Invoice": [an_invoice(1, 0, 0) | {"PrivateNote": "Voided"}]}
+        batches = list(server.ledger().pull(cursor, frozenset({Kind.INVOICE})))
+    assert [(p.id, p.unapplied) for b in batches for p in b.payments] == [("70", 10_000)]
 
 
 def test_deleted_records_are_removed_and_never_look_paid() -> None:
@@ -300,7 +310,7 @@ def test_a_credit_memo_knows_what_it_settled_also_after_a_change() -> None:
 
 
 def test_money_that_became_a_mere_link_leaves_the_payments() -> None:
-    books = Books(Payment=[a_payment(70, 100)])
+    books = Books(Payment=[a_payment(70, 100) | {"UnappliedAmt": 100}])
     with quickbooks(books) as server:
         cursor = list(server.ledger().pull(None))[-1].cursor
         books.changes = {"Payment": [a_payment(70, 0, (200, "Invoice", "67"), (200, "CreditMemo", "68"))]}
