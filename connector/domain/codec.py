@@ -28,8 +28,13 @@ class WrongValue(ValueError):
         self.sentence = sentence
 
 
+_PLAIN = frozenset((str, int, bool, float, type(None)))  # most values of most records
+
+
 def to_json(value: Any) -> Any:
     """Plain JSON values: dates as ISO text, decimals as text (never float), enums as their word."""
+    if type(value) in _PLAIN:
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):

@@ -82,6 +82,11 @@ __all__ = [
 ]
 
 
+_ANY = sa.text(
+    "SELECT 1 FROM plans WHERE connection_id = :connection_id AND customer_id = :customer_id LIMIT 1"
+)
+
+
 def add(
     tx: Connection,
     connection_id: str,
@@ -96,7 +101,8 @@ def add(
     `picture` are the customer's books, where they were read in this transaction.
     Raises PlanProblem ALREADY_PLANNED when another plan covers one of its invoices.
     """
-    mine = of_customer(tx, connection_id, plan.customer_id)
+    whose = {"connection_id": connection_id, "customer_id": plan.customer_id}
+    mine = of_customer(tx, **whose) if tx.scalar(_ANY, whose) else []  # most have none
     taken = objections.covering(mine)
     for source in plan.sources:
         if source.invoice_id in taken:
@@ -108,8 +114,7 @@ def add(
     since = min([plan.drafted_on, *(r.waits_since or r.plan.drafted_on for r in gone)])
     waits = since if who == audit.SYSTEM else None
     row = {
-        "connection_id": connection_id,
-        "customer_id": plan.customer_id,
+        **whose,
         "currency": plan.currency,
         "mode": str(plan.mode),
         "state": "proposed",
