@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy.engine import Engine
 
 from connector import config, db
 from connector.connecting import connections
-from connector.domain.receivables import Customer, Invoice, Organization, Status
+from connector.domain.receivables import Customer, Invoice, Organization, Payment, Status
 from connector.mirroring import mirror
 from connector.platforms import Batch, Identity
 from connector.practice import people, settings
@@ -257,3 +258,16 @@ def test_a_policy_for_many_is_shown_at_work_client_by_client_and_not_kept(
         } == {7}
     wrong = browser.post("/policy/try", data=form | both | {"reminders.per_week": "99"}).text
     assert "That cannot be kept: should be between 0 and 7." in wrong
+
+
+def test_what_is_not_matched_is_a_sum_for_each_currency(engine: Engine, browser: FlaskClient) -> None:
+    day = TODAY - dt.timedelta(3)
+    money = tuple(
+        Payment(id, "c1", day, currency, amount, amount)
+        for id, currency, amount in (("p1", "USD", 50000), ("p2", "CAD", 20000), ("p3", "USD", 100))
+    )
+    gone = Payment("p4", "c1", day, "EUR", 700, 700, void=True)
+    store(engine, replace(owing(1, 1), payments=(*money, gone)))
+    page = browser.get(f"{HOME}/customers/c1").text
+    [said] = re.findall(r"</span> ([^<]*) is in the books but not matched", page)
+    assert said == "CA$200.00 and $501.00"

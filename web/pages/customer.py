@@ -4,6 +4,7 @@ whether reminders rest. What was learned on a call is noted here: a promise, a d
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from flask import abort, render_template
 from werkzeug.wrappers import Response
@@ -12,7 +13,7 @@ from connector import db
 from connector.connecting import connections
 from connector.contact import credit_limits, holds, reminders
 from connector.domain import terms
-from connector.domain.receivables import Customer
+from connector.domain.receivables import Customer, Payment
 from connector.mirroring import books, completeness
 from connector.planning import plans
 from connector.platforms import find
@@ -64,7 +65,7 @@ def customer(connection_id: str, customer_id: str) -> str | Response:
     usual = story.normal(found)
     partly = _parts(picture, today)
     numbers = {i.id: i.number for i in picture.invoices}
-    unapplied = sum(p.unapplied for p in picture.payments if not p.void)
+    unapplied = _unapplied(picture.payments)
     talk = talking.points(
         conclusion,
         open_now,
@@ -112,6 +113,15 @@ def customer(connection_id: str, customer_id: str) -> str | Response:
 
 def _ledger_limit(customer: Customer | None) -> int | None:
     return customer.credit_limit if customer else None
+
+
+def _unapplied(payments: Iterable[Payment]) -> dict[str, int]:
+    """Money not matched to an invoice, currency → minor units."""
+    found: dict[str, int] = {}
+    for payment in payments:
+        if payment.unapplied and not payment.void:
+            found[payment.currency] = found.get(payment.currency, 0) + payment.unapplied
+    return found
 
 
 def _parts(picture: books.Receivables, today: dt.date) -> list[tuple[dt.date, int, int, str, str]]:
