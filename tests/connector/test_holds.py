@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 
 from connector import db
 from connector.contact import holds
+from connector.record import audit
 from tests.connector.conftest import NOON, TODAY
 
 
@@ -24,6 +25,8 @@ def test_a_hold_counts_until_it_is_lifted(engine: Engine, connection_id: str) ->
         holds.lift(tx, hold.id, who="Ann", now=NOON)
         holds.lift(tx, hold.id, who="Ann", now=NOON)
         assert holds.active(tx, connection_id, today=TODAY) == []
+        said = [(e.what, e.why) for e in audit.of_connection(tx, connection_id)]
+    assert said == [("lifted a hold", ""), ("set a hold", "the invoice is in dispute")]
 
 
 def test_a_hold_with_a_day_ends_after_it(engine: Engine, connection_id: str) -> None:
@@ -47,6 +50,7 @@ def test_a_promise_stands_until_it_is_withdrawn(engine: Engine, connection_id: s
         holds.withdraw_promise(tx, made.id, who="Ann", now=NOON)
         holds.withdraw_promise(tx, made.id, who="Ann", now=NOON)
         assert holds.promised(tx, connection_id) == []
+        assert len(audit.of_connection(tx, connection_id)) == 2  # what is done already is no second line
 
 
 def test_what_is_said_in_the_evening_is_said_on_that_day(engine: Engine, connection_id: str) -> None:

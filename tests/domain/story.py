@@ -1,6 +1,5 @@
 """The worked example of docs/accounting.md, used by several tests."""
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -83,8 +82,3 @@ def example(*, mode: Mode = Mode.SPLIT, method: Method = Method.FLAT, waived: bo
         terms=Terms(method=method, flat_percent=Decimal(5)),
         waivers=(Waiver("151", "LF-1001", 5000, "41", "plan agreed"),) if waived else (),
     )
-
-
-def with_rows(plan: Plan, **changes: object) -> Plan:
-    """The plan with the same change on every row."""
-    return replace(plan, rows=tuple(replace(r, **changes) for r in plan.rows))  # type: ignore[arg-type]
