@@ -18,6 +18,7 @@ from sandbox.ledger import Ledger
 from sandbox.organization import Organization, Platform
 from sandbox.server import Server
 from sandbox.world import World
+from tests.sandbox.quickbooks_company import Company, found, new_world, running
 
 TODAY = date(2026, 11, 21)
 REDIRECT = "http://localhost:8000/callback"
@@ -63,6 +64,30 @@ def world() -> World:
 def server(world: World) -> Iterator[Server]:
     with Server(world) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def base_and_world() -> Iterator[tuple[World, str]]:
+    """A running sandbox without limits for all tests of a module, and its address."""
+    world = new_world()
+    with running(world) as base:
+        yield world, base
+
+
+@pytest.fixture
+def company(base_and_world: tuple[World, str]) -> Iterator[Company]:
+    """A QuickBooks company of its own in that sandbox, which is left as it was."""
+    world, base = base_and_world
+    yield found(world, base)
+    world.clock.set_today(TODAY)
+    world.switches.clear()
+    world.faults.clear()
+    world.limits.unthrottled = True
+
+
+@pytest.fixture
+def diner(company: Company) -> str:
+    return company.customer("Red Rock Diner")
 
 
 def ask(server: Server, platform: Platform, **more: str) -> requests.Response:

@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from sandbox import reports
-from tests.sandbox.quickbooks_company import Company, fault, found, new_world, payment, read, running, sale
-
-
-@pytest.fixture(scope="module")
-def base_and_world() -> Iterator[tuple]:
-    world = new_world()
-    with running(world) as base:
-        yield world, base
-
-
-@pytest.fixture
-def company(base_and_world) -> Company:
-    world, base = base_and_world
-    world.switches.clear()
-    return found(world, base)
-
-
-@pytest.fixture
-def diner(company: Company) -> str:
-    return company.customer("Red Rock Diner")
+from tests.sandbox.quickbooks_company import Company, fault, found, payment, read, sale
 
 
 def balance(company: Company, id: str) -> str:

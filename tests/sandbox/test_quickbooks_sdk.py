@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -24,27 +23,7 @@ from quickbooks.objects.preferences import Preferences
 from quickbooks.objects.term import Term
 
 from sandbox.faults import Fault
-from tests.sandbox.quickbooks_company import Company, found, new_world, payment, running, sale
-
-
-@pytest.fixture(scope="module")
-def base_and_world() -> Iterator[tuple]:
-    world = new_world()
-    with running(world) as base:
-        yield world, base
-
-
-@pytest.fixture
-def company(base_and_world) -> Company:
-    world, base = base_and_world
-    world.switches.clear()
-    world.faults.clear()
-    return found(world, base)
-
-
-@pytest.fixture
-def diner(company: Company) -> str:
-    return company.customer("Red Rock Diner")
+from tests.sandbox.quickbooks_company import Company, payment, sale
 
 
 def test_the_sdks_objects_read_the_company(company: Company, diner: str):

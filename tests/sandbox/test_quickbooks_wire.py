@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -13,30 +12,7 @@ from sandbox.documents import Ref
 from sandbox.faults import Fault
 from sandbox.limits import Window
 from sandbox.quickbooks import memory_of
-from tests.sandbox.quickbooks_company import Company, fault, found, new_world, read, running, sale
-
-
-@pytest.fixture(scope="module")
-def base_and_world() -> Iterator[tuple]:
-    world = new_world()
-    with running(world) as base:
-        yield world, base
-
-
-@pytest.fixture
-def company(base_and_world) -> Iterator[Company]:
-    world, base = base_and_world
-    world.switches.clear()
-    yield found(world, base)
-    world.clock.set_today(date(2026, 11, 21))
-    world.faults.clear()
-    world.limits.unthrottled = True
-
-
-@pytest.fixture
-def diner(company: Company) -> str:
-    return company.customer("Red Rock Diner")
-
+from tests.sandbox.quickbooks_company import Company, fault, found, new_world, read, sale
 
 # ---- who may come in ---------------------------------------------------------------------------------------
 
