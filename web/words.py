@@ -14,6 +14,7 @@ from flask import g, has_request_context
 from markupsafe import Markup, escape
 
 from connector.connecting import connections
+from connector.domain import aging
 from connector.domain.money import exponent, to_minor
 
 _LOCALE_OF_COUNTRY = {
@@ -169,9 +170,8 @@ def local_date(value: datetime, timezone: str) -> date:
 
 
 def age(due: date, today: date) -> int:
-    """Which of the five ages a debt has, 0 (not yet due) to 4 (over 90 days)."""
-    late = (today - due).days
-    return 0 if late <= 0 else min(4, 1 + (late - 1) // 30)
+    """Which of the five aging buckets a debt is in, 0 (not yet due) to 4 (over 90 days)."""
+    return aging.BUCKETS.index(aging.bucket(due, today))
 
 
 KINDS = {

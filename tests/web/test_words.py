@@ -37,6 +37,41 @@ def test_an_expectation_is_rounded(minor: int, currency: str, said: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("minor", "currency", "shown", "alone", "moved"),
+    [
+        (None, "USD", "not known", None, None),
+        (0, "USD", '<span class="cents">0.00</span>', '$<span class="cents">0.00</span>', '<b class="zero">0.00</b>'),
+        (149_005, "USD", '1,490<span class="cents">.05</span>', '$1,490<span class="cents">.05</span>', '<span class="moved">+1,490.05</span>'),
+        (-5, "USD", '−0<span class="cents">.05</span>', '−$0<span class="cents">.05</span>', '<span class="moved">−0.05</span>'),
+        (1_490, "JPY", "1,490", "¥1,490", '<span class="moved">+1,490</span>'),
+    ],
+)  # fmt: skip
+def test_an_amount_in_a_table_alone_and_as_a_change(
+    minor: int | None, currency: str, shown: str, alone: str | None, moved: str | None
+) -> None:
+    assert words.cell(minor, currency) == shown
+    if minor is not None:
+        assert words.figure(minor, currency) == alone
+        assert words.change(minor, currency) == moved
+
+
+def test_a_debt_is_as_old_as_its_bucket() -> None:
+    due = dt.date(2026, 8, 20)
+    days = (-1, 0, 1, 30, 31, 60, 61, 90, 91, 400)
+    assert [words.age(due, due + dt.timedelta(n)) for n in days] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_how_many() -> None:
+    assert [words.many(n, "invoice") for n in (0, 1, 2, 1000)] == [
+        "0 invoices",
+        "1 invoice",
+        "2 invoices",
+        "1,000 invoices",
+    ]
+    assert words.many(2, "customer is", "customers are") == "2 customers are"
+
+
+@pytest.mark.parametrize(
     ("minutes", "said"), [(0, "just now"), (59, "59 min ago"), (125, "2 h ago"), (3000, "Mon 16 Nov 2026")]
 )
 def test_how_long_ago(minutes: int, said: str) -> None:
