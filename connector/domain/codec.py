@@ -31,12 +31,18 @@ class WrongValue(ValueError):
 _PLAIN = frozenset((str, int, bool, float, type(None)))  # most values of most records
 
 
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Of the fields of a record; None for anything else."""
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
+
+
 def to_json(value: Any) -> Any:
     """Plain JSON values: dates as ISO text, decimals as text (never float), enums as their word."""
     if type(value) in _PLAIN:
         return value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    if (names := _names(type(value))) is not None:  # type: ignore[arg-type]
+        return {name: to_json(getattr(value, name)) for name in names}
     if isinstance(value, dict):
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, frozenset):

@@ -18,6 +18,10 @@ from connector.practice.settings import EditedMeanwhile
 from connector.record import audit
 from connector.writing.outbox import plan_number as number_of
 
+_AS_READ = sa.update(plans).where(
+    plans.c.number == sa.bindparam("its_number"), plans.c.revision == sa.bindparam("as_read")
+)
+
 
 def bump(
     tx: Connection, record: Record, now: dt.datetime, *, revision: int | None = None, **values: Any
@@ -27,10 +31,8 @@ def bump(
         raise EditedMeanwhile(
             f"Somebody else changed plan {record.id} while you were looking at it. Look at their version first."
         )
-    where = sa.and_(plans.c.number == number_of(record.id), plans.c.revision == record.revision)
-    changed = tx.execute(
-        sa.update(plans).where(where).values(revision=record.revision + 1, updated_at=now, **values)
-    )
+    read = {"its_number": number_of(record.id), "as_read": record.revision}
+    changed = tx.execute(_AS_READ, {**read, "revision": record.revision + 1, "updated_at": now, **values})
     if changed.rowcount != 1:
         raise EditedMeanwhile(f"Plan {record.id} changed a moment ago. Look at it again.")
 
