@@ -61,6 +61,8 @@ class Ordinals(str):
 
 
 UNDATED = 1  # 0001-01-01
+MANY = 10_000  # days: more than there are different ones
+_EPOCH = dt.date(1970, 1, 1)  # numpy counts months and days from here
 _GATHER = {
     "sqlite": ("json_group_array({})", f"group_concat(coalesce({{}}, '{dt.date.min}'), '')", "json_array"),
     "postgresql": (
@@ -253,15 +255,20 @@ def _ordinals(text: bytes) -> npt.NDArray[np.int64]:
     ):
         code += (digit[:, place] - ord("0")) * np.int32(weight)
     code -= 32  # the first of January of no year
-    if not len(code):
-        return code.astype(np.int64)
+    if len(code) < MANY:
+        return _of_code(code)
     first = code.min()
     code -= first
     known = np.bincount(code)
-    for at in np.flatnonzero(known).tolist():
-        months, day = divmod(at + int(first), 31)
-        known[at] = dt.date(months // 12, months % 12 + 1, day + 1).toordinal()
+    there = np.flatnonzero(known)
+    known[there] = _of_code(there + first)
     return known[code]
+
+
+def _of_code(code: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    months, day = np.divmod(code, 31)
+    began = (months - _EPOCH.year * 12).astype("datetime64[M]").astype("datetime64[D]")
+    return began.astype(np.int64) + day + _EPOCH.toordinal()
 
 
 def mark(tx: Transaction, count: int) -> str:
