@@ -10,10 +10,11 @@ import datetime as dt
 import math
 import types
 import typing
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -57,81 +58,126 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(cls: type[T], data: Any, name: str = "") -> T:
-    """The record back from `to_json`. Missing keys take the default. Raises WrongValue."""
-    if not isinstance(data, dict):
-        raise WrongValue(name, "should be a group of settings, not a single value.")
-    hints = _hints(cls)  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for f in fields(cls):  # type: ignore[arg-type]
-        where = f"{name}.{f.name}" if name else f.name
-        if f.name in data:
-            values[f.name] = _read(hints[f.name], data[f.name], where)
-        elif f.default is MISSING and f.default_factory is MISSING:
-            raise WrongValue(where, "is missing.")
+    """The record back from `to_json`. Missing keys take the default. Raises WrongValue, below `name`."""
+    return _named(name, _reader(cls), data)  # type: ignore[no-any-return, arg-type]
+
+
+Reader = Callable[[Any], Any]  # raises WrongValue with the name of a field below the value, or none
+
+
+def _named(name: str, read: Reader, value: Any) -> Any:
     try:
-        return cls(**values)
+        return read(value)
     except WrongValue as wrong:
-        raise WrongValue(f"{name}.{wrong.field}" if name else wrong.field, wrong.sentence) from None
+        dot = "." if name and wrong.field and not wrong.field.startswith("[") else ""
+        raise WrongValue(f"{name}{dot}{wrong.field}", wrong.sentence) from None
 
 
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
-def _read(kind: Any, value: Any, name: str) -> Any:
+@cache  # what a kind of value needs is found out once: plans are read by the hundred
+def _reader(kind: Any) -> Reader:
     if kind in (object, Any):
-        return value
+        return lambda value: value
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
-        if value is None:
-            return None
-        return _read(next(k for k in typing.get_args(kind) if k is not types.NoneType), value, name)
+        some = _reader(next(k for k in typing.get_args(kind) if k is not types.NoneType))
+        return lambda value: None if value is None else some(value)
     if origin in (tuple, frozenset):
-        if not isinstance(value, list | tuple):
-            raise WrongValue(name, "should be a list.")
-        inner = typing.get_args(kind)[0]
-        return origin(_read(inner, v, f"{name}[{n}]") for n, v in enumerate(value, 1))
+        return _list_reader(origin, _reader(typing.get_args(kind)[0]))
     if origin is dict:
-        if not isinstance(value, dict):
-            raise WrongValue(name, "should be a group of named values.")
-        return {str(k): _read(typing.get_args(kind)[1], v, f"{name}.{k}") for k, v in value.items()}
+        return _dict_reader(_reader(typing.get_args(kind)[1]))
     if is_dataclass(kind):
-        return from_json(kind, value, name)  # type: ignore[arg-type]
-    return _scalar(kind, value, name)
-
-
-def _scalar(kind: Any, value: Any, name: str) -> Any:
+        return _record_reader(kind)  # type: ignore[arg-type]
     if kind is bool or kind is int:
-        if type(value) is not kind:
-            raise WrongValue(
-                name, "should be yes or no." if kind is bool else f"should be a whole number, not {value!r}."
-            )
-        return value
-    if kind is float:  # shares and chances; a record with money has none (a test looks)
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise WrongValue(name, f"should be a number, not {value!r}.")
-        return float(value)
-    if kind is Decimal:
-        if isinstance(value, float | bool):
-            raise WrongValue(name, "should be a number written as text, such as 25.00.")
-        try:
-            number = Decimal(value)
-        except (InvalidOperation, TypeError, ValueError):
-            raise WrongValue(name, f"should be a number such as 25.00, not {value!r}.") from None
-        if not number.is_finite():
-            raise WrongValue(name, f"should be a number such as 25.00, not {value!r}.")
-        return number
-    if not isinstance(value, str):
-        raise WrongValue(name, f"should be text, not {value!r}.")
+        return partial(_whole, kind)
     if kind in (dt.date, dt.datetime):
-        try:
-            return kind.fromisoformat(value)
-        except ValueError:
-            raise WrongValue(name, f"should be a date such as 2026-11-21, not {value!r}.") from None
+        return partial(_moment, kind)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        try:
-            return kind(value)
-        except ValueError:
-            raise WrongValue(name, f"should be one of {', '.join(kind)}, not {value!r}.") from None
+        return partial(_word, kind)
+    return {float: _share, Decimal: _decimal}.get(kind, _text)
+
+
+def _list_reader(made: Callable[[Iterable[Any]], Any], inner: Reader) -> Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise WrongValue("", "should be a list.")
+        return made(_named(f"[{n}]", inner, each) for n, each in enumerate(value, 1))
+
+    return read
+
+
+def _dict_reader(inner: Reader) -> Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise WrongValue("", "should be a group of named values.")
+        return {str(k): _named(str(k), inner, v) for k, v in value.items()}
+
+    return read
+
+
+def _record_reader(cls: type) -> Reader:
+    hints = typing.get_type_hints(cls)
+    known = [
+        (f.name, _reader(hints[f.name]), f.default is MISSING and f.default_factory is MISSING)
+        for f in fields(cls)
+    ]
+
+    def read(data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise WrongValue("", "should be a group of settings, not a single value.")
+        values = {}
+        for name, inner, wanted in known:
+            if name in data:
+                values[name] = _named(name, inner, data[name])
+            elif wanted:
+                raise WrongValue(name, "is missing.")
+        return cls(**values)
+
+    return read
+
+
+def _whole(kind: type, value: Any) -> Any:
+    if type(value) is not kind:
+        what = "should be yes or no." if kind is bool else f"should be a whole number, not {value!r}."
+        raise WrongValue("", what)
     return value
+
+
+def _share(value: Any) -> float:
+    """Shares and chances; a record with money has none (a test looks)."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise WrongValue("", f"should be a number, not {value!r}.")
+    return float(value)
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, float | bool):
+        raise WrongValue("", "should be a number written as text, such as 25.00.")
+    try:
+        number = Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise WrongValue("", f"should be a number such as 25.00, not {value!r}.") from None
+    if not number.is_finite():
+        raise WrongValue("", f"should be a number such as 25.00, not {value!r}.")
+    return number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise WrongValue("", f"should be text, not {value!r}.")
+    return value
+
+
+def _moment(kind: type[dt.date], value: Any) -> dt.date:
+    text = _text(value)
+    try:
+        return kind.fromisoformat(text)
+    except ValueError:
+        raise WrongValue("", f"should be a date such as 2026-11-21, not {value!r}.") from None
+
+
+def _word(kind: type[StrEnum], value: Any) -> StrEnum:
+    text = _text(value)
+    try:
+        return kind(text)
+    except ValueError:
+        raise WrongValue("", f"should be one of {', '.join(kind)}, not {value!r}.") from None
