@@ -9,13 +9,14 @@ import datetime as dt
 import json
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
@@ -78,6 +79,7 @@ def _create(url: str) -> Engine:
         return sa.create_engine(
             address, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=5, hide_parameters=True,
             connect_args=options if address.get_backend_name() == "postgresql" else {},
+            json_deserializer=msgspec.json.decode,  # JSONB holds nothing that it refuses
         )  # fmt: skip
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -153,6 +155,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield tx
     finally:
         _in_transaction.reset(mark)
+
+
+def among(tx: Connection, column: sa.ColumnElement[str], ids: Iterable[str]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of these: one parameter however many there are, where the database knows arrays."""
+    if tx.dialect.name == "postgresql":
+        return column == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.Text)))
+    return column.in_(list(ids))
 
 
 def wanted(tx: Connection, keys: Collection[tuple[str, str]]) -> sa.FromClause:

@@ -93,7 +93,7 @@ def get(tx: Transaction, connection_id: str) -> Connection:
 def some(tx: Transaction, connection_ids: Collection[str]) -> list[Connection]:
     """These, by id; without those that do not exist."""
     c = db.connections.c
-    query = sa.select(db.connections).where(c.id.in_(list(connection_ids))).order_by(c.id)
+    query = sa.select(db.connections).where(db.among(tx, c.id, connection_ids)).order_by(c.id)
     return [_connection(row) for row in tx.execute(query)]
 
 

@@ -20,30 +20,25 @@ from connector.contact.reminders import About, Due, Reminder
 from connector.domain import (
     dunning,
     free_words,
-    regions,
     reminder_words,
     shares,
     wording,
 )
 from connector.domain.dunning import Contact, Open
-from connector.domain.findings.habits import GRACE
 from connector.domain.letters import BadText
 from connector.domain.policy import Mode, PlanPolicy, Policy
 from connector.domain.progress import Progress
 from connector.domain.receivables import Invoice, Payment, Status
 from connector.domain.reminder_words import Sender
-from connector.domain.stillness import AHEAD
 from connector.domain.trifles import is_trifle
 from connector.mirroring import books
 from connector.planning import plans, policy_drafts
 from connector.planning.plans import Record
-from connector.planning.policy_drafts import Drafted
 from connector.practice.settings import Settings
 
 REMEMBERED = dt.timedelta(days=365)
 LIVE = (Status.OPEN, Status.PARTLY_PAID)
 _DIGITS = re.compile(r"\d+")
-GONE = ("cancelled", "withdrawn")  # plans that nothing follows from any more
 
 Standing = Sequence[tuple[Record, Progress]]
 
@@ -94,59 +89,46 @@ def draw_up(
     )
 
 
+def may_change_tomorrow(
+    decided: Settings,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    due: Due | None,
+    told: guarding.Told,
+) -> bool:
+    """Whether every day may bring another message or draft: anything else is on record about the customer, a plan of
+    theirs runs, or they may earn a discount."""
+    who = picture.customer.id
+    if who in told.holds or who in told.promises or who in told.differences or who in told.kin:
+        return True
+    if any(i.customer_id != who for i in picture.invoices) or decided.policy.charges.early_by_itself:
+        return True
+    return bool(due and due.unfit) or policy_drafts.are_under_way(picture.customer, records)
+
+
 def next_day(
-    organization: Organization,
     decided: Settings,
     picture: books.Receivables,
     records: Sequence[Record],
     earlier: Sequence[Reminder],
-    due: Due | None,
-    drafted: Drafted,
     *,
     today: dt.date,
-    told: guarding.Told,
 ) -> dt.date:
-    """The first day after `today` that may bring another reminder, other reasons that hold it, or another draft of a
-    plan, though nothing happens; without the days of the week (`dunning.on_this_day`).
-
-    Of a customer about whom anything else is on record, whose plan runs, or who may earn a discount: tomorrow.
-    """
-    who, tomorrow, policy = picture.customer.id, today + dt.timedelta(1), decided.policy
-    spoken = who in told.holds or who in told.promises or who in told.differences or who in told.kin
-    merged = any(i.customer_id != who for i in picture.invoices)
-    if spoken or merged or (due and due.unfit) or policy.charges.early_by_itself:
-        return tomorrow
-    waits = [r for r in records if r.state == "proposed"]
-    if any(r.state not in ("proposed", *GONE) or r.progress or r.draft for r in records):
-        return tomorrow
-    if waits and (picture.customer.is_person or any(r.plan.terms.private_person for r in waits)):
-        return tomorrow
-    if drafted.refused:
-        return tomorrow
+    """The first day after `today` that may bring another reminder, or other reasons that hold it, though nothing
+    happens; without the days of the week (`dunning.on_this_day`). Not of one who `may_change_tomorrow`."""
+    policy, waits = decided.policy, plans.waits_since(records)
     documents = open_documents(picture.invoices, (), picture.payments, policy.plan)
     days = {dunning.next_day(documents, reminders.contacts(earlier), policy.reminders, today)}
     rest = policy.page.holdout_since is not None or any(i.expected_payment for i in picture.invoices)
     oldest = documents if rest else sorted(documents, key=attrgetter("due"))[:1]
     days |= {d.due + dt.timedelta(late) for d in oldest for late in (1, reminder_words.OLD + 1)}
-    if not waits:
-        days |= {
-            d.due + dt.timedelta(late)
-            for d in documents
-            for late in (GRACE + 1, policy.plan.propose_after_days)
-        }
-        days.add(policy_drafts.affords_otherwise(picture, decided, today, today + dt.timedelta(AHEAD)))
     if policy.page.holdout_since is not None:
         days |= {d.due + dt.timedelta(shares.WAITS) for d in documents}
     for invoice in picture.invoices:
         if invoice.expected_payment and invoice.balance:
             days.add(invoice.expected_payment + dt.timedelta(policy.reminders.promise_grace_days + 1))
-    if (since := plans.waits_since(records)) is not None:
-        days.add(since + dt.timedelta(policy.reminders.proposal_rest_days))
-        days |= {r.plan.rows[0].due + dt.timedelta(1) for r in waits if r.plan.rows}
-    if organization.facts and organization.facts.closed_until:
-        days.add(organization.facts.closed_until + dt.timedelta(1))
-    mandate = regions.region(organization.facts.country if organization.facts else "").einvoice_from
-    days |= {mandate} if mandate else set()
+    if waits is not None:
+        days.add(waits + dt.timedelta(policy.reminders.proposal_rest_days))
     return min((day for day in days if day > today), default=dt.date.max)
 
 

@@ -7,7 +7,7 @@ payer they are (`assessment`), where neither a person nor, for a deposit, the po
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -70,9 +70,8 @@ def candidates(
     on its day. A trifle left open needs no plan. Our own documents carry a marker; an installment never becomes the start of another plan by itself.
     """
     found: dict[str, list[Invoice]] = {}
-    for invoice in invoices:
-        live = invoice.balance > 0 and invoice.status in (Status.OPEN, Status.PARTLY_PAID)
-        if not live or invoice.marker or invoice.id in planned or is_trifle(invoice, policy):
+    for invoice in possible(invoices, policy):
+        if invoice.id in planned:
             continue
         late = (today - invoice.due).days > GRACE and invoice.id not in apart
         if late or brings_a_plan(invoice, policy, today):
@@ -84,6 +83,14 @@ def candidates(
         for currency, group in sorted(found.items())
         if any(brings_a_plan(i, policy, today) for i in group)
     }
+
+
+def possible(invoices: Iterable[Invoice], policy: PlanPolicy) -> Iterator[Invoice]:
+    """What a plan can be about, once it is late: what is open, but for trifles and documents of ours."""
+    for invoice in invoices:
+        live = invoice.balance > 0 and invoice.status in (Status.OPEN, Status.PARTLY_PAID)
+        if live and not invoice.marker and not is_trifle(invoice, policy):
+            yield invoice
 
 
 def brings_a_plan(invoice: Invoice, policy: PlanPolicy, today: dt.date) -> bool:

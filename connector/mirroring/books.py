@@ -73,7 +73,7 @@ def changed(tx: Transaction, connection_id: str) -> dict[str, dt.datetime]:
 def changed_of(tx: Transaction, connection_ids: Collection[str]) -> set[Key]:
     """The same of several organizations, without the moments."""
     c = db.changed_customers.c
-    query = sa.select(c.connection_id, c.customer_id).where(c.connection_id.in_(list(connection_ids)))
+    query = sa.select(c.connection_id, c.customer_id).where(db.among(tx, c.connection_id, connection_ids))
     return {(row[0], row[1]) for row in tx.execute(query)}
 
 
@@ -143,6 +143,10 @@ _MONEY_BRIEF = _MONEY | {
         ("id", "customer_id", "date", "currency", "amount", "unapplied", "flavor", "void", "marker"),
     )
 }
+# The invoices of a picture: how which of them are read.
+_OPEN = [(_WHOLE, " AND balance > 0")]
+_BRIEF = [*_OPEN, (_CLOSED, " AND balance <= 0")]
+_ALL = [(_WHOLE, "")]
 _INVOICE_STATUS = SHAPES[Kind.INVOICE].names.index("status")
 # The parts of payments or credits; `n` tells their order.
 _PARTS = Shape(db.allocations, ("source_id", "n", "invoice_id", "amount", "date", "id"), ((4, "day"),), 0, ())
@@ -330,12 +334,15 @@ def each_customer(
         wanted = sorted({survivor.get(id, id) for id in ids})
     for part in parts_of_ids(wanted):
         yield from _pictures(
-            tx, [(connection_id, id) for id in part], {connection_id: survivor}, brief
+            tx, [(connection_id, id) for id in part], {connection_id: survivor}, _BRIEF if brief else _ALL
         ).values()
 
 
 def _pictures(
-    tx: Transaction, wanted: Iterable[Key], survivors: Mapping[str, Mapping[str, str]], brief: bool
+    tx: Transaction,
+    wanted: Iterable[Key],
+    survivors: Mapping[str, Mapping[str, str]],
+    ways: Sequence[tuple[_Reader, str]],
 ) -> dict[Key, Receivables]:
     """Of those who live on, with the history of those who became them; in one statement."""
     owner = {key: key for key in sorted(wanted)}
@@ -343,8 +350,7 @@ def _pictures(
         owner |= {(one, old): (one, now) for old, now in into.items() if (one, now) in owner}
     if not owner:
         return {}
-    (paid, pay), (given, give) = ((_MONEY_BRIEF if brief else _MONEY)[kind] for kind in _OF_MONEY)
-    ways = [(_WHOLE, " AND balance > 0"), (_CLOSED, " AND balance <= 0")] if brief else [(_WHOLE, "")]
+    (paid, pay), (given, give) = ((_MONEY if ways is _ALL else _MONEY_BRIEF)[kind] for kind in _OF_MONEY)
     whose, values = _these(tx, owner, "customer_id")
     asked: list[_Asked] = [
         (_PERSON[0], *_these(tx, owner, "id")),
@@ -405,15 +411,19 @@ def _by_owner(owner: Mapping[Key, Key], found: Sequence[tuple[list[str], list[An
 def merging(tx: Transaction, connection_ids: Collection[str]) -> list[str]:
     """Those of these organizations in which customers were merged."""
     c = db.customers.c
-    query = sa.select(c.connection_id).where(c.connection_id.in_(list(connection_ids)), c.merged_into != "")
+    query = sa.select(c.connection_id).where(
+        db.among(tx, c.connection_id, connection_ids), c.merged_into != ""
+    )
     return list(tx.scalars(query.distinct()))
 
 
-def pictures(tx: Transaction, keys: Collection[Key]) -> dict[Key, Receivables]:
-    """Customers of any organizations, briefly: two statements for all of them."""
+def pictures(tx: Transaction, keys: Collection[Key], *, open_only: bool = False) -> dict[Key, Receivables]:
+    """Customers of any organizations, briefly: two statements for all of them. `open_only`: without paid invoices."""
     whose = {one for one, _ in keys}
     into = {one: survivors(tx, one) for one in (whose if len(whose) == 1 else merging(tx, whose))}
-    return _pictures(tx, {(one, into.get(one, {}).get(id, id)) for one, id in keys}, into, brief=True)
+    return _pictures(
+        tx, {(one, into.get(one, {}).get(id, id)) for one, id in keys}, into, _OPEN if open_only else _BRIEF
+    )
 
 
 def _these(tx: Transaction, keys: Collection[Key], by: str) -> tuple[str, tuple[Any, ...]]:

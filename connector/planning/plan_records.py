@@ -258,6 +258,15 @@ def with_installments(
     return frozenset(shown(n) for n in tx.scalars(query.distinct()))
 
 
+_OF_VERSION = [
+    plan_versions.c[name]
+    for name in (
+        *("plan", "version", "terms", "approved_by", "approved_at", "posted_on"),
+        *("acceptance", "proof", "offered"),
+    )
+]
+
+
 def _records(tx: Connection, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Record]:
     rows = tx.execute(sa.select(plans).where(where).order_by(plans.c.number).limit(limit)).all()
     if not rows:
@@ -265,14 +274,14 @@ def _records(tx: Connection, where: sa.ColumnElement[bool], limit: int | None = 
     plan_rows.stored(tx)
     numbers = [row.number for row in rows]
     kept: dict[int, list[Any]] = {n: [] for n in numbers}
-    for row in tx.execute(
-        sa.select(plan_versions).where(plan_versions.c.plan.in_(numbers)).order_by(plan_versions.c.version)
-    ):
+    versions = (
+        sa.select(*_OF_VERSION).where(plan_versions.c.plan.in_(numbers)).order_by(plan_versions.c.version)
+    )
+    for row in tx.execute(versions).all():
         kept[row.plan].append(row)
     parts: dict[tuple[int, int], list[Row]] = {}
-    for row in tx.execute(
-        sa.select(installments).where(installments.c.plan.in_(numbers)).order_by(installments.c.n)
-    ):
+    open_ = sa.select(installments).where(installments.c.plan.in_(numbers)).order_by(installments.c.n)
+    for row in tx.execute(open_).all():
         parts.setdefault((row.plan, row.version), []).append(_row(row))
     return [_record(row, kept[row.number], parts) for row in rows]
 

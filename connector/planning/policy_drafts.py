@@ -10,16 +10,20 @@ from sqlalchemy.engine import Connection
 
 from connector.connecting.connections import Connection as Organization
 from connector.contact.holds import Hold
-from connector.domain import paying, propose, rails, refusals
+from connector.domain import paying, propose, rails, refusals, regions
 from connector.domain.calendar import Rhythm
 from connector.domain.findings import Finding
+from connector.domain.findings.habits import GRACE
 from connector.domain.plan import Plan
-from connector.domain.receivables import Invoice
+from connector.domain.receivables import Customer, Invoice
+from connector.domain.stillness import AHEAD
 from connector.mirroring import books
 from connector.planning import drafting, objections, plans
 from connector.planning.plans import PlanProblem, Record
 from connector.practice.settings import Settings
 from connector.record import audit
+
+GONE = ("cancelled", "withdrawn")  # plans that nothing follows from any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,44 @@ def _considered(
             yield None, REFUSED
         else:
             yield plan, ""
+
+
+def are_under_way(customer: Customer, records: Iterable[Record]) -> bool:
+    """Whether any of a customer's plans may stand elsewhere tomorrow: it runs, is being written or talked about, or
+    waits for an answer where each day has its own rules for private persons."""
+    for record in records:
+        if record.state not in ("proposed", *GONE) or record.progress or record.draft:
+            return True
+        if record.state == "proposed" and (customer.is_person or record.plan.terms.private_person):
+            return True
+    return False
+
+
+def next_day(
+    organization: Organization,
+    decided: Settings,
+    picture: books.Receivables,
+    records: Sequence[Record],
+    drafted: Drafted,
+    today: dt.date,
+) -> dt.date:
+    """The first day after `today` that may bring another draft of a plan though nothing happens and everything else
+    concluded stays the same. Not of one whose plans are `under_way`."""
+    if drafted.refused:
+        return today + dt.timedelta(1)
+    policy, waits = decided.policy.plan, [r for r in records if r.state == "proposed"]
+    days = {r.plan.rows[0].due + dt.timedelta(1) for r in waits if r.plan.rows}
+    if not waits:
+        ages = (GRACE + 1, policy.propose_after_days, propose.NUDGED + 1)
+        days |= {
+            i.due + dt.timedelta(age) for i in propose.possible(picture.invoices, policy) for age in ages
+        }
+        days.add(affords_otherwise(picture, decided, today, today + dt.timedelta(AHEAD)))
+    if facts := organization.facts:
+        days |= {facts.closed_until + dt.timedelta(1)} if facts.closed_until else set()
+        mandate = regions.region(facts.country).einvoice_from
+        days |= {mandate} if mandate else set()
+    return min((day for day in days if day > today), default=dt.date.max)
 
 
 def affords_otherwise(

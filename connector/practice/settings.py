@@ -78,7 +78,7 @@ def load(tx: Connection, connection_id: str) -> Settings:
 
 def of(tx: Connection, connection_ids: Collection[str]) -> dict[str, Settings]:
     """The same of several organizations."""
-    rows = tx.execute(sa.select(settings).where(settings.c.connection_id.in_(list(connection_ids))))
+    rows = tx.execute(sa.select(settings).where(db.among(tx, settings.c.connection_id, connection_ids)))
     found = {row.connection_id: _settings(row) for row in rows}
     return {id: found.get(id) or Settings(id) for id in connection_ids}
 

@@ -11,6 +11,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +26,8 @@ from connector.domain.findings.owed import is_much
 from connector.reviewing.looking import Circle
 
 _OPEN = ("open", "partly_paid")
+
+_PLACE = itemgetter(6, 7, 8, 9)  # due, date, number, id: the order of `Receivables.open`
 
 Key = tuple[str, str]  # connection, customer
 
@@ -50,33 +53,25 @@ def standing(tx: Connection, connection_ids: Iterable[str]) -> dict[Key, Standin
             i.due, i.date, i.number, i.id, i.balance, i.currency, i.rate,
         )
         .outerjoin(assessments, same)
-        .where(i.connection_id.in_(list(connection_ids)), i.balance > 0, i.status.in_(_OPEN))
+        .where(db.among(tx, i.connection_id, connection_ids), i.balance > 0, i.status.in_(_OPEN))
     )  # fmt: skip
     found: dict[Key, list[Any]] = defaultdict(list)
-    for row in tx.execute(query):
-        found[row[0], row[1]].append(row[2:])
-    return {
-        key: Standing(
-            rows[0][0],
-            rows[0][1],
-            rows[0][2],
-            rows[0][3],
-            tuple((r[4], r[8], r[9], float(r[10] or 1)) for r in sorted(rows, key=_place)),
-        )
-        for key, rows in found.items()
-    }
+    for row in tx.execute(query).all():
+        found[row[0], row[1]].append(row)
+    return {key: _standing(rows) for key, rows in found.items()}
 
 
-def _place(row: Any) -> Any:
-    return row[4:8]
+def _standing(rows: list[Any]) -> Standing:
+    _, _, segment, priority, overdue, as_of, *_ = rows[0]
+    owed = tuple((r.due, r.balance, r.currency, float(r.rate or 1)) for r in sorted(rows, key=_PLACE))
+    return Standing(segment, priority, overdue, as_of, owed)
 
 
 def shifted(tx: Connection, connection_ids: Iterable[str], known: Mapping[Key, Standing]) -> set[Key]:
     """Whoever owes much of everything now and did not, or the other way round: others paid, or were billed."""
-    ids = list(connection_ids)
     f = findings.c
     query = sa.select(f.connection_id, f.customer_id, f.key).where(
-        f.connection_id.in_(ids), f.kind == "concentration", f.closed_on.is_(None)
+        db.among(tx, f.connection_id, connection_ids), f.kind == "concentration", f.closed_on.is_(None)
     )
     before = {(row[0], row[1], row[2]) for row in tx.execute(query)}
     sums: dict[tuple[str, str, str], int] = defaultdict(int)
@@ -127,10 +122,10 @@ def _on_this_day(tx: Connection, circles: Mapping[str, Circle], known: Mapping[K
     query = (
         sa.select(r.id, r.connection_id, r.customer_id, r.held_because, c.country)
         .select_from(db.reminders.join(customers, who))
-        .where(r.connection_id.in_(list(circles)), r.state.in_(reminders.OPEN))
+        .where(db.among(tx, r.connection_id, circles), r.state.in_(reminders.OPEN))
     )
     changed = []
-    for id, connection_id, customer_id, because, country in tx.execute(query):
+    for id, connection_id, customer_id, because, country in tx.execute(query).all():
         if (connection_id, customer_id) not in known:
             continue  # somebody looked at them just now, or nothing is open any more
         circle = circles[connection_id]

@@ -56,8 +56,9 @@ class Conclusion:
 
     `segment` is what the books say; `kind` is what counts, a person's override first. `changes` say what would
     change the segment, `path` how to go on: wait, none, nudge, plan, stricter_terms, dispute_desk or talk.
-    `next_on` is the first day that may bring another conclusion although nothing happens. `looked_on` is the day from
-    which everything is counted, where the conclusion is known to hold longer (`as_of`).
+    Although nothing happens, `judge_on` is the first day that may bring another conclusion, and `next_on` the first that
+    may bring that or another message. `judged_on` is the day from which everything is counted, and `looked_on` the one
+    from which the words of a message are, where the conclusion is known to hold longer (`as_of`).
     """
 
     customer_id: str
@@ -70,7 +71,9 @@ class Conclusion:
     changes: tuple[str, ...] = ()
     path: str = ""
     override: Override | None = None
+    judge_on: dt.date | None = field(default=None, compare=False)
     next_on: dt.date | None = field(default=None, compare=False)
+    judged_on: dt.date | None = field(default=None, compare=False)
     looked_on: dt.date | None = field(default=None, compare=False)
 
     @property
@@ -131,6 +134,14 @@ def before(tx: Connection, keys: Collection[Key]) -> dict[Key, Any]:
     return {(row.connection_id, row.customer_id): row for row in rows}
 
 
+def said_of(tx: Connection, keys: Collection[Key]) -> dict[Key, Any]:
+    """Of what `before` says the little that a message rests on."""
+    a = assessments.c
+    query = sa.select(a.connection_id, a.customer_id, a.segment, a.data, a.judge_on)
+    rows = tx.execute(query.select_from(db.of_these(tx, assessments, keys))).all()
+    return {(row.connection_id, row.customer_id): row for row in rows}
+
+
 def judged_otherwise(before: Any | None) -> str:
     """The kind that a person chose, by what `before` said; "" where nobody did."""
     chosen = ((before.data or {}).get("override") or {}) if before else {}
@@ -159,13 +170,14 @@ def store_of(
             "priority": c.priority,
             "balances": [{name: getattr(b, name) for name in _BALANCE} for b in c.balances],
             "data": {"changes": list(c.changes), "path": c.path, **override},
+            "judge_on": c.judge_on,
             "next_on": c.next_on,
             "rules": rules[connection_id],
             "overdue": max((b.overdue for b in c.balances if b.open), default=None),
             "findings": len(c.findings),
         }
         key = {"connection_id": connection_id, "customer_id": c.customer_id}
-        seen = {**key, "as_of": day, "reviewed_at": now}
+        seen = {**key, "judged_on": day, "as_of": day, "reviewed_at": now}
         if old is None:
             new.append(seen | said)
         elif all(getattr(old, name) == value for name, value in said.items()):
@@ -183,7 +195,10 @@ _MINE = sa.and_(
     assessments.c.customer_id == sa.bindparam("customer"),
 )
 _BALANCE = tuple(f.name for f in fields(Balance))
-_SAID = ("segment", "reasons", "priority", "balances", "data", "next_on", "rules", "overdue", "findings")
+_SAID = (
+    *("segment", "reasons", "priority", "balances", "data", "judge_on", "next_on", "rules", "overdue"),
+    "findings",
+)
 _BEFORE = sa.select(
     assessments.c.connection_id, assessments.c.customer_id, *(assessments.c[n] for n in _SAID)
 ).where(_MINE)
@@ -206,8 +221,33 @@ def every(tx: Connection, connection_id: str) -> list[str]:
     return list(tx.scalars(sa.select(customers.c.id).where(customers.c.connection_id == connection_id)))
 
 
-def to_review(tx: Connection, circles: Mapping[str, tuple[dt.date, str]]) -> set[Key]:
-    """The customers about whom this day may bring another conclusion, though none of their records changed.
+def looked_at(
+    tx: Connection, next_on: Mapping[Key, dt.date], *, today: Mapping[str, dt.date], now: dt.datetime
+) -> None:
+    """The messages of these customers were looked at, and what is concluded about them still holds."""
+    rows = [
+        {
+            "connection_id": key[0],
+            "customer_id": key[1],
+            "as_of": today[key[0]],
+            "reviewed_at": now,
+            "next_on": day,
+        }
+        for key, day in next_on.items()
+    ]
+    bulk.update(tx, assessments, ("connection_id", "customer_id"), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Customers about whom something else may follow: another conclusion (`judge`), or only another message."""
+
+    judge: set[Key] = field(default_factory=set)
+    message: set[Key] = field(default_factory=set)
+
+
+def to_review(tx: Connection, circles: Mapping[str, tuple[dt.date, str]]) -> Woken:
+    """The customers about whom this day may bring something else, though none of their records changed.
 
     By organization its day, and a fingerprint of everything that its customers have in common: what was concluded
     by another one is worth another look. No two organizations have the same.
@@ -217,28 +257,30 @@ def to_review(tx: Connection, circles: Mapping[str, tuple[dt.date, str]]) -> set
     days: dict[dt.date, list[str]] = defaultdict(list)
     for id, (today, _) in circles.items():
         days[today].append(id)
-    found = set[Key]()
+    woken = Woken()
     for today, ids in days.items():
         rules = [circles[id][1] for id in ids]
-        still = sa.and_(a.as_of <= today, a.next_on > today, a.rules.in_(rules))
-        query = (
-            sa.select(c.connection_id, c.id)
-            .select_from(customers.outerjoin(assessments, same))
-            .where(c.connection_id.in_(ids), c.merged_into == "")
-            .where(sa.func.coalesce(still, sa.false()).is_(sa.false()))
+        holds = sa.func.coalesce(
+            sa.and_(a.as_of <= today, a.judge_on > today, db.among(tx, a.rules, rules)), sa.false()
         )
-        found.update((row[0], row[1]) for row in tx.execute(query))
-    return found
+        still = sa.and_(holds, a.next_on > today)
+        query = (
+            sa.select(c.connection_id, c.id, holds)
+            .select_from(customers.outerjoin(assessments, same))
+            .where(db.among(tx, c.connection_id, ids), c.merged_into == "", still.is_(sa.false()))
+        )
+        for connection_id, id, judged in tx.execute(query).all():
+            (woken.message if judged else woken.judge).add((connection_id, id))
+    return woken
 
 
-def overtaken(tx: Connection, connection_ids: Collection[str], owing: Collection[Key]) -> set[Key]:
+def overtaken(tx: Connection, circles: Mapping[str, tuple[dt.date, str]], owing: Collection[Key]) -> Woken:
     """The customers to whom something happened on our side since they were looked at: a reminder reached them, a plan
-    was answered. And the parents of others, of those who are `owing`.
+    was answered. And the parents of others, of those who are `owing`. `circles` as `to_review`.
 
     What bears another moment than the look and is hardly older counts, too: another machine's clock may be slow.
     """
-    a, c, ids = assessments.c, customers.c, list(connection_ids)
-    found = set[Key]()
+    a, c, ids, woken = assessments.c, customers.c, list(circles), Woken()
     if tx.dialect.name == "sqlite":
         since: Any = sa.func.strftime("%Y-%m-%d %H:%M:%f", a.reviewed_at, f"-{SLOW.seconds} seconds")
     else:
@@ -247,10 +289,18 @@ def overtaken(tx: Connection, connection_ids: Collection[str], owing: Collection
         same = sa.and_(a.connection_id == table.c.connection_id, a.customer_id == table.c.customer_id)
         moment = table.c.updated_at
         later = sa.and_(same, moment > since, moment != a.reviewed_at)
-        query = sa.select(a.connection_id, a.customer_id).select_from(assessments.join(table, later))
-        found.update((row[0], row[1]) for row in tx.execute(query.where(a.connection_id.in_(ids))))
-    parents = sa.select(c.connection_id, c.parent_id).where(c.connection_id.in_(ids), c.parent_id != "")
-    return found | ({(row[0], row[1]) for row in tx.execute(parents.distinct())} & set(owing))
+        query = sa.select(a.connection_id, a.customer_id, a.as_of, a.judge_on, a.rules)
+        query = query.select_from(assessments.join(table, later)).where(db.among(tx, a.connection_id, ids))
+        for connection_id, id, as_of, judge_on, rules in tx.execute(query).all():
+            today, known = circles[connection_id]
+            holds = judge_on is not None and as_of <= today < judge_on and rules == known
+            message = holds and table is db.reminders
+            (woken.message if message else woken.judge).add((connection_id, id))
+    parents = sa.select(c.connection_id, c.parent_id).where(
+        db.among(tx, c.connection_id, ids), c.parent_id != ""
+    )
+    woken.judge.update({(row[0], row[1]) for row in tx.execute(parents.distinct())} & set(owing))
+    return woken
 
 
 def forget_merged(tx: Connection, connection_id: str, away: Collection[str], today: dt.date) -> None:
@@ -409,7 +459,9 @@ def _conclusions(
             priority=row.priority,
             balances=tuple(codec.from_json(Balance, b) for b in row.balances or ()),
             as_of=_holds_for(row, last),
+            judge_on=row.judge_on,
             next_on=row.next_on,
+            judged_on=row.judged_on or row.as_of,
             looked_on=row.as_of,
             changes=tuple((row.data or {}).get("changes", ())),
             path=(row.data or {}).get("path", ""),
@@ -448,7 +500,7 @@ def owed_of(tx: Connection, connection_ids: Collection[str]) -> dict[str, dict[s
             sa.func.count(sa.distinct(invoices.c.customer_id)).label("customers"),
         )
         .where(
-            invoices.c.connection_id.in_(list(connection_ids)),
+            db.among(tx, invoices.c.connection_id, connection_ids),
             invoices.c.balance > 0,
             invoices.c.status.in_(["open", "partly_paid"]),
         )
@@ -464,7 +516,7 @@ def store_predictions(
     tx: Connection, found: Mapping[str, Collection[Prediction]], days: Mapping[str, dt.date]
 ) -> None:
     """Replace all predictions of these organizations."""
-    tx.execute(sa.delete(predictions).where(predictions.c.connection_id.in_(list(found))))
+    tx.execute(sa.delete(predictions).where(db.among(tx, predictions.c.connection_id, found)))
     _insert_predictions(tx, found, days)
 
 

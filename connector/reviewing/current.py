@@ -23,6 +23,8 @@ from connector.practice import settings
 from connector.reviewing import conclusions, judging
 from connector.reviewing.conclusions import Conclusion
 
+_DAYS = ("judge_on", "next_on", "judged_on", "looked_on")
+
 
 def of_connection(tx: Connection, connection_id: str) -> list[Conclusion]:
     """Every reviewed customer, the most pressing first."""
@@ -59,15 +61,15 @@ def _counted(tx: Connection, connection_id: str, found: list[Conclusion]) -> lis
             book=book,
             ahead=False,
         )
-        kept = {"override": known.override, "next_on": known.next_on, "looked_on": known.looked_on}
-        counted[picture.customer.id] = replace(anew, **kept)  # type: ignore[arg-type]
+        kept = {name: getattr(known, name) for name in ("override", *_DAYS)}
+        counted[picture.customer.id] = replace(anew, **kept)
     made = [counted.get(c.customer_id, c) for c in found]
     return sorted(made, key=lambda c: (-c.priority, c.customer_id))
 
 
 def is_behind(conclusion: Conclusion) -> bool:
     """Whether it is counted from an earlier day than the one for which it holds."""
-    then, now = conclusion.looked_on, conclusion.as_of
+    then, now = conclusion.judged_on, conclusion.as_of
     return then is not None and now is not None and then < now
 
 

@@ -19,7 +19,7 @@ from connector.contact.contacts import Heard
 from connector.contact.reminders import Due, Reminder
 from connector.domain import aging, stillness
 from connector.domain.aging import Debt
-from connector.domain.findings import Event, Share
+from connector.domain.findings import Event, Receivables, Share
 from connector.domain.policy import Mode
 from connector.domain.progress import Progress
 from connector.mirroring import books
@@ -64,7 +64,8 @@ class Circle:
     """What counts for all customers of one organization. `rules` is a fingerprint of it (`conclusions.to_review`).
 
     `known` is what the books alone say of customers, where somebody has just asked them. `spoken`: something is on
-    record about its customers beside documents, plans and reminders. `ahead`: look for the day on which something
+    record about its customers beside documents, plans and reminders; of which `speaking` are such that any day may make
+    something else of it. `ahead`: look for the day on which something
     else may follow; whoever changed just now may change again today, so the coming night is soon enough for that.
     """
 
@@ -74,6 +75,7 @@ class Circle:
     rules: str
     known: Mapping[str, Conclusion]
     spoken: bool = True
+    speaking: frozenset[str] = frozenset()
     ahead: bool = True
 
 
@@ -102,11 +104,11 @@ class _OnRecord:
 def look(tx: Connection, circles: Mapping[str, Circle], keys: Collection[Key], now: dt.datetime) -> Reviewed:
     """In one transaction."""
     pictures = books.pictures(tx, keys)
-    records = _grouped(
+    records = grouped(
         (r.connection_id, r.plan.customer_id, r) for r in plan_records.of_these(tx, list(pictures))
     )
     since = {key: reminding.remembered(p.invoices, circles[key[0]].today) for key, p in pictures.items()}
-    sent = _grouped((r.connection_id, r.customer_id, r) for r in reminders.that_count_of(tx, since))
+    sent = grouped((r.connection_id, r.customer_id, r) for r in reminders.that_count_of(tx, since))
     before = conclusions.before(tx, pictures)
     whose = defaultdict(list)
     for connection_id, customer_id in sorted(pictures):
@@ -115,7 +117,7 @@ def look(tx: Connection, circles: Mapping[str, Circle], keys: Collection[Key], n
     seen: dict[Key, _Seen] = {}
     for connection_id, ids in whose.items():
         circle = circles[connection_id]
-        told = guarding.told(tx, connection_id, ids, circle.today) if circle.spoken else guarding.Told()
+        told = told_of(tx, circle, ids)
         heard = contacts.heard(tx, connection_id, ids) if circle.spoken else []
         mine = {id: records.get((connection_id, id), []) for id in ids}
         events = _events(heard, told, mine)
@@ -145,6 +147,13 @@ def look(tx: Connection, circles: Mapping[str, Circle], keys: Collection[Key], n
         reminders_due=sum(d.state == "due" for d in kept),
         reminders_held=sum(d.state == "held" for d in kept),
     )
+
+
+def told_of(tx: Connection, circle: Circle, customer_ids: Collection[str]) -> guarding.Told:
+    """What is on record about these customers beside their documents; nothing is asked where nothing is spoken."""
+    if not circle.spoken:
+        return guarding.Told()
+    return guarding.told(tx, circle.organization.id, customer_ids, circle.today)
 
 
 def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> _Seen:
@@ -205,32 +214,39 @@ def _one(tx: Connection, circle: Circle, known: _OnRecord, now: dt.datetime) -> 
         segment=segment,
         same_rules=known.same_rules,
     )
-    next_on = circle.today + dt.timedelta(1)
-    if circle.ahead and not known.events:
-        reminded = _reminded_on(circle, replace(known, plans=mine), due, drafted)
-        judged = of_books and of_books.next_on
-        next_on = min(
-            reminded,
-            judged or stillness.next_change(receivables, decided.policy, today, before=reminded),
-        )
-    return _Seen(replace(conclusion, next_on=next_on), due, drafted.new, moved)
-
-
-def _reminded_on(circle: Circle, known: _OnRecord, due: Due | None, drafted: Drafted) -> dt.date:
-    """The day until which nothing else is reminded of or drafted, whatever is said of the customer."""
-    if not known.plans and not any(i.balance > 0 for i in known.picture.invoices):
-        return stillness.NEVER
-    return reminding.next_day(
-        circle.organization,
-        circle.decided,
-        known.picture,
-        known.plans,
-        known.reminders,
-        due,
-        drafted,
-        today=circle.today,
-        told=known.told,
+    judge_on, next_on = _next_days(
+        circle, replace(known, plans=mine), due, drafted, receivables, of_books.next_on if of_books else None
     )
+    return _Seen(replace(conclusion, judge_on=judge_on, next_on=next_on), due, drafted.new, moved)
+
+
+def _next_days(
+    circle: Circle,
+    known: _OnRecord,
+    due: Due | None,
+    drafted: Drafted,
+    receivables: Receivables,
+    judged: dt.date | None,
+) -> tuple[dt.date, dt.date]:
+    """The days until which nothing else is concluded or drafted, and until which no other message is due either.
+
+    `judged`: the former by the books alone, where somebody has just asked them."""
+    tomorrow, picture = circle.today + dt.timedelta(1), known.picture
+    drafts = message = stillness.NEVER
+    if not circle.ahead or known.events:
+        return tomorrow, tomorrow
+    if known.plans or any(i.balance > 0 for i in picture.invoices):
+        if reminding.may_change_tomorrow(circle.decided, picture, known.plans, due, known.told):
+            return tomorrow, tomorrow
+        drafts = policy_drafts.next_day(
+            circle.organization, circle.decided, picture, known.plans, drafted, circle.today
+        )
+        message = reminding.next_day(
+            circle.decided, picture, known.plans, known.reminders, today=circle.today
+        )
+    judged = judged or stillness.next_change(receivables, circle.decided.policy, circle.today, before=drafts)
+    judge_on = min(judged, drafts)
+    return judge_on, min(judge_on, message)
 
 
 def _events(
@@ -302,7 +318,7 @@ def _contract(standing: Iterable[tuple[Record, Progress]]) -> dict[str, list[Deb
     return found
 
 
-def _grouped(rows: Iterable[tuple[str, str, _Row]]) -> dict[Key, list[_Row]]:
+def grouped(rows: Iterable[tuple[str, str, _Row]]) -> dict[Key, list[_Row]]:
     found: dict[Key, list[_Row]] = defaultdict(list)
     for connection_id, customer_id, row in rows:
         found[connection_id, customer_id].append(row)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -37,8 +37,8 @@ from connector.planning import plan_rows
 from connector.practice import settings
 from connector.practice.settings import Settings
 from connector.record import audit
-from connector.reviewing import ageing, conclusions, expecting, full_pass, looking, track_record
-from connector.reviewing.conclusions import Conclusion, Prediction
+from connector.reviewing import ageing, conclusions, expecting, full_pass, looking, messages, track_record
+from connector.reviewing.conclusions import Conclusion, Prediction, Woken
 from connector.reviewing.looking import Circle
 from connector.reviewing.looking import Reviewed as Reviewed
 
@@ -110,70 +110,89 @@ def look_by_night(engine: Engine, days: Mapping[str, dt.date], *, now: dt.dateti
         circles = _circles(tx, days, now)
         owing = ageing.standing(tx, circles)
         survivors = {id: books.survivors(tx, id) for id in books.merging(tx, circles)}
-        wanted = _woken(tx, circles, owing) | ageing.shifted(tx, circles, owing)
-    wanted = {(id, survivors.get(id, {}).get(who, who)) for id, who in wanted}
-    total = _look_at(engine, circles, wanted, now)
+        woken = _woken(tx, circles, owing)
+    judge = {(id, survivors.get(id, {}).get(who, who)) for id, who in woken.judge}
+    total = _look_at(engine, circles, judge, now)
+    total += _look_at(engine, circles, woken.message - judge, now, messages.look)
     with db.transaction(engine, repeatable=True) as tx:
-        still = {key: each for key, each in owing.items() if key not in wanted}
+        still = {key: each for key, each in owing.items() if key not in judge}
         ageing.keep(tx, circles, still)
         for connection_id, survivor in survivors.items():
             conclusions.forget_merged(tx, connection_id, survivor, days[connection_id])
     return total
 
 
+_Look = Callable[[Connection, Mapping[str, Circle], Collection[Key], dt.datetime], Reviewed]
+
+
 def _look_at(
-    engine: Engine, circles: Mapping[str, Circle], wanted: Collection[Key], now: dt.datetime
+    engine: Engine,
+    circles: Mapping[str, Circle],
+    wanted: Collection[Key],
+    now: dt.datetime,
+    look: _Look = looking.look,
 ) -> Reviewed:
     total, rest = Reviewed(), iter(sorted(wanted))
     while part := list(islice(rest, PART)):
         together = db.transaction(engine, repeatable=True)
         with bookwide.without_collecting(), together as tx, audit.at_the_end(tx), plan_rows.together(tx):
-            total += looking.look(tx, circles, part, now)
+            total += look(tx, circles, part, now)
     return total
 
 
 def _circles(tx: Connection, days: Mapping[str, dt.date], now: dt.datetime) -> dict[str, Circle]:
     organizations, decided = connections.some(tx, days), settings.of(tx, days)
-    spoken = _spoken(tx, days)
+    speaking, related = _speaking(tx, days), _related(tx, days)
     return {
         one.id: Circle(
-            one, decided[one.id], days[one.id], _rules(one, decided[one.id], now), {}, one.id in spoken
+            one,
+            decided[one.id],
+            days[one.id],
+            _rules(one, decided[one.id], now),
+            known={},
+            spoken=one.id in speaking or one.id in related,
+            speaking=frozenset(speaking.get(one.id, ())),
         )
         for one in organizations
     }
 
 
-def _spoken(tx: Connection, connection_ids: Iterable[str]) -> set[str]:
-    """The organizations with something on record about customers beside documents, plans and reminders."""
-    ids, c, d = list(connection_ids), db.customers.c, db.differences.c
-    found = {key[0] for key in _spoken_of(tx, ids)}
-    related = sa.select(c.connection_id).where(c.connection_id.in_(ids), c.parent_id != "")
-    apart = sa.select(d.connection_id).where(d.connection_id.in_(ids))
-    return found.union(*(tx.scalars(query.distinct()) for query in (related, apart)))
+def _related(tx: Connection, connection_ids: Collection[str]) -> set[str]:
+    """The organizations with customers who belong together, or of whom the ledger's balance is another one."""
+    c, d = db.customers.c, db.differences.c
+    related = sa.select(c.connection_id).where(
+        db.among(tx, c.connection_id, connection_ids), c.parent_id != ""
+    )
+    apart = sa.select(d.connection_id).where(db.among(tx, d.connection_id, connection_ids))
+    return {id for query in (related, apart) for id in tx.scalars(query.distinct())}
 
 
-def _spoken_of(tx: Connection, connection_ids: Collection[str]) -> set[Key]:
-    """The customers with something on record that every day may make something else of."""
+def _speaking(tx: Connection, connection_ids: Collection[str]) -> dict[str, set[str]]:
+    """The customers with something on record that every day may make something else of, by organization."""
     h, p, r = db.holds.c, db.promises.c, db.reminders.c
     ways = (
         (h, h.lifted_at.is_(None)),
         (p, p.withdrawn_at.is_(None)),
         (r, r.level == contacts.HEARD),
     )
-    return {
-        (row[0], row[1])
-        for c, counts in ways
-        for row in tx.execute(
-            sa.select(c.connection_id, c.customer_id).where(c.connection_id.in_(list(connection_ids)), counts)
-        )
-    }
+    found: dict[str, set[str]] = {}
+    for c, counts in ways:
+        mine = db.among(tx, c.connection_id, connection_ids)
+        for connection_id, customer_id in tx.execute(
+            sa.select(c.connection_id, c.customer_id).where(mine, counts)
+        ):
+            found.setdefault(connection_id, set()).add(customer_id)
+    return found
 
 
-def _woken(tx: Connection, circles: Mapping[str, Circle], owing: Mapping[Key, ageing.Standing]) -> set[Key]:
+def _woken(tx: Connection, circles: Mapping[str, Circle], owing: Mapping[Key, ageing.Standing]) -> Woken:
     """Whom this day may change, or who was changed since they were looked at."""
     named = {id: (circle.today, circle.rules) for id, circle in circles.items()}
-    found = conclusions.to_review(tx, named) | conclusions.overtaken(tx, circles, owing)
-    return found | books.changed_of(tx, circles) | _spoken_of(tx, list(circles))
+    aged, overtaken = conclusions.to_review(tx, named), conclusions.overtaken(tx, named, owing)
+    speaking = {(id, who) for id, circle in circles.items() for who in circle.speaking}
+    changed = books.changed_of(tx, circles) | ageing.shifted(tx, circles, owing)
+    judge = aged.judge | overtaken.judge | changed | speaking
+    return Woken(judge, (aged.message | overtaken.message) - judge)
 
 
 def to_learn(tx: Connection, days: Mapping[str, dt.date]) -> list[str]:
@@ -182,7 +201,7 @@ def to_learn(tx: Connection, days: Mapping[str, dt.date]) -> list[str]:
     learned = sa.select(c.id, c.news_at, t.as_of).outerjoin(db.track_records, t.connection_id == c.id)
     return [
         row.id
-        for row in tx.execute(learned.where(c.id.in_(list(days))).order_by(c.id))
+        for row in tx.execute(learned.where(db.among(tx, c.id, days)).order_by(c.id))
         if row.news_at is not None or row.as_of is None or row.as_of < monday(days[row.id])
     ]
 

@@ -54,9 +54,12 @@ assessments = sa.Table(
     sa.Column("balances", Json),
     sa.Column("data", Json),
     sa.Column("since", sa.Date),  # in this segment since
-    sa.Column("as_of", sa.Date),
+    sa.Column("judged_on", sa.Date),  # the day by which it is counted; NULL: `as_of`
+    sa.Column("as_of", sa.Date),  # the day of the last look, at the messages at least
     sa.Column("reviewed_at", Moment),
-    # While nothing happens, the same is concluded until the day before; NULL: every day may say something else.
+    # While nothing happens, the same is concluded until the day before `judge_on`, and the same message is due until
+    # the day before `next_on`, which is never later; NULL: every day may say something else.
+    sa.Column("judge_on", sa.Date),
     sa.Column("next_on", sa.Date),
     text("rules"),  # a fingerprint of the code and policy that concluded it
     sa.Column("overdue", Minor),  # in the currency in which it is most; NULL: owes nothing

@@ -23,6 +23,7 @@ from connector.reviewing import conclusions, current, review
 START = dt.date(2026, 1, 5)
 NOW = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
 EVERY_ONE, SOME = "looks-at-everyone", "looks-at-some"
+DAYS = {"judged_on", "as_of", "reviewed_at", "judge_on", "next_on"}
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def everything(engine: Engine, id: str) -> dict[str, list[object]]:
     with db.reading(engine) as tx:
         for table, unread in (
             (db.findings, {"seen_on", "since", "evidence", "text"}),
-            (db.assessments, {"as_of", "reviewed_at", "next_on", "rules", "balances", "reasons", "data"}),
+            (db.assessments, DAYS | {"rules", "balances", "reasons", "data"}),
             (db.reminders, {"text"}),
             (db.plans, set()),
         ):
@@ -252,6 +253,24 @@ def test_a_reminder_that_left_by_a_slower_clock_wakes_its_customer(both: Engine)
             moment = NOW - dt.timedelta(minutes=3)
             reminders.reached(tx, due.id, "noted", dt.date(2026, 1, 15), moment)
     assert look(both, dt.date(2026, 1, 16))[1] == 1
+
+
+def test_after_a_message_left_the_next_is_looked_for_and_nobody_is_judged_again(both: Engine) -> None:
+    a_late_payer(both)
+    look(both, dt.date(2026, 1, 14))
+    with db.transaction(both) as tx:
+        for id in (EVERY_ONE, SOME):
+            [due] = reminders.of_connection(tx, id)
+            reminders.reached(tx, due.id, "noted", dt.date(2026, 1, 14), NOW + dt.timedelta(hours=1))
+    for day in range(15, 27):  # until the next message is due
+        look(both, dt.date(2026, 1, day))
+        assert everything(both, SOME) == everything(both, EVERY_ONE), day
+    a, today = db.assessments.c, dt.date(2026, 1, 26)
+    with db.reading(both) as tx:
+        query = sa.select(a.judged_on, a.as_of, a.judge_on, a.next_on).where(a.connection_id == SOME)
+        judged_on, as_of, judge_on, next_on = tx.execute(query).one()
+        assert [r.state for r in reminders.of_connection(tx, SOME)] == ["noted", "held"]  # in preview
+    assert judged_on < as_of <= today < next_on <= judge_on
 
 
 def test_a_message_is_worded_for_the_kind_of_customer_that_a_person_chose(both: Engine) -> None:
