@@ -343,9 +343,16 @@ def changed(plan: Plan, now: Iterable[Document]) -> list[Refusal]:
     found = []
     for source in plan.sources:
         document = by_id.get(source.invoice_id)
-        if (
-            document is None
-            or document.balance != source.balance
+        if document is None:
+            found.append(
+                Refusal(
+                    "BALANCE_CHANGED",
+                    f"Invoice {source.number} is no longer in the ledger. Turn this draft down, and draft again for "
+                    "what is still owed.",
+                )
+            )
+        elif (
+            document.balance != source.balance
             or document.total != source.total
             or document.currency != plan.currency
             or document.customer_id != plan.customer_id

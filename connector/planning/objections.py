@@ -78,6 +78,19 @@ def facts(
     )
 
 
+def of_draft(
+    tx: Connection, connection_id: str, plan: Plan, today: dt.date, picture: books.Receivables | None = None
+) -> Facts:
+    """`facts` of a plan that was drawn up, about those of its invoices that are still in the books.
+
+    Raises LookupError for an unknown customer.
+    """
+    picture = picture or books.of_customer(tx, connection_id, plan.customer_id)
+    there = {i.id for i in picture.invoices} if picture else set()
+    ids = [s.invoice_id for s in plan.sources if s.invoice_id in there]
+    return facts(tx, connection_id, plan.customer_id, ids, today, but=plan.id, picture=picture)
+
+
 def covering(plans: Iterable[records.Record], *, but: str = "") -> dict[str, Covered]:
     """The invoices that these plans cover, as `records.planned`, each with its plan."""
     return {
@@ -147,9 +160,7 @@ def refusals(tx: Connection, plan_id: str, today: dt.date) -> list[Refusal]:
     """What would stop the approval of the plan (or of its draft), as far as the mirror knows; [] when nothing."""
     record = records.get(tx, plan_id)
     plan = record.draft or record.plan
-    known = facts(
-        tx, record.connection_id, plan.customer_id, [s.invoice_id for s in plan.sources], today, but=plan.id
-    )
+    known = of_draft(tx, record.connection_id, plan, today)
     found = rules.refusals(known, plan.mode, plan)
     found += rules.changed(with_versions(plan, known.invoices), known.invoices)
     found += _consent(tx, record, plan)

@@ -46,8 +46,7 @@ def preview(tx: Connection, plan_id: str, *, today: dt.date, credit_word: str = 
     picture = books.of_customer(tx, record.connection_id, plan.customer_id)
     if picture is None:
         raise LookupError(f"The customer of plan {plan_id} is no longer in the books.")
-    ids = [s.invoice_id for s in plan.sources]
-    facts = objections.facts(tx, record.connection_id, plan.customer_id, ids, today, but=plan.id)
+    facts = objections.of_draft(tx, record.connection_id, plan, today, picture)
     words = Words(credit_word, connection.country)
     laid = _laid(plan, words, decided, today)
     written, links = proof.as_documents(laid.drafts)

@@ -216,13 +216,18 @@ def test_an_unchanged_invoice_may_be_written():
         {"version": "5"},
         {"currency": "EUR"},
         {"customer_id": "59"},
-        {"id": "148"},
     ],
 )
 def test_any_change_since_approval_stops_the_write(change):
     (refusal,) = changed(PLAN, [replace(INVOICE_1001, **change)])
     assert refusal.code == "BALANCE_CHANGED"
     assert refusal.sentence == "Invoice 1001 changed since approval. Review the plan again."
+
+
+def test_an_invoice_that_is_gone_stops_the_write():
+    (refusal,) = changed(PLAN, [replace(INVOICE_1001, id="148")])
+    assert refusal.code == "BALANCE_CHANGED"
+    assert refusal.sentence.startswith("Invoice 1001 is no longer in the ledger. Turn this draft down")
 
 
 # Rows

@@ -12,7 +12,8 @@ import requests
 from connector import db, failures
 from connector.connecting import connections
 from connector.contact import holds
-from connector.mirroring import books
+from connector.domain.receivables import Kind
+from connector.mirroring import books, mirror
 from connector.planning import plans
 from connector.platforms import Refused
 from connector.practice import settings
@@ -170,6 +171,23 @@ def test_renegotiate_pause_go_on_and_end(office: Office, at_work: tuple[Browser,
     browser.post(f"/plans/{plan.id}/cancel", f"/plans/{plan.id}", why="They paid in cash")
     office.write(id)
     assert "This plan has ended" in browser.get(f"/plans/{plan.id}").text
+
+
+def test_a_draft_whose_invoice_left_the_books_can_be_read_and_turned_down(office: Office) -> None:
+    browser = office.browser()
+    browser.connect("quickbooks")
+    id = office.connection("quickbooks")
+    office.answer(id)
+    office.read(id)
+    plan = office.plan(id)
+    with db.transaction(office.engine) as tx:
+        mirror.drop(tx, id, Kind.INVOICE, plan.plan.sources[0].invoice_id)
+    page = browser.get(f"/plans/{plan.id}")
+    assert (page.status_code, "is no longer in the ledger. Turn this draft down" in page.text) == (200, True)
+    browser.post(f"/plans/{plan.id}/approve", f"/plans/{plan.id}", revision=plan.revision)
+    assert office.plan(id).state == "proposed"
+    browser.post(f"/plans/{plan.id}/cancel", f"/plans/{plan.id}")
+    assert office.plan(id).state == "cancelled"
 
 
 def test_a_draft_that_was_turned_down_does_not_come_back(
