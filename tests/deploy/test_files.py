@@ -101,6 +101,8 @@ def test_compose_waits_for_what_each_process_needs() -> None:
             "queue": {"condition": "service_healthy"},
         }
         assert services[name]["read_only"] is True
+        assert services[name]["init"] is True
+        assert "/data:uid=10001,mode=700" in services[name]["tmpfs"]  # as whom the image runs
         settings = {n.removeprefix("FORBEAR_") for n in services[name]["environment"]}
         assert settings <= config.KNOWN
 
