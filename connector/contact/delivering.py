@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy.engine import Connection
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 PAY_LINKS = 3  # invoices of one reminder that the ledger is asked about
 TWINS = 3  # records with the same e-mail address that are read, too; a mailbox may be shared by dozens
+BATCH = "reminder "  # and its id: the batch of its writes
+DEAD = ("cancelled", "failed")  # states of a write that no ledger has
 STANDING = ("running", "broken")  # plans whose installments are reminded of
 PRETEND_HOUR = 10  # the hour of a pretend day
 NOTE_LENGTH = 230  # leaves room for the marker within the shorter ledger's 250
@@ -49,9 +52,13 @@ def waiting(tx: Connection, connection_id: str) -> bool:
 def deliver(p: Performer) -> None:
     """Write the reminders that are due, each after a fresh look at its customer. Nothing leaves in preview."""
     with db.reading(p.engine) as tx:
-        if not waiting(tx, p.connection_id):
-            return
-        due = reminders.of_connection(tx, p.connection_id, ["due"])
+        may = waiting(tx, p.connection_id)
+        due = reminders.of_connection(tx, p.connection_id, ["due"]) if may else []
+        begun = outbox.open_batches(tx, p.connection_id, p.clock())
+    mine = {f"{BATCH}{reminder.id}" for reminder in due}
+    for batch in begun:
+        if batch.startswith(BATCH) and batch not in mine:  # of a killed worker; meanwhile it must wait
+            _give_up(p, int(batch.removeprefix(BATCH)))
     for reminder in due:
         try:
             _one(p, reminder)
@@ -64,22 +71,17 @@ def deliver(p: Performer) -> None:
 def _one(p: Performer, reminder: Reminder) -> None:
     """Settings are read for each anew: many reminders take minutes, and somebody may switch them off meanwhile."""
     p.lease.keep()
-    batch = f"reminder {reminder.id}"
+    batch = f"{BATCH}{reminder.id}"
     because = _last_look(p, reminder)
     if because is None:
         return  # not at this hour; it stays due
-    writes = p.writes(batch)
     if because:
-        with db.transaction(p.engine) as tx:
-            outbox.drop(tx, p.connection_id, batch, p.clock())
-            if any(w.state == "done" for w in writes):  # half of it is said already
-                reminders.reached(tx, reminder.id, "noted", p.today(), p.clock())
-            else:
-                reminders.hold(tx, reminder.id, because, p.clock())
+        _give_up(p, reminder.id, because)
         p.say(f"Held: {because[0]}")
         return
-    if not writes:
+    if all(w.state in DEAD for w in p.writes(batch)):
         with db.transaction(p.engine) as tx:
+            outbox.forget(tx, p.connection_id, batch)
             organization = connections.get(tx, p.connection_id)
             decided = settings.load(tx, p.connection_id)
             customer = books.customer(tx, p.connection_id, reminder.customer_id)
@@ -99,6 +101,31 @@ def _one(p: Performer, reminder: Reminder) -> None:
         sent = any(w.kind == "send" for w in outbox.of_batch(tx, p.connection_id, batch))
         reminders.reached(tx, reminder.id, "sent" if sent else "noted", p.today(), p.clock())
     _ask_where_to_pay(p, reminder)
+
+
+def _give_up(p: Performer, reminder_id: int, because: Sequence[str] = ()) -> None:
+    """Write nothing more of it. What a killed worker began is looked up first: a customer may have heard of it, and it
+    counts then. It stays as it is while the ledger may still carry it out."""
+    batch = f"{BATCH}{reminder_id}"
+    _never_mail_twice(p, batch)
+    for write in p.writes(batch):
+        if write.state == "sending":
+            try:
+                p.settle(write)
+            except (Refused, OutOfDate) as problem:  # its document can be read no more, by anybody
+                log.info("connection %s: a note is given up (%s)", p.connection_id, problem.code)
+                with db.transaction(p.engine) as tx:
+                    outbox.cancel(tx, write.id, p.clock())
+    writes = p.writes(batch)
+    if any(w.state == "sending" for w in writes):
+        return
+    with db.transaction(p.engine) as tx:
+        outbox.drop(tx, p.connection_id, batch, p.clock())
+        open_ = reminders.get(tx, reminder_id).state in reminders.OPEN
+        if open_ and any(w.state == "done" for w in writes):  # half of it is said already
+            reminders.reached(tx, reminder_id, "noted", p.today(), p.clock())
+        elif because:
+            reminders.hold(tx, reminder_id, because, p.clock())
 
 
 def _ask_where_to_pay(p: Performer, reminder: Reminder) -> None:

@@ -142,7 +142,7 @@ def keep_of(
         kept.append(due)
     gone = [r.id for id in found for r in earlier.get(id, ()) if r.state in OPEN and r.id not in stay]
     if gone:
-        tx.execute(sa.delete(reminders).where(reminders.c.id.in_(gone), reminders.c.state.in_(OPEN)))
+        _forget(tx, reminders.c.id.in_(gone))
     bulk.update(tx, reminders, ("id",), changed, where="reminders.state IN ('due', 'held')")
     always = {"channel": "note", "created_at": now, "updated_at": now}
     bulk.insert(tx, reminders, [always | row for row in new], unless_there=True)
@@ -152,7 +152,16 @@ def keep_of(
 def clear(tx: Connection, connection_id: str, customer_id: str) -> None:
     """Forget what was due for a customer and never left: it is due no more."""
     mine = sa.and_(reminders.c.connection_id == connection_id, reminders.c.customer_id == customer_id)
-    tx.execute(sa.delete(reminders).where(mine, reminders.c.state.in_(OPEN)))
+    _forget(tx, mine)
+
+
+def _forget(tx: Connection, which: sa.ColumnElement[bool]) -> None:
+    """What waits, with the writes that came to nothing. One that a ledger has, or may have, stays: it counts."""
+    w = db.writes.c
+    begun = sa.select(w.id).where(w.reminder_id == reminders.c.id, w.state.in_(("sending", "done")))
+    open_ = sa.and_(which, reminders.c.state.in_(OPEN), ~begun.exists())
+    tx.execute(sa.delete(db.writes).where(w.reminder_id.in_(sa.select(reminders.c.id).where(open_))))
+    tx.execute(sa.delete(reminders).where(open_))
 
 
 def retext(tx: Connection, reminder_id: int, text: str) -> None:

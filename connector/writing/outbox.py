@@ -232,6 +232,11 @@ def drop(tx: Connection, connection_id: str, batch: str, now: dt.datetime, *, re
     return tx.execute(sa.update(writes).where(where).values(state="cancelled", updated_at=now)).rowcount
 
 
+def forget(tx: Connection, connection_id: str, batch: str) -> None:
+    """Make room for the batch to be laid out anew. Only where no ledger has any of it, or may have."""
+    tx.execute(sa.delete(writes).where(writes.c.connection_id == connection_id, writes.c.batch == batch))
+
+
 def cancel(tx: Connection, write_id: int, now: dt.datetime) -> None:
     """It will not be made, and the ledger does not have it."""
     _set(tx, write_id, now, state="cancelled", not_before=None)

@@ -360,6 +360,8 @@ class Performer:
             document = live[0] if live else None
         elif isinstance(draft, LinkDraft):
             link_id = _link_id(self.ledger.document(Kind.CREDIT, draft.credit_id), draft)
+        elif isinstance(draft, NoteDraft):
+            link_id = "found" if self._shows(draft) else None
         if document is not None:
             self._done(write, document.id, document)
         elif link_id is not None:
