@@ -77,8 +77,10 @@ class Model:
             remaining = self.alike.remaining_of(look, self.lasting)
             return np.column_stack([self._chance(look, 0), self._chance(look, 30), remaining])
 
-        with ThreadPoolExecutor(2) as pool:  # numpy needs no lock for most of it
-            found = list(pool.map(ask, parts(len(at))))
+        pieces = list(parts(len(at)))
+        with ThreadPoolExecutor(2) as pool:  # numpy needs no lock for most of it; one piece needs no thread
+            each = pool.map if len(pieces) > 1 else map
+            found = list(each(ask, pieces))
         answers = np.empty((len(at), 5))
         answers[by_customer] = np.concatenate(found) if found else 0.0
         late_30 = answers[:, 1]
