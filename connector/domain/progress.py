@@ -264,6 +264,10 @@ def _with_interest(row: RowProgress, invoice: Invoice | None, today: dt.date) ->
 def _unsettled(plan: Plan, sources: Mapping[str, Invoice], credits: Sequence[CreditNote] | None) -> list[str]:
     """A split's own invoices must stay as they are, settled by its credit note; those that its first version was about,
     too, where the books of them were given."""
+    mark = f"plan={plan.id} v={plan.version} role=credit "
+    numbers = {credit_number(plan, s) for s in plan.sources}  # somebody may write before our mark
+    ours = [c for c in credits or () if c.marker.startswith(mark) or c.number in numbers]
+    credited = sum(c.total for c in ours if not c.void)
     found = []
     now = {s.invoice_id for s in plan.sources}
     first = [s for s in plan.originals if s.invoice_id in sources and s.invoice_id not in now]
@@ -276,15 +280,14 @@ def _unsettled(plan: Plan, sources: Mapping[str, Invoice], credits: Sequence[Cre
                 "again for what is still owed."
             )
         elif invoice.balance > 0:
+            what, then = "taken off it", "Set it against the invoice again"
+            standing = [c for c in ours if not c.void and _is_for(c, source, plan)]
+            if credits is not None and source.invoice_id in now and not standing:
+                what, then = "deleted or voided", "End the plan, and draft it again"
             found.append(
                 f"Invoice {source.number} is open again with {Money(invoice.balance, plan.currency)}: "
-                "the plan's credit was taken off it. Set it against the invoice again; until then the same sum is "
-                "asked for twice."
+                f"the plan's credit was {what}. {then}; until then the same sum is asked for twice."
             )
-    mark = f"plan={plan.id} v={plan.version} role=credit "
-    numbers = {credit_number(plan, s) for s in plan.sources}  # somebody may write before our mark
-    ours = [c for c in credits or () if c.marker.startswith(mark) or c.number in numbers]
-    credited = sum(c.total for c in ours if not c.void)
     if credits is not None and not found and credited != plan.balance:
         found.append(
             f"The plan's credit is {Money(credited, plan.currency)} in the ledger, and was "
@@ -292,6 +295,10 @@ def _unsettled(plan: Plan, sources: Mapping[str, Invoice], credits: Sequence[Cre
             "or end the plan and draft it again."
         )
     return found
+
+
+def _is_for(credit: CreditNote, source: Source, plan: Plan) -> bool:
+    return credit.number == credit_number(plan, source) or f" src={source.invoice_id} " in credit.marker
 
 
 def _pace(plan: Plan, rows: Iterable[RowProgress], today: dt.date) -> Pace:

@@ -126,6 +126,10 @@ def test_what_a_bookkeeper_changes_by_hand_is_met_with_a_proposal():
     )
     reopened = split(FIRST, sources={"147": an_invoice("147", 115000, 85000)})
     assert "Invoice 1001 is open again with 850.00 USD" in reopened.attention[0]
+    assert "Set it against the invoice again" in reopened.attention[0]
+    theirs = CreditNote("c9", "C9", "58", FIRST, "USD", 85000, 0)
+    lost = split(FIRST, sources={"147": an_invoice("147", 115000, 85000)}, credits=[theirs])
+    assert "credit was deleted or voided. End the plan" in lost.attention[0]  # nothing is left to set
     assert split(FIRST, sources={"147": an_invoice("147", 115000, 0)}).attention == ()
     # Also behind other terms, which credit the installments of the first version alone.
     later = replace(
