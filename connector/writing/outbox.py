@@ -255,6 +255,9 @@ def retry(tx: Connection, write_id: int, *, who: str, now: dt.datetime) -> Write
     key = f"{write.key[: KEY_LENGTH - 4]}-r{write.attempts}"
     again = {"state": "sending", "key": key, "not_before": None, "updated_at": now}
     if tx.execute(sa.update(writes).where(where).values(**again)).rowcount:
+        r = reminders.c  # which its refusal held; the last look before it leaves is made again
+        held = sa.update(reminders).where(r.id == write.reminder_id, r.state == "held")
+        tx.execute(held.values(state="due", held_because=[], updated_at=now))
         audit.record(
             tx,
             who=who,

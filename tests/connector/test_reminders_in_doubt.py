@@ -97,3 +97,15 @@ def test_what_a_ledger_refused_once_is_written_later(story: Story) -> None:
     reviewed(story)
     story.deliver()
     assert ([r.state for r in kept(story)], story.ledger.remarks["201"]) == (["noted"], SAID)
+
+
+def test_a_person_has_a_refused_note_tried_again(story: Story) -> None:
+    (due,) = reviewed(story)
+    story.ledger.refuse["add_note"] = Refused("Not now.")
+    story.deliver()
+    story.ledger.refuse.clear()
+    with db.transaction(story.engine) as tx:
+        (write,) = outbox.of_batch(tx, story.connection_id, f"reminder {due.id}")
+        outbox.retry(tx, write.id, who="Ann", now=story.now)
+    story.deliver()
+    assert ([r.state for r in kept(story)], story.ledger.remarks["201"]) == (["noted"], SAID)

@@ -8,10 +8,11 @@ import json
 
 import pytest
 import requests
+import sqlalchemy as sa
 
 from connector import db, failures
 from connector.connecting import connections
-from connector.contact import holds
+from connector.contact import holds, reminders
 from connector.domain.receivables import Kind
 from connector.mirroring import books, mirror
 from connector.planning import plans
@@ -254,9 +255,13 @@ def test_a_refused_note_is_shown_in_the_ledgers_words_and_can_be_kept_here(offic
     assert "code 6210" in page
     assert said in page
     assert "This write changed nothing" in page
+    with db.transaction(office.engine) as tx:  # of a reminder it counts as said, or it would be written again
+        reminder = reminders.of_connection(tx, id, ["held"])[0].id
+        tx.execute(sa.update(db.writes).where(db.writes.c.id == note.id).values(reminder_id=reminder))
     browser.post(f"/writes/{note.id}/keep", "/queue")
     with db.reading(office.engine) as tx:
         assert outbox.failures(tx, id) == []
+        assert reminders.get(tx, reminder).state == "noted"
     assert "Nothing for you to do" in browser.get("/queue").text
 
 

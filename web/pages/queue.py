@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from connector import db, waking
 from connector.connecting import connections
 from connector.connecting.connections import Connection
+from connector.contact import reminders
 from connector.domain.writes import NoteDraft
 from connector.mirroring import books
 from connector.planning import plans, todos
@@ -148,6 +149,9 @@ def keep(write_id: int) -> Response:
     if write.state == "failed":
         with db.transaction(engine()) as tx:
             outbox.cancel(tx, write_id, db.now())
+            if write.reminder_id:  # as if it were said: else the next review would have it written again
+                today = connections.today(connections.get(tx, write.connection_id), config())
+                reminders.reached(tx, write.reminder_id, "noted", today, db.now())
             audit.record(
                 tx,
                 who=g.person.name,
