@@ -269,13 +269,13 @@ def _that_count(tx: Connection, query: sa.Select[Any], since: Mapping[Key, dt.da
     r = reminders.c
     ids = [
         id
-        for id, connection_id, customer_id, state, reached_on in tx.execute(query)
+        for id, connection_id, customer_id, state, reached_on in tx.execute(query).all()
         if state not in REACHED or reached_on is None or reached_on >= since[connection_id, customer_id]
     ]
     if not ids:
         return []
     whole = sa.select(reminders).where(r.id.in_(ids)).order_by(r.id)
-    return [_reminder(row) for row in tx.execute(whole)]
+    return [_reminder(row) for row in tx.execute(whole).all()]
 
 
 def count_reached(
