@@ -49,8 +49,8 @@ class Ledger:
 
 
 LEDGERS = (
-    Ledger("quickbooks", 0.5, 1, 2, 15, 5, 4, 1, 108, 500, 0.35),
-    Ledger("xero", 0.5, 3, 8, 16, 5, 4, 1, 211, 700, 0.30),
+    Ledger("quickbooks", 0.5, 1, 2, 2, 4, 2, 1, 109, 500, 0.35),
+    Ledger("xero", 0.5, 3, 8, 4, 4, 5, 1, 235, 700, 0.30),
 )
 CHANGES = (60.0, 1.3)  # invoices and payments made, changed or paid in a month: median, sigma of a log-normal
 BATCH = 3.0  # changes that are made together, on average
