@@ -107,17 +107,22 @@ def of_connection(
     connection_id: str | None = None,
     *,
     subject: str | None = None,
+    what: str | None = None,
     who: str = "",
     before: int | None = None,
-    limit: int = 200,
+    limit: int | None = 200,
 ) -> list[Entry]:
-    """The newest lines first; of every organization when `connection_id` is None. `who` is a part of a name in any
-    case; `before` asks for lines older than this `seq`."""
+    """The newest lines first, all of them with `limit` None; of every organization when `connection_id` is None.
+
+    `who` is a part of a name in any case; `before` asks for lines older than this `seq`.
+    """
     query = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit)
     if connection_id is not None:
         query = query.where(audit.c.connection_id == connection_id)
     if subject is not None:
         query = query.where(audit.c.subject == subject)
+    if what is not None:
+        query = query.where(audit.c.what == what)
     if who:
         query = query.where(sa.func.lower(audit.c.who).contains(who.lower(), autoescape=True))
     if before is not None:

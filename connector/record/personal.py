@@ -59,7 +59,7 @@ def export(tx: Connection, connection_id: str, customer_id: str, *, today: dt.da
         ],
         "log": [
             {**asdict(e), "at": e.at.isoformat()}
-            for e in audit.of_connection(tx, connection_id, subject=f"customer {customer_id}")
+            for e in audit.of_connection(tx, connection_id, subject=f"customer {customer_id}", limit=None)
         ],
     }
 

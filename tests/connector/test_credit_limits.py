@@ -98,3 +98,18 @@ def test_it_goes_when_the_customer_is_erased_and_is_in_their_file(story: Story) 
         }
         personal.erase(tx, story.connection_id, "58", who="Ann", now=AT_TEN + dt.timedelta(1))
         assert credit_limits.entered(tx, story.connection_id) == {}
+
+
+def test_everything_on_record_is_in_their_file_however_long_it_is(story: Story) -> None:
+    with db.transaction(story.engine) as tx:
+        for n in range(201):
+            audit.record(
+                tx,
+                who="Ann",
+                what=f"line {n}",
+                connection_id=story.connection_id,
+                subject="customer 58",
+                now=AT_TEN,
+            )
+        log = personal.export(tx, story.connection_id, "58", today=TUESDAY)["log"]
+    assert "line 0" in [line["what"] for line in log]

@@ -25,6 +25,7 @@ from connector.record import audit
 from connector.reviewing import review
 from tests.web.office import CONNECTION, TODAY
 from web import create_app
+from web.pages.customer_acts import LEARNED
 
 HOME = f"/organizations/{CONNECTION}"
 LOCAL = {
@@ -271,3 +272,21 @@ def test_what_is_not_matched_is_a_sum_for_each_currency(engine: Engine, browser:
     page = browser.get(f"{HOME}/customers/c1").text
     [said] = re.findall(r"</span> ([^<]*) is in the books but not matched", page)
     assert said == "CA$200.00 and $501.00"
+
+
+def test_what_was_learned_stays_on_the_page_whatever_is_done_later(
+    engine: Engine, browser: FlaskClient
+) -> None:
+    store(engine, owing(1, 1))
+    with db.transaction(engine) as tx:
+        for what, why in [(LEARNED, "Their oven burned down"), *[("set a hold", "")] * 20]:
+            audit.record(
+                tx,
+                who="Ann",
+                what=what,
+                why=why,
+                connection_id=CONNECTION,
+                subject="customer c1",
+                now=db.now(),
+            )
+    assert "Their oven burned down" in browser.get(f"{HOME}/customers/c1").text

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Any
 
 from flask import abort, render_template
+from sqlalchemy.engine import Connection as Transaction
 from werkzeug.wrappers import Response
 
 from connector import db
@@ -22,7 +24,7 @@ from connector.record import audit
 from connector.reviewing import current
 from web import aged, words
 from web.pages import blueprint, story, talking
-from web.pages.customer_acts import AT, REASONS, back_to
+from web.pages.customer_acts import AT, LEARNED, REASONS, back_to
 from web.sign_in import config, engine, role_in
 
 LATEST = 12
@@ -45,35 +47,11 @@ def customer(connection_id: str, customer_id: str) -> str | Response:
         promises = holds.promised(tx, connection_id, customer_id)
         conclusion = current.of_customer(tx, connection_id, customer_id)
         decided = settings.load(tx, connection_id)
-        context = {
-            "conclusion": conclusion,
-            "holds": holds.active(tx, connection_id, customer_id, today=today),
-            "differences": completeness.differences(tx, connection_id, customer_id),
-            "settings": decided,
-            "limit": credit_limits.entered(tx, connection_id, [picture.customer.id]).get(picture.customer.id),
-            "ledger_limit": _ledger_limit(books.customer(tx, connection_id, picture.customer.id)),
-            "notes": [
-                e
-                for e in audit.of_connection(
-                    tx, connection_id, subject=f"customer {customer_id}", limit=LATEST
-                )
-                if e.what == "noted what was learned"
-            ],
-        }
+        kept = _kept(tx, connection_id, customer_id, today)
     open_now = sorted((i for i in picture.invoices if i.balance), key=lambda i: (i.due, i.number))
-    found = story.lates(picture, today)
-    usual = story.normal(found)
-    partly = _parts(picture, today)
+    sums = aged.of_invoices(open_now, today)
     numbers = {i.id: i.number for i in picture.invoices}
     unapplied = _unapplied(picture.payments)
-    talk = talking.points(
-        conclusion,
-        open_now,
-        numbers,
-        decided.policy.plan,
-        unapplied=bool(unapplied),
-        today=today,
-    )
     return render_template(
         "customer.html",
         organization=connection,
@@ -81,13 +59,17 @@ def customer(connection_id: str, customer_id: str) -> str | Response:
         role=role,
         today=today,
         customer=picture.customer,
+        settings=decided,
+        conclusion=conclusion,
         open_now=open_now,
         unapplied=unapplied,
-        talk=talk,
+        talk=talking.points(
+            conclusion, open_now, numbers, decided.policy.plan, unapplied=bool(unapplied), today=today
+        ),
         segments=[(s, *words.kind(s)) for s in KINDS],
-        recent=sorted(picture.payments, key=lambda p: (p.date, p.id), reverse=True)[:LATEST],
+        recent=picture.payments[: -LATEST - 1 : -1],
         numbers=numbers,
-        aged=aged.of_invoices(open_now, today),
+        aged=sums,
         reasons=REASONS,
         plans=[p for p in mine if p.state not in ("cancelled", "withdrawn")],
         covered=plans.planned(mine),
@@ -95,20 +77,41 @@ def customer(connection_id: str, customer_id: str) -> str | Response:
         promises=promises,
         line=story.time_line(picture, mine, messages, promises, today),
         entries=story.entries(picture, mine, messages, promises, today, connection.timezone),
-        habit=story.habit(found, usual) if found else None,
-        habit_words=story.habit_sentence(found, usual),
-        lates=found[-story.DOTS :],
-        part_payments=partly,
         terms=terms.suggestions(
             picture.customer,
-            getattr(context["conclusion"], "kind", ""),
-            {code: sums.total for code, sums in aged.of_invoices(open_now, today).items()},
+            conclusion.kind if conclusion else "",
+            {code: of.total for code, of in sums.items()},
             today,
             connection.home_currency,
         ),
-        most_paid=max((p[1] for p in partly), default=1),
-        **context,
+        **_habits(picture, today),
+        **kept,
     )
+
+
+def _kept(tx: Transaction, connection_id: str, customer_id: str, today: dt.date) -> dict[str, Any]:
+    """What people said and found about the customer."""
+    noted = f"customer {customer_id}"
+    return {
+        "holds": holds.active(tx, connection_id, customer_id, today=today),
+        "differences": completeness.differences(tx, connection_id, customer_id),
+        "limit": credit_limits.entered(tx, connection_id, [customer_id]).get(customer_id),
+        "ledger_limit": _ledger_limit(books.customer(tx, connection_id, customer_id)),
+        "notes": audit.of_connection(tx, connection_id, subject=noted, what=LEARNED, limit=LATEST),
+    }
+
+
+def _habits(picture: books.Receivables, today: dt.date) -> dict[str, Any]:
+    """How late they pay against their own habit, and in which parts."""
+    found, partly = story.lates(picture, today), _parts(picture, today)
+    usual = story.normal(found)
+    return {
+        "habit": story.habit(found, usual) if found else None,
+        "habit_words": story.habit_sentence(found, usual),
+        "lates": found[-story.DOTS :],
+        "part_payments": partly,
+        "most_paid": max((p[1] for p in partly), default=1),
+    }
 
 
 def _ledger_limit(customer: Customer | None) -> int | None:

@@ -24,6 +24,7 @@ from web.pages import blueprint
 from web.sign_in import config, engine, need
 
 AT = "/organizations/<connection_id>/customers/<customer_id>"
+LEARNED = "noted what was learned"  # in the record
 REASONS = {
     "manual": "Another reason",
     "disputed": "They dispute it",
@@ -184,7 +185,7 @@ def note(connection_id: str, customer_id: str) -> Response:
             audit.record(
                 tx,
                 who=g.person.name,
-                what="noted what was learned",
+                what=LEARNED,
                 connection_id=connection_id,
                 subject=f"customer {customer_id}",
                 why=text,
