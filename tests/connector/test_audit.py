@@ -83,3 +83,20 @@ def test_what_failed_leaves_no_line(store: Engine) -> None:
         fail()
     with db.reading(store) as tx:
         assert audit.of_connection(tx) == []
+
+
+def test_one_organizations_words_are_erased_and_no_others(engine: Engine, connection_id: str) -> None:
+    ours = (connection_id, "customer 58"), (connection_id, "customer 59"), (None, "customer 58")
+    with db.transaction(engine) as tx:
+        for whose, subject in ours:
+            audit.record(tx, who="Ann", what="a", why="w", connection_id=whose, subject=subject, now=NOON)
+        assert audit.erase_about(tx, connection_id, "customer 58", who="Ann", now=NOON) == 1
+        assert [e.subject for e in audit.of_connection(tx, connection_id)] == ["", "customer 59", ""]
+        audit.erase(tx, connection_id, who="Ann", now=NOON)
+    with db.reading(engine) as tx:
+        words = [(e.connection_id, e.why, e.subject) for e in audit.of_connection(tx)]
+        assert (
+            words
+            == [(connection_id, "", "")] * 2 + [(None, "w", "customer 58")] + [(connection_id, "", "")] * 2
+        )
+        assert audit.verify(tx) == []
