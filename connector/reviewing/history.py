@@ -61,11 +61,6 @@ def keep(tx: Connection, weeks: list[dict[str, Any]]) -> None:
         tx.execute(sa.insert(db.aging_weeks), weeks)
 
 
-def forget(tx: Connection, connection_id: str) -> None:
-    """The books were read anew: the next whole review works all weeks out again."""
-    tx.execute(sa.delete(db.aging_weeks).where(db.aging_weeks.c.connection_id == connection_id))
-
-
 def of_connection(tx: Connection, connection_id: str, today: dt.date) -> dict[str, list[Week]]:
     """The kept weeks per currency, oldest first."""
     c = db.aging_weeks.c
