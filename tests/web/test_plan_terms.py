@@ -172,7 +172,8 @@ def test_what_follows_on_a_running_plan(office: Office, at_work: tuple[Browser, 
     for attention, calm in (("Installment 3 was voided in the ledger.", False), ("", True)):
         with db.transaction(office.engine) as tx:
             tx.execute(sa.update(db.plans).values(state="finished", attention=attention))
-        assert ("has come in.</b> Nothing for you to do" in browser.get(here).text) is calm
+        page = browser.get(here).text
+        assert ("has come in.</b> Nothing for you to do" in page, "✓ Finished" in page) == (calm, calm)
 
 
 def test_removing_shows_first_what_would_happen(office: Office, at_work: tuple[Browser, str]) -> None:
