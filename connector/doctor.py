@@ -248,6 +248,12 @@ def _pending(tx: sa.engine.Connection, now: dt.datetime) -> Check:
     return Check("pending work", GOOD, said)
 
 
+_ROTATED = (
+    "The first token key reads everything. An older one behind it can be dropped; a new one goes first as soon as every "
+    "process knows it."
+)
+
+
 def _rotation(engine: Engine, settings: Config) -> Iterator[Check]:
     several = len(keys.of(settings).token_keys) > 1
     left, lost = keys.on_older_keys(engine, settings)
@@ -266,7 +272,7 @@ def _rotation(engine: Engine, settings: Config) -> Iterator[Check]:
             f"{left - lost} permission(s) still need an older key. The clock renews them within hours; keep it until then.",
         )
     elif several and not left:
-        yield Check("rotation", GOOD, "The first token key reads everything; the others can be dropped.")
+        yield Check("rotation", GOOD, _ROTATED)
 
 
 def _failure(connection: connections.Connection, failure: failures.Failure) -> Check:

@@ -20,7 +20,10 @@ if [ -f "$from/forbear.sqlite3" ]; then
     if [ -f "$kept" ]; then echo "$kept exists already; move it away first." >&2; exit 1; fi
     cp "$from/forbear.sqlite3" "$kept"
 else
-    pg_restore --no-owner --exit-on-error --single-transaction --dbname="$FORBEAR_DATABASE_URL" "$from/forbear.pgdump"
+    pg_restore --no-owner --exit-on-error --single-transaction --dbname="$FORBEAR_DATABASE_URL" "$from/forbear.pgdump" || {
+        echo "Nothing was restored. The database of FORBEAR_DATABASE_URL must be empty; create a new one for it." >&2
+        exit 1
+    }
 fi
 if [ -f "$from/keys.json" ]; then cp "$from/keys.json" "$data/keys.json"; fi # last: nothing is half restored
 echo "Restored. Run \`forbear migrate\`, then start Forbear."

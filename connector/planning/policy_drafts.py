@@ -190,7 +190,7 @@ def next_day(
     today: dt.date,
 ) -> dt.date:
     """The first day after `today` that may bring another draft of a plan though nothing happens and everything else
-    concluded stays the same. Not of one whose plans are `under_way`."""
+    concluded stays the same. Not of one whose plans `are_under_way`."""
     if drafted.refused:
         return today + dt.timedelta(1)
     policy, waits = decided.policy.plan, [r for r in records if r.state == "proposed"]
