@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connector import db
-from connector.db import installments, plan_versions, plans, tallies
+from connector.db import installments, plan_versions, plans, tallies, writes
 from connector.domain import plan as terms_of
 from connector.domain.plan import Plan
 from connector.planning import plan_rows
@@ -159,6 +159,18 @@ def listed(tx: Connection, connection_id: str, limit: int, offset: int = 0) -> t
         skip = max(0, skip - count)
     found = {number_of(r.id): r for r in _records(tx, plans.c.number.in_(numbers))}
     return [found[n] for n in numbers], sum(counts.get(state, 0) for state in LISTED)
+
+
+def to_look_at() -> sa.ColumnElement[bool]:
+    """Plans under way about which a person must decide something; a write that was refused stands for itself."""
+    w = writes.c
+    refused = sa.select(w.id).where(w.plan == plans.c.number, w.state == "failed").exists()
+    return sa.and_(plans.c.state.in_(("running", "broken")), plans.c.attention != "", ~refused)
+
+
+def that_need_a_look(tx: Connection, connection_id: str) -> list[Record]:
+    """Oldest first."""
+    return _records(tx, sa.and_(plans.c.connection_id == connection_id, to_look_at()))
 
 
 def of_customer(tx: Connection, connection_id: str, customer_id: str) -> list[Record]:

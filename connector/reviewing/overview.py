@@ -20,6 +20,7 @@ from connector import db
 from connector.customer_page import customer_answers
 from connector.domain.aging import BUCKETS
 from connector.domain.receivables import Status
+from connector.planning import plan_records
 
 Ids = Collection[str]
 Aged = dict[str, dict[str, int]]  # currency → bucket → minor units
@@ -123,6 +124,7 @@ class Waiting:
     failed: int
     todos: int
     answers: int = 0  # of customers on their own page; a draft that one wants is among the plans
+    looks: int = 0  # plans under way about which a person must decide something
 
     @property
     def proposed(self) -> int:
@@ -130,7 +132,7 @@ class Waiting:
 
     @property
     def total(self) -> int:
-        return self.proposed + self.failed + self.todos + self.answers
+        return self.proposed + self.failed + self.todos + self.answers + self.looks
 
 
 def waiting(tx: Connection, connection_ids: Ids) -> dict[str, Waiting]:
@@ -145,11 +147,10 @@ def waiting(tx: Connection, connection_ids: Ids) -> dict[str, Waiting]:
     late = _counts(tx, db.plans, ids, p.state == "running", p.progress == "late")
     failed = _counts(tx, db.writes, ids, db.writes.c.state == "failed")
     todos = _counts(tx, db.todos, ids, db.todos.c.done_at.is_(None))
+    looks = _counts(tx, db.plans, ids, plan_records.to_look_at())
     answers = customer_answers.count_beside_drafts(tx, ids)
-    return {
-        id: Waiting(states[id], late.get(id, 0), failed.get(id, 0), todos.get(id, 0), answers.get(id, 0))
-        for id in connection_ids
-    }
+    more = (late, failed, todos, answers, looks)
+    return {id: Waiting(states[id], *(each.get(id, 0) for each in more)) for id in connection_ids}
 
 
 def _counts(tx: Connection, table: sa.Table, ids: Sequence[str], *where: Any) -> dict[str, int]:

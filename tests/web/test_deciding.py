@@ -18,8 +18,9 @@ from connector.mirroring import books, mirror
 from connector.planning import plans
 from connector.platforms import Refused
 from connector.practice import settings
+from connector.reviewing import review
 from connector.writing import outbox
-from tests.web.office import Browser, Office
+from tests.web.office import TODAY, Browser, Office
 
 COMPANY = {"quickbooks": "9130000000000001", "xero": "5d7e0000-0000-4000-a000-000000000001"}
 
@@ -384,3 +385,31 @@ def test_what_was_set_aside_is_said_and_tried_again(
     browser.post(f"/organizations/{id}/read-now", f"/organizations/{id}")
     assert "again and again" not in browser.get("/").text
     assert "in the same way" not in browser.get(f"/organizations/{id}").text
+
+
+def test_a_running_plan_that_needs_a_person_waits_in_the_queue_until_it_is_settled(
+    office: Office, at_work: tuple[Browser, str], platform: str
+) -> None:
+    browser, id = at_work
+    plan = office.plan(id)
+    browser.post(f"/plans/{plan.id}/approve", f"/plans/{plan.id}", revision=str(plan.revision))
+    office.write(id)
+    assert "Plans to look at" not in browser.get("/queue").text
+    first, who = office.plan(id).installments[0].invoice_id, [plan.plan.customer_id]
+    mine = sa.update(db.invoices).where(db.invoices.c.connection_id == id, db.invoices.c.id == first)
+
+    def become(**values: object) -> None:
+        with db.transaction(office.engine) as tx:
+            tx.execute(mine.values(**values))
+        review.look(office.engine, id, now=db.now(), today=TODAY, customer_ids=who)
+
+    become(balance=0, status="void")  # somebody voided an installment in the ledger
+    page = browser.get("/queue").text
+    assert "Plans to look at, 1" in page
+    assert "1 plan to look at" in page
+    assert "1 plan to look at" in browser.get("/").text
+    page = browser.get(f"/queue?item=plan-{plan.id}").text
+    assert "Installment 1" in page
+    assert "Review the plan" not in page  # there is nothing to approve
+    become(balance=plan.plan.rows[0].total, status="open")
+    assert "Plans to look at" not in browser.get("/queue").text

@@ -1,8 +1,10 @@
-"""What waits for the person: drafts to approve, writes that a ledger refused, to-dos that only a person can do."""
+"""What waits for the person: drafts to approve, plans under way that somebody must look at, writes that a ledger refused,
+to-dos that only a person can do."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import abort, flash, g, redirect, render_template, request, url_for
@@ -15,7 +17,7 @@ from connector.connecting.connections import Connection
 from connector.contact import reminders
 from connector.domain.writes import NoteDraft
 from connector.mirroring import books
-from connector.planning import plans, todos
+from connector.planning import plan_records, plans, todos
 from connector.platforms import Platform, find
 from connector.practice import people
 from connector.record import audit
@@ -64,16 +66,19 @@ def queue() -> str:
         mine = {id: connections.get(tx, id) for id in roles}
         wanted = {id: c for id, c in mine.items() if chosen in ("", id)}
         counts = overview.waiting(tx, wanted)
-        drafts, failed, tasks = [], [], []
+        drafts, looks, failed, tasks = [], [], [], []
         for id, connection in wanted.items():
             if counts[id].proposed:
-                drafts += _drafts(tx, connection)
+                waiting = plans.of_connection(tx, id, states=("proposed",), limit=SHOWN)
+                drafts += _named(tx, connection, waiting)
+            if counts[id].looks:
+                looks += _named(tx, connection, plan_records.that_need_a_look(tx, id))
             if counts[id].failed:
                 failed += [Item(f"write-{w.id}", connection, write=w) for w in outbox.failures(tx, id)]
             if counts[id].todos:
                 tasks += [Item(f"todo-{t.id}", connection, todo=t) for t in todos.waiting(tx, id)]
         drafts.sort(key=lambda d: (d.plan.created_at, d.plan.id) if d.plan else ())
-        shown = [*drafts[:LISTED], *failed, *tasks]
+        shown = [*drafts[:LISTED], *looks, *failed, *tasks]
         asked = request.args.get("item", "")
         item = next((i for i in shown if i.key == asked), shown[0] if shown else None)
         document = _document(tx, item) if item and item.todo else None
@@ -81,6 +86,7 @@ def queue() -> str:
         "queue.html",
         drafts=drafts[:LISTED],
         to_approve=sum(c.proposed for c in counts.values()),
+        looks=looks,
         failed=failed,
         tasks=tasks,
         item=item,
@@ -94,8 +100,7 @@ def queue() -> str:
     )
 
 
-def _drafts(tx: Transaction, connection: Connection) -> list[Item]:
-    waiting = plans.of_connection(tx, connection.id, states=("proposed",), limit=SHOWN)
+def _named(tx: Transaction, connection: Connection, waiting: Sequence[plans.Record]) -> list[Item]:
     ids = [p.plan.customer_id for p in waiting]
     names = {c.id: c.name for c in books.customers(tx, connection.id, ids=ids)}
     return [
