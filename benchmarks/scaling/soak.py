@@ -31,6 +31,7 @@ from tests.security.practice import TODAY, WEBHOOK_KEY, Practice, a_practice
 from webhooks.signature import sign
 
 KILL_EVERY, SETTLE = 4.0, 240.0  # seconds
+QUIET = 6  # looks in a row that find nothing: a job that left the queue may hold no lease yet
 CALM = 300.0  # seconds of the same load without kills, in which memory is watched: nobody who is killed grows old
 LEDGERS = ("quickbooks", "xero")
 _FOR_A_PERSON = (db.plans.c.state == "approved", db.plans.c.attention != "")
@@ -68,6 +69,8 @@ class _Soak:
     memory: list[tuple[str, int]] = field(
         default_factory=list
     )  # process, KB; of the present stretch, in order
+
+    left: list[str] = field(default_factory=list)  # what still waited when the last settling ended
 
     # ------------------------------------------------------------ the world
 
@@ -195,9 +198,11 @@ class _Soak:
         time.sleep(5)
         for id in self.books:
             waking.sync(practice.config, id)
-        end = time.monotonic() + SETTLE
-        while time.monotonic() < end and self._waiting():
+        end, quiet = time.monotonic() + SETTLE, 0
+        while time.monotonic() < end and quiet < QUIET:
             practice.installation.look()
+            self.left = self._waiting()
+            quiet = 0 if self.left else quiet + 1
             time.sleep(0.5)
 
     def _waiting(self) -> list[str]:
@@ -221,7 +226,7 @@ class _Soak:
         return found + ["jobs"] * bool(line is None or line.waiting)
 
     def report(self, minutes: float) -> dict[str, Any]:
-        left = self._waiting()
+        left = self.left
         lost = [f"still waiting: {what}" for what in left]
         with db.reading(self.practice.engine) as tx:
             kept = set(tx.scalars(sa.select(db.inbox.c.record_id)))
