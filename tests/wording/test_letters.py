@@ -31,7 +31,7 @@ def a_reminder(step, *, days=None, currencies=("USD",), paid=30000, first=False)
         row = 2 if step in INSTALLMENT_LADDER else None
         listed.append(Open(invoice, due, invoice.balance, row))
     levels = {d.key: step.level for d in listed}
-    return Reminder("58", step.level, levels, tuple(listed), TODAY, step.offers_plan, first=first)
+    return Reminder("58", step.level, levels, tuple(listed), offers_plan=step.offers_plan, first=first)
 
 
 @pytest.mark.parametrize("variant", variants())
