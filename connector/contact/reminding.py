@@ -111,14 +111,19 @@ def next_day(
     picture: books.Receivables,
     records: Sequence[Record],
     earlier: Sequence[Reminder],
+    due: Due | None,
     *,
     today: dt.date,
 ) -> dt.date:
     """The first day after `today` that may bring another reminder, or other reasons that hold it, though nothing
-    happens; without the days of the week (`dunning.on_this_day`). Not of one who `may_change_tomorrow`."""
+    happens; without the days of the week (`dunning.on_this_day`). `due` is what `draw_up` said today. Not of one who
+    `may_change_tomorrow`."""
     policy, waits = decided.policy, plans.waits_since(records)
     documents = open_documents(picture.invoices, (), picture.payments, policy.plan)
-    days = {dunning.next_day(documents, reminders.contacts(earlier), policy.reminders, today)}
+    heard = reminders.contacts(earlier)
+    days = {dunning.next_day(documents, heard, policy.reminders, today, due=due is not None)}
+    if due is None:  # nothing holds or words a message that is not there
+        return min(days)
     rest = policy.page.holdout_since is not None or any(i.expected_payment for i in picture.invoices)
     oldest = documents if rest else sorted(documents, key=attrgetter("due"))[:1]
     days |= {d.due + dt.timedelta(late) for d in oldest for late in (1, reminder_words.OLD + 1)}

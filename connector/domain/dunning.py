@@ -196,17 +196,24 @@ def _other_days(send_on: dt.date) -> str:
 
 
 def next_day(
-    documents: Iterable[Open], contacts: Iterable[Contact], policy: ReminderPolicy, today: dt.date
+    documents: Sequence[Open],
+    contacts: Iterable[Contact],
+    policy: ReminderPolicy,
+    today: dt.date,
+    *,
+    due: bool,
 ) -> dt.date:
     """The first day after `today` on which the ladder or the caps may decide otherwise though nothing happens.
 
-    Without the days of the week: `send_on` follows from the calendar alone.
+    `due`: one of them takes a step today. Where none does, only a step brings a message, and what it lists and what the
+    caps say of it is asked on its day. Without the days of the week: `send_on` follows from the calendar alone.
     """
     heard, days = list(contacts), set[dt.date]()
     for document in documents:
-        days.add(document.due)
         days.update(_marks(document, heard, policy))
-    days.update(c.date + dt.timedelta(gap) for c in heard for gap in (1, 7))
+    if due:
+        days.update(document.due for document in documents)
+        days.update(c.date + dt.timedelta(gap) for c in heard for gap in (1, 7))
     return min((day for day in days if day > today), default=dt.date.max)
 
 

@@ -242,7 +242,7 @@ def _next_days(
             circle.organization, circle.decided, picture, known.plans, drafted, circle.today
         )
         message = reminding.next_day(
-            circle.decided, picture, known.plans, known.reminders, today=circle.today
+            circle.decided, picture, known.plans, known.reminders, due, today=circle.today
         )
     judged = judged or stillness.next_change(receivables, circle.decided.policy, circle.today, before=drafts)
     judge_on = min(judged, drafts)

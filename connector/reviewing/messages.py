@@ -51,7 +51,7 @@ def look(tx: Connection, circles: Mapping[str, Circle], keys: Collection[Key], n
             same_rules=True,
         )
         again = reminding.next_day(
-            circle.decided, picture, records.get(key, ()), sent.get(key, ()), today=circle.today
+            circle.decided, picture, records.get(key, ()), sent.get(key, ()), due[key], today=circle.today
         )
         next_on[key] = min(known.judge_on, again)
     today = {id: circle.today for id, circle in circles.items()}
