@@ -361,7 +361,7 @@ def changed(plan: Plan, now: Iterable[Document]) -> list[Refusal]:
             found.append(
                 Refusal(
                     "BALANCE_CHANGED",
-                    f"Invoice {source.number} changed since approval. Review the plan again.",
+                    f"Invoice {source.number} changed since the plan was drawn up. Review the plan again.",
                 )
             )
     return found

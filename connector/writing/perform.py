@@ -204,7 +204,7 @@ class Performer:
                 source = self.ledger.document(Kind.INVOICE, draft.invoice_id)
                 if source is None or source.balance < draft.amount:
                     raise Stopped(
-                        "BALANCE_CHANGED", "The invoice changed since approval. Review again."
+                        "BALANCE_CHANGED", "The invoice changed since the plan was drawn up. Review again."
                     ) from None
                 raise
         self._done(write, link_id)

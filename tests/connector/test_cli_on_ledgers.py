@@ -85,7 +85,7 @@ def test_the_invoice_changes_between_draft_and_approval(desk: Desk) -> None:
     plan = desk.json("plan", "propose", "--customer", desk.customer("Fern Foods"))
     desk.act("pay", invoice=desk.invoice("1001"), amount=10000)
     said = desk.run("plan", "approve", plan["id"], "--by", "J. Doe", code=1)
-    assert "changed since approval" in said
+    assert "changed since the plan was drawn up" in said
     assert desk.json("plan", "show", plan["id"])["state"] == "proposed"
     assert [n for n in desk.balances() if "-P" in n] == []
 

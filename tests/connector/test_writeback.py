@@ -152,9 +152,9 @@ def test_the_invoice_changed_between_approval_and_posting(story: Story) -> None:
     plan = story.propose("147")
     story.approve(plan.id)
     story.ledger.pay("147", 10000, DAY(2026, 11, 21))
-    refused_before_writing(story, plan.id, "changed since approval")
+    refused_before_writing(story, plan.id, "changed since the plan was drawn up")
     assert (
-        "changed since approval" in drawn_again(story, plan.id).attention
+        "changed since the plan was drawn up" in drawn_again(story, plan.id).attention
     )  # by books that do not know it yet
     story.sync()
     drawn = drawn_again(story, plan.id)
@@ -173,7 +173,7 @@ def test_somebody_edited_the_invoice_without_touching_its_money(story: Story) ->
     plan = story.propose("147")
     story.approve(plan.id)
     story.ledger.documents["147"] = replace(story.ledger.documents["147"], version="99")
-    refused_before_writing(story, plan.id, "changed since approval")
+    refused_before_writing(story, plan.id, "changed since the plan was drawn up")
 
 
 def test_unapplied_money(story: Story) -> None:

@@ -221,7 +221,7 @@ def test_an_unchanged_invoice_may_be_written():
 def test_any_change_since_approval_stops_the_write(change):
     (refusal,) = changed(PLAN, [replace(INVOICE_1001, **change)])
     assert refusal.code == "BALANCE_CHANGED"
-    assert refusal.sentence == "Invoice 1001 changed since approval. Review the plan again."
+    assert refusal.sentence == "Invoice 1001 changed since the plan was drawn up. Review the plan again."
 
 
 def test_an_invoice_that_is_gone_stops_the_write():

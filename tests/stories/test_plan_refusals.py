@@ -79,7 +79,7 @@ def test_an_unapplied_payment_is_named_before_the_first_write(practice: Practice
     acts.pay(company.pretend, customer=customer, amount=97000)  # 120.00 too much
     company.approve(plan.id)
     said = company.plan(plan.id).attention
-    assert "changed since approval" in said
+    assert "changed since the plan was drawn up" in said
     assert "Apply the 120.00" in said
     assert company.ours() == []
     assert writes(company) == []
@@ -242,7 +242,7 @@ BOTH = ("quickbooks", "xero")
     [
         *((p, insolvent, "No plan or reminder may go out while this is set") for p in BOTH),
         *((p, mandated, "must travel its e-invoicing network") for p in BOTH),
-        *((p, edited, "changed since approval") for p in BOTH),
+        *((p, edited, "changed since the plan was drawn up") for p in BOTH),
         ("quickbooks", applies_credits, "would apply the plan credit to another invoice by itself"),
         *((p, files_on_cash, "Crediting the invoice would show its unpaid") for p in BOTH),
         *((p, paid_without_a_word, "Apply the 120.00") for p in BOTH),
