@@ -267,7 +267,8 @@ def to_review(tx: Connection, circles: Mapping[str, tuple[dt.date, str]]) -> Wok
         query = (
             sa.select(c.connection_id, c.id, holds)
             .select_from(customers.outerjoin(assessments, same))
-            .where(db.among(tx, c.connection_id, ids), c.merged_into == "", still.is_(sa.false()))
+            .where(db.among(tx, c.connection_id, ids), c.merged_into == "")
+            .where(sa.func.coalesce(still, sa.false()).is_(sa.false()))
         )
         for connection_id, id, judged in tx.execute(query).all():
             (woken.message if judged else woken.judge).add((connection_id, id))
